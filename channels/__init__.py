@@ -1,0 +1,1 @@
+"""Connects, receives, publishes, reconciles: what each channel is told and believes."""

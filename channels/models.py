@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+import secrets
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.timezone import now as utc_now
+
+from inventory.models import Location, Variant, quantity_field
+from storestudio.accounts.models import User
+from storestudio.accounts.scoping import MerchantOwned
+
+
+def new_webhook_token() -> str:
+    """The unguessable part of a connection's webhook address."""
+    return secrets.token_urlsafe(24)
+
+
+class Connection(MerchantOwned):
+    """One account at one channel: how to reach it, how far we have read, whether we may write."""
+
+    class State(models.TextChoices):
+        PAUSED = "paused", "Paused"
+        LIVE = "live", "Live"
+        RECONNECT = "reconnect", "Reconnect needed"
+        CLOSED = "closed", "Disconnected"
+
+    class Number(models.TextChoices):
+        """Which of our numbers the channel's own number stands for."""
+
+        AVAILABLE = "available", "Available: its own open orders are already taken off"
+        IN_STOCK = "in_stock", "In stock: it takes its own orders off when they complete"
+
+    channel = models.CharField(max_length=30, help_text="Name in the registry.")
+    label = models.CharField(max_length=120)
+    state = models.CharField(max_length=12, choices=State, default=State.PAUSED)
+    state_reason = models.CharField(max_length=300, blank=True)
+    account_id = models.CharField(max_length=200, help_text="The account's own id or domain at the channel.")
+    base_url = models.URLField(max_length=300, help_text="Where its API is served.")
+    number = models.CharField(max_length=10, choices=Number)
+    can_be_set_negative = models.BooleanField(default=False)
+    takes_fractions = models.BooleanField(default=False)
+    credentials = models.BinaryField(editable=False, help_text="Encrypted; see channels.credentials.")
+    credentials_kid = models.CharField(max_length=20, editable=False)
+    token_expires_at = models.DateTimeField(null=True)
+    webhook_token = models.CharField(max_length=64, unique=True, default=new_webhook_token)
+    created_at = models.DateTimeField(default=utc_now)
+    opened_at = models.DateTimeField(null=True, help_text="Orders placed earlier are history: stock already knew.")
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    orders_read_until = models.DateTimeField(null=True, help_text="Watermark of the order feed, the channel's clock.")
+    changes_read_until = models.DateTimeField(null=True, help_text="Watermark of the stock-change feed.")
+    catalog_read_until = models.DateTimeField(null=True)
+    polled_at = models.DateTimeField(null=True)
+    last_heard_at = models.DateTimeField(null=True)
+    resting_until = models.DateTimeField(null=True, help_text="No calls before: rate limit or open breaker.")
+    failures = models.PositiveIntegerField(default=0, help_text="Calls failed in a row.")
+    last_error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "channel", "account_id"],
+                condition=~Q(state="closed"),
+                name="connection_once_per_account",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state="live") | Q(approved_at__isnull=False), name="connection_live_only_if_approved"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label} #{self.pk}"
+
+
+class ConnectionWork(models.Model):
+    """The lease on one kind of work for one connection; a worker that dies lets it run out."""
+
+    class Kind(models.TextChoices):
+        INBOX = "inbox", "Apply what came in"
+        PUBLISH = "publish", "Send what is due"
+        POLL = "poll", "Read what webhooks may have missed"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="work")
+    kind = models.CharField(max_length=8, choices=Kind)
+    leased_until = models.DateTimeField(default=utc_now)
+    lease = models.UUIDField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "kind"], name="work_one_lease_per_kind")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of connection {self.connection_id}"
+
+
+class ChannelLocation(MerchantOwned):
+    """A place as the channel knows it; a person says which of our locations it is."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="locations")
+    external_id = models.CharField(max_length=120)
+    name = models.CharField(max_length=200)
+    is_active = models.BooleanField(default=True)
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, null=True, related_name="channel_locations")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "external_id"], name="channellocation_once"),
+            models.UniqueConstraint(
+                fields=["connection", "location"],
+                condition=Q(location__isnull=False),
+                name="channellocation_one_per_location",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of connection {self.connection_id}"
+
+
+class Listing(MerchantOwned):
+    """A variant as one channel lists it; linked to one variant of ours, or waiting, or excluded on purpose."""
+
+    class Link(models.TextChoices):
+        UNLINKED = "unlinked", "Waiting to be linked"
+        LINKED = "linked", "Linked"
+        EXCLUDED = "excluded", "Excluded on purpose"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="listings")
+    external_id = models.CharField(max_length=120, help_text="What orders name.")
+    inventory_id = models.CharField(max_length=120, help_text="What counts are kept under.")
+    product_external_id = models.CharField(max_length=120, blank=True)
+    product_title = models.CharField(max_length=300, blank=True)
+    title = models.CharField(max_length=300, blank=True)
+    sku = models.CharField("SKU", max_length=200, blank=True)
+    sku_key = models.CharField(max_length=200, blank=True)
+    gtin = models.CharField("GTIN", max_length=14, blank=True)
+    options = models.JSONField(default=dict, blank=True)
+    vendor = models.CharField(max_length=120, blank=True)
+    category = models.CharField(max_length=120, blank=True)
+    image_url = models.URLField(max_length=500, blank=True)
+    price = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    is_tracked = models.BooleanField(default=True, help_text="The channel counts it; an untracked one is not zero.")
+    sells_past_zero = models.BooleanField(default=False)
+    external_updated_at = models.DateTimeField(null=True)
+    deleted_at = models.DateTimeField(null=True)
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, null=True, related_name="listings")
+    link = models.CharField(max_length=10, choices=Link, default=Link.UNLINKED)
+    link_reason = models.CharField(max_length=200, blank=True)
+    linked_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "external_id"], name="listing_once_per_connection"),
+            models.UniqueConstraint(
+                fields=["connection", "variant"],
+                condition=Q(variant__isnull=False),
+                name="listing_one_per_variant_and_connection",
+            ),
+            models.CheckConstraint(
+                condition=Q(link="linked", variant__isnull=False) | (~Q(link="linked") & Q(variant__isnull=True)),
+                name="listing_linked_means_variant",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["variant"], name="listing_of_variant"),
+            models.Index(fields=["connection", "inventory_id"], name="listing_by_inventory_id"),
+            models.Index(fields=["connection", "sku_key"], name="listing_by_sku"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sku or self.title} on connection {self.connection_id}"
+
+
+class ChannelStock(MerchantOwned):
+    """One cell of a channel (listing at location): what it should show, what we believe it shows, what it told us."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="cells")
+    listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="cells")
+    channel_location = models.ForeignKey(ChannelLocation, on_delete=models.CASCADE, related_name="cells")
+    desired = quantity_field(null=True, default=None, help_text="What the rules say it should show.")
+    expected = quantity_field(
+        null=True, default=None, help_text="Last acknowledged write plus the channel's own orders since."
+    )
+    observed = quantity_field(null=True, default=None, help_text="What it last told us.")
+    observed_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True, help_text="When it last acknowledged a write of ours.")
+    doubt = quantity_field(help_text="Units missing there without cause; all other channels hold them back.")
+    drift_at = models.DateTimeField(null=True, help_text="Since when observed differs from expected, unexplained.")
+    recheck_at = models.DateTimeField(null=True, help_text="When to read it again.")
+    dirty_at = models.DateTimeField(null=True, help_text="Since when desired differs from expected.")
+    cause_event_id = models.BigIntegerField(null=True, help_text="The inbox event that moved it last.")
+    cause_occurred_at = models.DateTimeField(null=True, help_text="When the oldest unpublished cause happened.")
+    write = models.ForeignKey("channels.ChannelWrite", on_delete=models.SET_NULL, null=True, related_name="+")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True)
+    blocked_reason = models.CharField(max_length=300, blank=True, help_text="Not written until a person says so.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["listing", "channel_location"], name="channelstock_one_per_cell"),
+            models.CheckConstraint(condition=Q(doubt__gte=0), name="channelstock_doubt_not_negative"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["connection", "dirty_at"],
+                name="channelstock_due",
+                condition=Q(dirty_at__isnull=False, write__isnull=True, blocked_reason=""),
+            ),
+            models.Index(
+                fields=["connection", "recheck_at"], name="channelstock_recheck", condition=Q(recheck_at__isnull=False)
+            ),
+            models.Index(fields=["channel_location"], name="channelstock_of_location"),
+        ]
+
+    def __str__(self) -> str:
+        return f"listing {self.listing_id} at channel location {self.channel_location_id}"
+
+
+class InboundEvent(MerchantOwned):
+    """The inbox: one webhook as it arrived, bytes and all, and what became of it."""
+
+    class State(models.TextChoices):
+        PENDING = "pending", "Waiting"
+        DONE = "done", "Applied"
+        IGNORED = "ignored", "Ignored"
+        QUARANTINED = "quarantined", "In quarantine"
+        DISCARDED = "discarded", "Discarded"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="events")
+    topic = models.CharField(max_length=100, blank=True)
+    dedupe_key = models.CharField(max_length=200)
+    headers = models.JSONField(default=dict)
+    body = models.BinaryField()
+    occurred_at = models.DateTimeField(null=True, help_text="The channel's clock.")
+    received_at = models.DateTimeField(default=utc_now)
+    state = models.CharField(max_length=12, choices=State, default=State.PENDING)
+    outcome = models.CharField(max_length=300, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=utc_now)
+    applied_at = models.DateTimeField(null=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "dedupe_key"], name="inbox_each_delivery_once")
+        ]
+        indexes = [
+            models.Index(
+                fields=["connection", "next_attempt_at"], name="inbox_due", condition=Q(state="pending")
+            ),
+            models.Index(
+                fields=["merchant", "-received_at"], name="inbox_quarantine", condition=Q(state="quarantined")
+            ),
+            models.Index(fields=["connection", "-received_at"], name="inbox_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.topic or 'unreadable'} #{self.pk}"
+
+
+class ChannelWrite(MerchantOwned):
+    """One call that tells a channel numbers: stored with its key before it is sent, so that a retry repeats it."""
+
+    class State(models.TextChoices):
+        SENDING = "sending", "Sending"
+        DONE = "done", "Answered"
+        FAILED = "failed", "Refused"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="writes")
+    idempotency_key = models.UUIDField(default=uuid.uuid4, unique=True)
+    state = models.CharField(max_length=8, choices=State, default=State.SENDING)
+    created_at = models.DateTimeField(default=utc_now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=utc_now)
+    sent_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["connection", "next_attempt_at"], name="write_open", condition=Q(state="sending")),
+            models.Index(fields=["connection", "-answered_at"], name="write_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"write {self.idempotency_key} ({self.state})"
+
+
+class ChannelWriteLine(models.Model):
+    """One cell's number within a write: from what, to what, why, and what the channel said."""
+
+    class Outcome(models.TextChoices):
+        WAITING = "waiting", "Waiting"
+        APPLIED = "applied", "Confirmed"
+        STALE = "stale", "It had moved on"
+        REFUSED = "refused", "Refused"
+
+    write = models.ForeignKey(ChannelWrite, on_delete=models.CASCADE, related_name="lines")
+    cell = models.ForeignKey(ChannelStock, on_delete=models.CASCADE, related_name="write_lines")
+    from_quantity = quantity_field()
+    to_quantity = quantity_field()
+    outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.WAITING)
+    message = models.CharField(max_length=300, blank=True)
+    cause_event_id = models.BigIntegerField(null=True)
+    cause_occurred_at = models.DateTimeField(null=True)
+    dirty_at = models.DateTimeField()
+    sent_at = models.DateTimeField(null=True)
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["write", "cell"], name="writeline_one_per_cell"),
+            models.CheckConstraint(condition=~Q(from_quantity=F("to_quantity")), name="writeline_changes_something"),
+        ]
+        indexes = [models.Index(fields=["cell", "-id"], name="writeline_of_cell")]
+
+    def __str__(self) -> str:
+        return f"cell {self.cell_id}: {self.from_quantity} → {self.to_quantity}"
+
+
+class Approval(MerchantOwned):
+    """A person's yes to a table of what would change at a channel; keeps what was there before."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="approvals")
+    approved_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    approved_at = models.DateTimeField(default=utc_now)
+
+    def __str__(self) -> str:
+        return f"approval of connection {self.connection_id} at {self.approved_at:%Y-%m-%d %H:%M}"
+
+
+class ApprovalLine(models.Model):
+    """One cell of an approval: what the channel showed, what it was going to show."""
+
+    approval = models.ForeignKey(Approval, on_delete=models.CASCADE, related_name="lines")
+    cell = models.ForeignKey(ChannelStock, on_delete=models.CASCADE, related_name="+")
+    before = quantity_field(null=True, default=None)
+    after = quantity_field()
+
+    def __str__(self) -> str:
+        return f"cell {self.cell_id}: {self.before} → {self.after}"
+
+
+class Incident(MerchantOwned):
+    """Something that needs a person, or did; one open row a cause."""
+
+    class Kind(models.TextChoices):
+        OVERSOLD = "oversold", "More promised than there is"
+        DRIFT = "drift", "A channel shows another number"
+        QUARANTINE = "quarantine", "A message could not be applied"
+        RECONNECT = "reconnect", "Contact lost"
+        REFUSED = "refused", "A channel refused a number"
+        UNLINKED_SALE = "unlinked_sale", "Something unlinked was sold"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, null=True, related_name="incidents")
+    kind = models.CharField(max_length=16, choices=Kind)
+    key = models.CharField(max_length=120, help_text="The cause; at most one open incident has it.")
+    title = models.CharField(max_length=300)
+    detail = models.JSONField(default=dict)
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, null=True, related_name="+")
+    cell = models.ForeignKey(ChannelStock, on_delete=models.CASCADE, null=True, related_name="+")
+    opened_at = models.DateTimeField(default=utc_now)
+    seen_at = models.DateTimeField(default=utc_now)
+    times = models.PositiveIntegerField(default=1)
+    resolved_at = models.DateTimeField(null=True)
+    resolution = models.CharField(max_length=300, blank=True)
+    resolved_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant", "kind", "key"], condition=Q(resolved_at=None), name="incident_one_open_per_cause"
+            )
+        ]
+        indexes = [models.Index(fields=["merchant", "-opened_at"], name="incident_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} #{self.pk}"

@@ -1,0 +1,327 @@
+"""What a channel's connector offers and speaks: one protocol, plain values, one kind of error.
+
+Connectors know nothing of Django, of our rows or of each other; they turn these values into their vendor's HTTP and
+back. Ids are the vendor's own, as text. Times are aware UTC. Quantities are Decimal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class ConnectorError(Exception):
+    """A call that did not do what was asked.
+
+    `permanent`: repeating it unchanged cannot help. `needs_reconnect`: the credentials are dead; a person must
+    reconnect. `is_outcome_unknown`: it may have taken effect (time-out, 5xx); repeat with the same key or probe.
+    `retry_after_s`: the vendor's own wish. `code`: the vendor's error code.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        needs_reconnect: bool = False,
+        is_outcome_unknown: bool = False,
+        retry_after_s: float | None = None,
+        code: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.needs_reconnect = needs_reconnect
+        self.is_outcome_unknown = is_outcome_unknown
+        self.retry_after_s = retry_after_s
+        self.code = code
+
+
+class MalformedPayload(Exception):
+    """A body that is signed rightly but cannot be read."""
+
+
+class WriteMode(StrEnum):
+    """How a channel takes a number."""
+
+    COMPARE_AND_SET = "compare_and_set"
+    RELATIVE = "relative"
+    ABSOLUTE = "absolute"
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a channel can do; decides how the publisher and the inbox treat it."""
+
+    write_mode: WriteMode
+    write_batch_max: int
+    read_batch_max: int
+    number: str  # "available" or "in_stock": which of our numbers its own number stands for
+    can_be_set_negative: bool
+    takes_fractions: bool
+    has_change_feed: bool  # fetch_stock_changes_since tells causes of stock changes
+
+
+@dataclass(frozen=True)
+class Account:
+    """All a connector needs to speak for one account. `credentials` are the decrypted secrets."""
+
+    account_id: str
+    base_url: str
+    credentials: Mapping[str, Any]
+    webhook_url: str  # exactly as registered with the vendor
+
+
+@dataclass(frozen=True)
+class FreshCredentials:
+    """New secrets after a refresh (the whole mapping), and when the access token ends."""
+
+    credentials: Mapping[str, Any]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What names a delivery: enough to store it once. `occurred_at` is the vendor's clock."""
+
+    topic: str
+    dedupe_key: str
+    occurred_at: datetime | None
+
+
+class HintKind(StrEnum):
+    """What a webhook tells us to read again."""
+
+    ORDERS = "orders"
+    STOCK = "stock"
+    CATALOG = "catalog"
+    LOCATIONS = "locations"
+    REVOKED = "revoked"
+    NOTHING = "nothing"  # known and of no concern
+    UNKNOWN = "unknown"  # a topic we have no name for: recorded, ignored
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A webhook is a hint: what to read again, never a value. `ids` are order ids, or inventory ids for STOCK."""
+
+    kind: HintKind
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RemoteLocation:
+    """A place as the channel knows it."""
+
+    external_id: str
+    name: str
+    is_active: bool
+    timezone: str = ""
+
+
+@dataclass(frozen=True)
+class RemoteListing:
+    """A variant as the channel lists it. `inventory_id` is what counts are kept under; `external_id` what orders name."""
+
+    external_id: str
+    inventory_id: str
+    product_external_id: str
+    product_title: str
+    title: str
+    sku: str
+    barcode: str
+    options: Mapping[str, str]
+    price: Decimal | None
+    is_tracked: bool
+    sells_past_zero: bool
+    updated_at: datetime | None
+    is_deleted: bool = False
+    vendor: str = ""
+    category: str = ""
+    image_url: str = ""
+
+
+@dataclass(frozen=True)
+class CatalogPage:
+    """Some listings, and the cursor of the next page ("" on the last). `read_until`: watermark for the next time."""
+
+    listings: Sequence[RemoteListing]
+    next_cursor: str
+    read_until: datetime | None
+
+
+@dataclass(frozen=True)
+class Count:
+    """One number of the channel. A pair that is missing from an answer is unknown, never zero."""
+
+    inventory_id: str
+    location_id: str
+    quantity: Decimal
+    as_of: datetime | None
+
+
+@dataclass(frozen=True)
+class CountWrite:
+    """One number to tell: from what we believe it shows to what it should show."""
+
+    inventory_id: str
+    location_id: str
+    from_quantity: Decimal
+    to_quantity: Decimal
+
+
+class WriteOutcome(StrEnum):
+    APPLIED = "applied"
+    STALE = "stale"  # the channel's number was not `from_quantity`: nothing written
+    REFUSED = "refused"  # this line can never be written as it is
+
+
+@dataclass(frozen=True)
+class CountResult:
+    """What became of one CountWrite, in the order given. `quantity_after` where the vendor tells."""
+
+    outcome: WriteOutcome
+    quantity_after: Decimal | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class LineHold:
+    """What an order line holds at one location now; `location_id` "" where the channel has not routed it yet."""
+
+    location_id: str
+    committed: Decimal = Decimal(0)
+    fulfilled: Decimal = Decimal(0)  # all that ever left from here, returned or not
+
+
+@dataclass(frozen=True)
+class ChannelOrderLine:
+    """A line of an order. `quantity` is as it stands now, after edits."""
+
+    external_id: str
+    listing_external_id: str
+    sku: str
+    title: str
+    quantity: Decimal
+    holds: Sequence[LineHold]
+
+
+@dataclass(frozen=True)
+class ReturnLine:
+    """Units that came back. `restocked`: to the shelf of `location_id`; else written off."""
+
+    line_external_id: str
+    quantity: Decimal
+    restocked: bool
+    location_id: str
+
+
+@dataclass(frozen=True)
+class ChannelOrder:
+    """A whole order as it stands now. `returns` are all there are so far.
+
+    `return_of`: this is a return document of its own (Square) that belongs to the order of that id; its `lines` are
+    empty and `returns` hold what this document gives back.
+    """
+
+    external_id: str
+    number: str
+    placed_at: datetime
+    updated_at: datetime
+    version: int
+    is_cancelled: bool
+    lines: Sequence[ChannelOrderLine]
+    returns: Sequence[ReturnLine] = ()
+    return_of: str = ""
+    total: Decimal | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True)
+class OrdersPage:
+    """Ids of orders changed since the watermark, oldest change first; `next_cursor` "" on the last page."""
+
+    order_ids: Sequence[str]
+    next_cursor: str
+    read_until: datetime | None
+
+
+@dataclass(frozen=True)
+class StockChange:
+    """A change of stock made at the channel by someone else than us and by no order: a restock, a recount, an edit."""
+
+    external_id: str
+    inventory_id: str
+    location_id: str
+    delta: Decimal
+    occurred_at: datetime
+    cause: str  # plain words: "restocked after a return", "edited in the dashboard"
+
+
+@dataclass(frozen=True)
+class StockChangesPage:
+    """Changes since the watermark (ours and orders' left out)."""
+
+    changes: Sequence[StockChange]
+    next_cursor: str
+    read_until: datetime | None
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """Webhook subscription as it stands at the vendor."""
+
+    external_id: str
+    topics: Sequence[str]
+    url: str
+    secrets: Mapping[str, Any] = field(default_factory=dict)  # to be merged into the credentials
+
+
+class Connector(Protocol):
+    """One channel, for one account. Every method may raise ConnectorError; none retries by itself."""
+
+    capabilities: Capabilities
+
+    def __init__(self, *, account: Account) -> None: ...
+
+    def verify(self, *, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether the signature over the raw body is right. Header names are lower case."""
+
+    def identify(self, *, headers: Mapping[str, str], body: bytes) -> Envelope:
+        """Name a verified delivery. Raises MalformedPayload."""
+
+    def parse(self, *, topic: str, body: bytes) -> Hint:
+        """What to read again. Raises MalformedPayload."""
+
+    def refresh_auth(self) -> FreshCredentials:
+        """Get new tokens. The caller holds the connection's lock and stores them before using them."""
+
+    def subscribe(self, *, existing_only: bool = False) -> Sequence[Subscription]:
+        """Make sure webhooks are subscribed at `account.webhook_url`; running it twice makes nothing twice."""
+
+    def unsubscribe(self) -> None:
+        """Remove our webhook subscriptions."""
+
+    def list_locations(self) -> Sequence[RemoteLocation]: ...
+
+    def page_catalog(self, *, cursor: str, since: datetime | None) -> CatalogPage:
+        """Listings changed since (None: all), deleted ones included when `since` is given."""
+
+    def read_counts(self, *, inventory_ids: Sequence[str], location_ids: Sequence[str]) -> Sequence[Count]:
+        """The numbers as they are now; at most `read_batch_max` ids. What is missing is unknown, not zero."""
+
+    def write_counts(self, *, writes: Sequence[CountWrite], idempotency_key: str, now: datetime) -> Sequence[CountResult]:
+        """Tell numbers; at most `write_batch_max`. The same key and writes again have no further effect."""
+
+    def fetch_orders_since(self, *, since: datetime, cursor: str, location_ids: Sequence[str]) -> OrdersPage: ...
+
+    def fetch_orders(self, *, order_ids: Sequence[str]) -> Sequence[ChannelOrder]:
+        """The whole orders as they stand now; an id the channel does not know is missing from the answer."""
+
+    def fetch_stock_changes_since(
+        self, *, since: datetime, cursor: str, location_ids: Sequence[str]
+    ) -> StockChangesPage:
+        """Only where `has_change_feed`."""

@@ -1,0 +1,39 @@
+"""The channels there are: name, label, where the connector lives. A new channel is one folder and one line here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from channels.ports import Account, Capabilities, Connector
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A kind of channel."""
+
+    label: str
+    path: str  # dotted path of the connector class
+
+
+CHANNELS = {
+    "square": Channel(label="Square", path="channels.connectors.square.SquareConnector"),
+    "shopify": Channel(label="Shopify", path="channels.connectors.shopify.ShopifyConnector"),
+}
+
+
+def connector_class(name: str) -> type[Connector]:
+    """The connector class of a channel. Raises KeyError for one that does not exist."""
+    module, _, attribute = CHANNELS[name].path.rpartition(".")
+    return cast("type[Connector]", getattr(import_module(module), attribute))
+
+
+def capabilities(name: str) -> Capabilities:
+    """What a channel can do."""
+    return connector_class(name).capabilities
+
+
+def connect(name: str, *, account: Account) -> Connector:
+    """A connector that speaks for one account."""
+    return connector_class(name)(account=account)

@@ -1,0 +1,1 @@
+"""The truth about goods and stock. Knows no channel."""

@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.timezone import now as utc_now
+
+from inventory import identifiers
+from storestudio.accounts.models import User
+from storestudio.accounts.scoping import MerchantOwned
+
+ZERO = Decimal(0)
+
+
+def quantity_field(**options: object) -> models.DecimalField:  # type: ignore[type-arg]
+    """A quantity of goods: 5 decimal places, as tills send them; whole units where the variant says so."""
+    return models.DecimalField(max_digits=16, decimal_places=5, **{"default": ZERO, **options})  # type: ignore[arg-type]
+
+
+class Product(MerchantOwned):
+    """What a customer calls one thing; its variants are what is stocked."""
+
+    title = models.CharField(max_length=300)
+    vendor = models.CharField(max_length=120, blank=True)
+    category = models.CharField(max_length=120, blank=True)
+    image_url = models.URLField(max_length=500, blank=True)
+    created_at = models.DateTimeField(default=utc_now)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["merchant", "title", "id"], name="product_by_title")]
+
+    def __str__(self) -> str:
+        return f"{self.title} #{self.pk}"
+
+
+class Variant(MerchantOwned):
+    """One stocked thing: a product in one size, colour and so on."""
+
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="variants")
+    title = models.CharField(max_length=300, blank=True, help_text="Option values, such as “M / Sand”.")
+    sku = models.CharField("SKU", max_length=120, blank=True)
+    sku_key = models.CharField(max_length=120, blank=True, editable=False)
+    gtin = models.CharField("GTIN", max_length=14, blank=True)
+    options = models.JSONField(default=dict, blank=True)
+    price = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True)
+    is_whole_unit = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=utc_now)
+    archived_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["merchant", "sku_key", "id"], name="variant_by_sku"),
+            models.Index(fields=["merchant", "gtin"], name="variant_by_gtin", condition=~Q(gtin="")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.sku or 'no SKU'} #{self.pk}"
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        """Keep the normalised SKU beside the SKU as typed."""
+        self.sku_key = identifiers.sku_key(self.sku)
+        super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+    @property
+    def full_title(self) -> str:
+        """The product's title and the option values."""
+        return f"{self.product.title} · {self.title}" if self.title else self.product.title
+
+
+class Location(MerchantOwned):
+    """A place where goods are: a shop, a stock room, a warehouse."""
+
+    name = models.CharField(max_length=120)
+    timezone = models.CharField(max_length=64, default="Europe/London")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "name"], name="location_name_unique_in_merchant")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.pk}"
+
+
+class StockLevel(MerchantOwned):
+    """The running totals of one cell (variant at location); written by the ledger alone, in the posting statement."""
+
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="levels")
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="levels")
+    on_hand = quantity_field(help_text="Physically there; below zero when reality was not as recorded.")
+    committed = quantity_field(help_text="In placed, unfulfilled orders.")
+    reserved = quantity_field(help_text="Held for a while.")
+    unavailable = quantity_field(help_text="Damaged or quarantined.")
+    incoming = quantity_field(help_text="On its way; informational.")
+    available = models.GeneratedField(
+        expression=F("on_hand") - F("committed") - F("reserved") - F("unavailable"),
+        output_field=models.DecimalField(max_digits=16, decimal_places=5),
+        db_persist=True,
+    )
+    last_seq = models.BigIntegerField(default=0, help_text="The cell's newest movement; numbered without gaps.")
+    counted_at = models.DateTimeField(null=True, help_text="When the last physical count took place.")
+    updated_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["variant", "location"], name="stocklevel_one_per_cell"),
+            models.CheckConstraint(condition=Q(committed__gte=0), name="stocklevel_committed_not_negative"),
+            models.CheckConstraint(condition=Q(reserved__gte=0), name="stocklevel_reserved_not_negative"),
+            models.CheckConstraint(condition=Q(unavailable__gte=0), name="stocklevel_unavailable_not_negative"),
+            models.CheckConstraint(condition=Q(incoming__gte=0), name="stocklevel_incoming_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"variant {self.variant_id} at location {self.location_id}"
+
+
+class StockMovement(MerchantOwned):
+    """One append-only line of the ledger: what changed in one cell, why, and the balance after it.
+
+    Partitioned by month of `recorded_at`; the database refuses UPDATE and DELETE. `(merchant, source,
+    idempotency_key)` is unique, kept by `StockMovementKey` since a partitioned table cannot.
+    """
+
+    class Kind(models.TextChoices):
+        OPENING = "opening", "Opening count"
+        RECEIVE = "receive", "Received"
+        ADJUST = "adjust", "Adjusted"
+        COUNT = "count", "Counted"
+        SALE = "sale", "Sold"
+        COMMIT = "commit", "Ordered"
+        RELEASE = "release", "Order released"
+        FULFILL = "fulfill", "Fulfilled"
+        RETURN = "return", "Returned"
+        RESERVE = "reserve", "Held"
+        UNRESERVE = "unreserve", "Hold ended"
+        QUARANTINE = "quarantine", "Set aside"
+
+    level = models.ForeignKey(StockLevel, on_delete=models.PROTECT, related_name="movements")
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="movements")
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="movements")
+    seq = models.BigIntegerField(help_text="1, 2, 3 … within the cell, without gaps.")
+    kind = models.CharField(max_length=12, choices=Kind)
+    on_hand = quantity_field(help_text="Change of on hand.")
+    committed = quantity_field()
+    reserved = quantity_field()
+    unavailable = quantity_field()
+    incoming = quantity_field()
+    absorbed = quantity_field(help_text="Units of a late fact that a later count had already seen: no effect.")
+    on_hand_after = quantity_field()
+    available_after = quantity_field()
+    occurred_at = models.DateTimeField()
+    recorded_at = models.DateTimeField()
+    source = models.CharField(max_length=60, help_text="Who says so: “channel:7”, “user”, “opening” …")
+    idempotency_key = models.CharField(max_length=200)
+    channel_id = models.BigIntegerField(null=True, help_text="The connection it came through; opaque here.")
+    event_id = models.BigIntegerField(null=True, help_text="The inbox event behind it; opaque here.")
+    order = models.ForeignKey("inventory.Order", on_delete=models.PROTECT, null=True, related_name="movements")
+    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    reason = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["level", "-seq"], name="movement_of_cell"),
+            models.Index(fields=["variant", "-recorded_at"], name="movement_of_variant"),
+            models.Index(fields=["order"], name="movement_of_order", condition=Q(order__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"movement {self.seq} of cell {self.level_id}"
+
+
+class StockMovementKey(models.Model):
+    """Makes a movement's idempotency key unique over all months; points at the movement it stands for."""
+
+    merchant_id = models.BigIntegerField()
+    source = models.CharField(max_length=60)
+    idempotency_key = models.CharField(max_length=200)
+    movement_id = models.BigIntegerField()
+    recorded_at = models.DateTimeField()
+    content = models.CharField(max_length=32, help_text="Digest of what was asked, to tell a retry from a clash.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant_id", "source", "idempotency_key"], name="movement_key_unique")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.idempotency_key}"
+
+
+class Reservation(MerchantOwned):
+    """A promise for a while: units held until `expires_at`, then committed, released or expired."""
+
+    class State(models.TextChoices):
+        HELD = "held", "Held"
+        COMMITTED = "committed", "Became an order"
+        RELEASED = "released", "Released"
+        EXPIRED = "expired", "Expired"
+
+    idempotency_key = models.CharField(max_length=200)
+    state = models.CharField(max_length=10, choices=State, default=State.HELD)
+    expires_at = models.DateTimeField()
+    created_at = models.DateTimeField(default=utc_now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "idempotency_key"], name="reservation_key_unique"),
+            models.CheckConstraint(
+                condition=Q(state="held", ended_at=None) | (~Q(state="held") & Q(ended_at__isnull=False)),
+                name="reservation_ended_when_not_held",
+            ),
+        ]
+        indexes = [models.Index(fields=["expires_at"], name="reservation_due", condition=Q(state="held"))]
+
+    def __str__(self) -> str:
+        return f"reservation {self.idempotency_key} ({self.state}) #{self.pk}"
+
+
+class ReservationLine(models.Model):
+    """Units of one variant at one location within a reservation."""
+
+    reservation = models.ForeignKey(Reservation, on_delete=models.CASCADE, related_name="lines")
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="+")
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="+")
+    quantity = quantity_field()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="reservationline_quantity_positive"),
+            models.UniqueConstraint(
+                fields=["reservation", "variant", "location"], name="reservationline_one_per_cell"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of variant {self.variant_id} at location {self.location_id}"
+
+
+class Order(MerchantOwned):
+    """A customer's order as its channel last described it; stock follows it by state, never by event."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        FULFILLED = "fulfilled", "Fulfilled"
+        CANCELLED = "cancelled", "Cancelled"
+
+    channel_id = models.BigIntegerField(help_text="The connection that sold it; opaque here.")
+    external_id = models.CharField(max_length=120)
+    number = models.CharField(max_length=60, blank=True)
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    placed_at = models.DateTimeField()
+    external_updated_at = models.DateTimeField(help_text="The channel's clock; an older description is ignored.")
+    external_version = models.BigIntegerField(default=0)
+    revision = models.PositiveIntegerField(default=0, help_text="How often a difference was posted.")
+    is_before_opening = models.BooleanField(
+        default=False, help_text="Placed before the opening count, which already knew of it: no effect on stock."
+    )
+    total = models.DecimalField(max_digits=12, decimal_places=2, null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    created_at = models.DateTimeField(default=utc_now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "channel_id", "external_id"], name="order_once_per_channel")
+        ]
+        indexes = [models.Index(fields=["merchant", "-placed_at", "-id"], name="order_by_time")]
+
+    def __str__(self) -> str:
+        return f"{self.number or self.external_id} #{self.pk}"
+
+
+class OrderLine(models.Model):
+    """One line of an order; a line whose listing is linked to no variant waits for it and holds no stock."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="lines")
+    external_id = models.CharField(max_length=120)
+    listing_external_id = models.CharField(max_length=120, blank=True)
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, null=True, related_name="order_lines")
+    sku = models.CharField(max_length=120, blank=True)
+    title = models.CharField(max_length=300, blank=True)
+    quantity = quantity_field()
+    fulfilled = quantity_field(help_text="Left the building, all locations.")
+    restocked = quantity_field(help_text="Came back to the shelf.")
+    written_off = quantity_field(help_text="Came back, or was refunded, but not to the shelf.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["order", "external_id"], name="orderline_once_per_order"),
+            models.CheckConstraint(condition=Q(quantity__gte=0), name="orderline_quantity_not_negative"),
+            models.CheckConstraint(
+                condition=Q(restocked__gte=0, written_off__gte=0)
+                & Q(fulfilled__gte=F("restocked") + F("written_off")),
+                name="orderline_returns_at_most_what_was_sold",
+            ),
+        ]
+        indexes = [models.Index(fields=["variant"], name="orderline_of_variant")]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.sku or self.title} of order {self.order_id}"
+
+
+class OrderHold(models.Model):
+    """What one order line holds at one location now; the ledger holds exactly the sum of these."""
+
+    line = models.ForeignKey(OrderLine, on_delete=models.CASCADE, related_name="holds")
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="+")
+    committed = quantity_field()
+    fulfilled = quantity_field()
+    restocked = quantity_field()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["line", "location"], name="orderhold_one_per_line_and_location"),
+            models.CheckConstraint(
+                condition=Q(committed__gte=0, fulfilled__gte=0, restocked__gte=0),
+                name="orderhold_not_negative",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"line {self.line_id} at location {self.location_id}"

@@ -1,0 +1,1 @@
+"""Turns a messy shop into a clean, mapped, rehearsed, live one."""

@@ -1,0 +1,12 @@
+"""The product's addresses; everything of one shop lies under /<shop>/ and is resolved by membership."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("account/", include("allauth.urls")),
+    path("", include("storestudio.accounts.urls")),
+    path("", include("channels.urls")),
+    path("", include("inventory.urls")),
+]
