@@ -10,7 +10,10 @@ from decimal import Decimal
 
 @dataclass(frozen=True)
 class CellChange:
-    """The net change of one cell in one posting. `absorbed` units had no effect here (a later count knew them)."""
+    """The net change of one cell in one posting. `absorbed` units had no effect here (a later count knew them).
+
+    `occurred_at` is the oldest cause's time, `event_id` the newest inbox event behind it (opaque here).
+    """
 
     variant_id: int
     location_id: int
@@ -19,6 +22,24 @@ class CellChange:
     reserved: Decimal
     unavailable: Decimal
     absorbed: Decimal
+    available_after: Decimal
+    occurred_at: datetime
+    event_id: int | None
+
+    def __add__(self, later: CellChange) -> CellChange:
+        """This change followed by a later one of the same cell."""
+        return CellChange(
+            variant_id=self.variant_id,
+            location_id=self.location_id,
+            on_hand=self.on_hand + later.on_hand,
+            committed=self.committed + later.committed,
+            reserved=self.reserved + later.reserved,
+            unavailable=self.unavailable + later.unavailable,
+            absorbed=self.absorbed + later.absorbed,
+            available_after=later.available_after,
+            occurred_at=min(self.occurred_at, later.occurred_at),
+            event_id=later.event_id or self.event_id,
+        )
 
 
 @dataclass(frozen=True)
@@ -28,8 +49,6 @@ class Posting:
     merchant_id: int
     cells: Sequence[CellChange]
     channel_id: int | None
-    event_id: int | None
-    occurred_at: datetime
 
 
 Subscriber = Callable[[Posting], None]

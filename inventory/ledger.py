@@ -26,7 +26,7 @@ from inventory.models import StockMovement
 
 Kind = StockMovement.Kind
 ZERO = Decimal(0)
-_POST = "SELECT * FROM inventory_post(%s, %s, %s, %s, %s, %s)"
+_POST = "SELECT * FROM inventory_post(%s, %s, %s, %s, %s)"
 
 
 class IdempotencyConflict(Exception):
@@ -68,6 +68,7 @@ class Entry:
     incoming: Decimal = ZERO
     counted: Decimal | None = None
     order_id: int | None = None
+    event_id: int | None = None
     actor_id: int | None = None
     reason: str = ""
 
@@ -96,7 +97,6 @@ def post(
     source: str,
     entries: Sequence[Entry],
     channel_id: int | None = None,
-    event_id: int | None = None,
     is_promise: bool = False,
 ) -> list[Posted]:
     """Post entries as one batch and announce the change, inside the caller's transaction.
@@ -113,22 +113,14 @@ def post(
     lines = json.dumps([_line(entry) for entry in entries])
     try:
         with connection.cursor() as cursor:
-            cursor.execute(_POST, [merchant_id, source, channel_id, event_id, is_promise, lines])
+            cursor.execute(_POST, [merchant_id, source, channel_id, is_promise, lines])
             rows = cursor.fetchall()
     except DatabaseError as error:
         raise _translated(error) from error
     posted = [Posted(*row[1:2], *row[3:]) for row in sorted(rows)]
-    fresh = [row for row in posted if not row.is_replay]
+    fresh = [(entry, row) for entry, row in zip(entries, posted, strict=True) if not row.is_replay]
     if fresh:
-        changes.announce(
-            changes.Posting(
-                merchant_id=merchant_id,
-                cells=_net(fresh),
-                channel_id=channel_id,
-                event_id=event_id,
-                occurred_at=min(entry.occurred_at for entry in entries),
-            )
-        )
+        changes.announce(changes.Posting(merchant_id=merchant_id, cells=_net(fresh), channel_id=channel_id))
     return posted
 
 
@@ -146,18 +138,30 @@ def _line(entry: Entry) -> dict[str, Any]:
         "incoming": str(entry.incoming),
         "counted": None if entry.counted is None else str(entry.counted),
         "order_id": entry.order_id,
+        "event_id": entry.event_id,
         "actor_id": entry.actor_id,
         "reason": entry.reason[:300],
     }
 
 
-def _net(posted: Sequence[Posted]) -> list[changes.CellChange]:
-    totals: dict[tuple[int, int], list[Decimal]] = {}
-    for row in posted:
-        total = totals.setdefault((row.variant_id, row.location_id), [ZERO] * 5)
-        moved = (row.on_hand, row.committed, row.reserved, row.unavailable, row.absorbed)
-        totals[row.variant_id, row.location_id] = [a + b for a, b in zip(total, moved, strict=True)]
-    return [changes.CellChange(*cell, *total) for cell, total in totals.items()]
+def _net(fresh: Sequence[tuple[Entry, Posted]]) -> list[changes.CellChange]:
+    cells: dict[tuple[int, int], changes.CellChange] = {}
+    for entry, row in fresh:
+        change = changes.CellChange(
+            variant_id=row.variant_id,
+            location_id=row.location_id,
+            on_hand=row.on_hand,
+            committed=row.committed,
+            reserved=row.reserved,
+            unavailable=row.unavailable,
+            absorbed=row.absorbed,
+            available_after=row.available_after,
+            occurred_at=entry.occurred_at,
+            event_id=entry.event_id,
+        )
+        cell = (row.variant_id, row.location_id)
+        cells[cell] = cells[cell] + change if cell in cells else change
+    return list(cells.values())
 
 
 def _translated(error: DatabaseError) -> Exception:

@@ -325,3 +325,31 @@ class OrderHold(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line_id} at location {self.location_id}"
+
+
+class OrderReturn(models.Model):
+    """Units of a line that one document gave back; `document` "" where the order itself tells of its returns."""
+
+    line = models.ForeignKey(OrderLine, on_delete=models.CASCADE, related_name="returns")
+    document = models.CharField(max_length=120, blank=True)
+    location = models.ForeignKey(Location, on_delete=models.PROTECT, null=True, related_name="+")
+    restocked = quantity_field()
+    written_off = quantity_field()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["line", "document", "location"],
+                name="orderreturn_once_per_document",
+                nulls_distinct=False,
+            ),
+            models.CheckConstraint(
+                condition=Q(restocked__gte=0, written_off__gte=0), name="orderreturn_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(restocked=0) | Q(location__isnull=False), name="orderreturn_restocked_has_location"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.restocked} restocked, {self.written_off} written off of line {self.line_id}"

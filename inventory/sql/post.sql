@@ -1,7 +1,7 @@
 -- Posts a batch of movements in one call; the only way into the ledger. See inventory/ledger.py for its meaning.
 -- Raises SS001 (same key, other content), SS002 (a promise the stock does not cover), SS004 (cell of another merchant).
 CREATE OR REPLACE FUNCTION inventory_post(
-    p_merchant bigint, p_source text, p_channel bigint, p_event bigint, p_is_promise boolean, p_lines jsonb
+    p_merchant bigint, p_source text, p_channel bigint, p_is_promise boolean, p_lines jsonb
 ) RETURNS TABLE (
     line int, movement_id bigint, level_id bigint, variant_id bigint, location_id bigint, seq bigint,
     on_hand numeric, committed numeric, reserved numeric, unavailable numeric, absorbed numeric,
@@ -57,9 +57,9 @@ BEGIN
         FROM ROWS FROM (jsonb_to_recordset(p_lines) AS (
             variant_id bigint, location_id bigint, kind text, key text, on_hand numeric, committed numeric,
             reserved numeric, unavailable numeric, incoming numeric, counted numeric, occurred_at timestamptz,
-            order_id bigint, actor_id bigint, reason text)) WITH ORDINALITY AS x(
+            order_id bigint, event_id bigint, actor_id bigint, reason text)) WITH ORDINALITY AS x(
             variant_id, location_id, kind, key, on_hand, committed, reserved, unavailable, incoming, counted,
-            occurred_at, order_id, actor_id, reason, line)
+            occurred_at, order_id, event_id, actor_id, reason, line)
     ), claimed AS (
         INSERT INTO inventory_stockmovementkey (merchant_id, source, idempotency_key, movement_id, recorded_at, content)
         SELECT p_merchant, p_source, a.key, a.movement_id, v_now,
@@ -102,7 +102,7 @@ BEGIN
             channel_id, event_id, order_id, actor_id, reason)
         SELECT b.movement_id, p_merchant, b.level_id, b.variant_id, b.location_id, b.last_seq + b.place, b.kind, b.delta,
                b.committed, b.reserved, b.unavailable, b.incoming, b.absorbed, b.on_hand_after, b.available_after,
-               b.occurred_at, v_now, p_source, b.key, p_channel, p_event, b.order_id, b.actor_id, b.reason
+               b.occurred_at, v_now, p_source, b.key, p_channel, b.event_id, b.order_id, b.actor_id, b.reason
         FROM balanced b ORDER BY b.line
     ), levels AS (
         UPDATE inventory_stocklevel s
