@@ -19,7 +19,8 @@ class ConnectorError(Exception):
 
     `permanent`: repeating it unchanged cannot help. `needs_reconnect`: the credentials are dead; a person must
     reconnect. `is_outcome_unknown`: it may have taken effect (time-out, 5xx); repeat with the same key or probe.
-    `retry_after_s`: the vendor's own wish. `code`: the vendor's error code.
+    `retry_after_s`: the vendor's own wish. `code`: the vendor's error code. `lines`: which entries of the batch are
+    to blame (indexes into the writes given) where the vendor refused the whole batch: nothing of it was applied.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class ConnectorError(Exception):
         is_outcome_unknown: bool = False,
         retry_after_s: float | None = None,
         code: str = "",
+        lines: tuple[int, ...] = (),
     ) -> None:
         super().__init__(message)
         self.permanent = permanent
@@ -38,6 +40,7 @@ class ConnectorError(Exception):
         self.is_outcome_unknown = is_outcome_unknown
         self.retry_after_s = retry_after_s
         self.code = code
+        self.lines = lines
 
 
 class MalformedPayload(Exception):
