@@ -1,3 +1,8 @@
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from channels import views
+
+urlpatterns: list[URLPattern] = [
+    path("<slug:shop>/", views.today, name="today"),
+    path("<slug:shop>/pulse/", views.pulse, name="pulse"),
+]

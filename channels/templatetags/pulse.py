@@ -1,0 +1,19 @@
+"""The pulse: one line on every page that says whether all channels are in lockstep, or what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.utils.timezone import now as utc_now
+
+from channels import health
+
+register = template.Library()
+
+
+@register.inclusion_tag("components/pulse.html", takes_context=True)
+def pulse(context: template.Context) -> dict[str, Any]:
+    """{% pulse %}: rendered with the page, then kept current by polling its own address."""
+    merchant = context["merchant"]
+    return {"merchant": merchant, "pulse": health.pulse(merchant=merchant, now=utc_now())}

@@ -1,0 +1,255 @@
+"""Rows for tests, made by factory_boy: `from tests import factories`.
+
+Each factory makes the rows it needs around it, all of one merchant: `ChannelStockFactory(connection__merchant=shop)`.
+Levels start at zero; let the ledger post what should be on the shelf.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from decimal import Decimal
+
+import factory
+from django.utils.timezone import now as utc_now
+
+from channels import models as channels
+from inventory import models as inventory
+from storestudio.accounts import models as accounts
+
+PASSWORD = "correct horse battery"
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = accounts.User
+        skip_postgeneration_save = True
+
+    email = factory.Sequence(lambda n: f"person{n}@example.com")
+    name = factory.Faker("name")
+    password = factory.django.Password(PASSWORD)
+
+
+class MerchantFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = accounts.Merchant
+
+    name = factory.Sequence(lambda n: f"Shop {n}")
+    slug = factory.Sequence(lambda n: f"shop-{n}")
+
+
+class MembershipFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = accounts.Membership
+
+    user = factory.SubFactory(UserFactory)
+    merchant = factory.SubFactory(MerchantFactory)
+    role = accounts.Membership.Role.OWNER
+
+
+class ProductFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = inventory.Product
+
+    merchant = factory.SubFactory(MerchantFactory)
+    title = factory.Sequence(lambda n: f"Linen Overshirt {n}")
+
+
+class VariantFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = inventory.Variant
+
+    merchant = factory.SubFactory(MerchantFactory)
+    product = factory.SubFactory(ProductFactory, merchant=factory.SelfAttribute("..merchant"))
+    title = "M / Sand"
+    sku = factory.Sequence(lambda n: f"LNO-{n:05d}")
+    price = Decimal("49.00")
+
+
+class LocationFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = inventory.Location
+
+    merchant = factory.SubFactory(MerchantFactory)
+    name = factory.Sequence(lambda n: f"High Street {n}")
+
+
+class StockLevelFactory(factory.django.DjangoModelFactory):
+    """An empty cell: only the ledger writes quantities."""
+
+    class Meta:
+        model = inventory.StockLevel
+
+    merchant = factory.SubFactory(MerchantFactory)
+    variant = factory.SubFactory(VariantFactory, merchant=factory.SelfAttribute("..merchant"))
+    location = factory.SubFactory(LocationFactory, merchant=factory.SelfAttribute("..merchant"))
+
+
+class ConnectionFactory(factory.django.DjangoModelFactory):
+    """A paused connection with credentials that open nothing; `is_live=True` for an approved, live one."""
+
+    class Meta:
+        model = channels.Connection
+
+    class Params:
+        is_live = factory.Trait(
+            state=channels.Connection.State.LIVE,
+            approved_at=factory.LazyFunction(utc_now),
+            opened_at=factory.LazyFunction(utc_now),
+            last_heard_at=factory.LazyFunction(utc_now),
+            polled_at=factory.LazyFunction(utc_now),
+        )
+
+    merchant = factory.SubFactory(MerchantFactory)
+    channel = "square"
+    label = factory.LazyAttribute(lambda row: row.channel.title())
+    account_id = factory.Sequence(lambda n: f"ACCOUNT{n}")
+    base_url = "http://127.0.0.1:9"
+    number = channels.Connection.Number.AVAILABLE
+    credentials = b""
+    credentials_kid = "k1"
+
+
+class ChannelLocationFactory(factory.django.DjangoModelFactory):
+    """A place of the channel, mapped to a location of ours; `location=None` for one that nobody has mapped."""
+
+    class Meta:
+        model = channels.ChannelLocation
+
+    connection = factory.SubFactory(ConnectionFactory)
+    merchant = factory.SelfAttribute("connection.merchant")
+    external_id = factory.Sequence(lambda n: f"PLACE{n}")
+    name = factory.Sequence(lambda n: f"Place {n}")
+    location = factory.SubFactory(LocationFactory, merchant=factory.SelfAttribute("..merchant"))
+
+
+class ListingFactory(factory.django.DjangoModelFactory):
+    """A listing linked to a variant of ours; `is_unlinked=True` for one that waits."""
+
+    class Meta:
+        model = channels.Listing
+
+    class Params:
+        is_unlinked = factory.Trait(variant=None, link=channels.Listing.Link.UNLINKED)
+
+    connection = factory.SubFactory(ConnectionFactory)
+    merchant = factory.SelfAttribute("connection.merchant")
+    external_id = factory.Sequence(lambda n: f"ITEM{n}")
+    inventory_id = factory.SelfAttribute("external_id")
+    variant = factory.SubFactory(VariantFactory, merchant=factory.SelfAttribute("..merchant"))
+    link = channels.Listing.Link.LINKED
+    product_title = factory.LazyAttribute(
+        lambda row: row.variant.product.title if row.variant else "Wool Beanie"
+    )
+    title = factory.LazyAttribute(lambda row: row.variant.title if row.variant else "Grey")
+    sku = factory.LazyAttribute(lambda row: row.variant.sku if row.variant else "BNE-GRY")
+
+
+class ChannelStockFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = channels.ChannelStock
+
+    connection = factory.SubFactory(ConnectionFactory)
+    merchant = factory.SelfAttribute("connection.merchant")
+    listing = factory.SubFactory(ListingFactory, connection=factory.SelfAttribute("..connection"))
+    channel_location = factory.SubFactory(
+        ChannelLocationFactory, connection=factory.SelfAttribute("..connection")
+    )
+    desired = Decimal(5)
+    expected = Decimal(5)
+    observed = Decimal(5)
+    observed_at = factory.LazyFunction(utc_now)
+
+
+class InboundEventFactory(factory.django.DjangoModelFactory):
+    """A delivery that waits; `is_done=True` for one applied 400 ms after it was received."""
+
+    class Meta:
+        model = channels.InboundEvent
+
+    class Params:
+        is_done = factory.Trait(
+            state=channels.InboundEvent.State.DONE,
+            applied_at=factory.LazyAttribute(lambda row: row.received_at + timedelta(milliseconds=400)),
+        )
+        is_quarantined = factory.Trait(
+            state=channels.InboundEvent.State.QUARANTINED,
+            error="KeyError: 'order_id'",
+            attempts=6,
+        )
+
+    connection = factory.SubFactory(ConnectionFactory)
+    merchant = factory.SelfAttribute("connection.merchant")
+    topic = "order.updated"
+    dedupe_key = factory.Sequence(lambda n: f"delivery-{n}")
+    headers = factory.LazyFunction(dict)
+    body = factory.LazyFunction(
+        lambda: json.dumps({"type": "order.updated", "data": {"id": "ORDER1"}}).encode()
+    )
+    received_at = factory.LazyFunction(utc_now)
+    occurred_at = factory.LazyAttribute(lambda row: row.received_at - timedelta(milliseconds=300))
+
+
+class ChannelWriteFactory(factory.django.DjangoModelFactory):
+    """A call that was answered 250 ms after it was sent."""
+
+    class Meta:
+        model = channels.ChannelWrite
+
+    connection = factory.SubFactory(ConnectionFactory)
+    merchant = factory.SelfAttribute("connection.merchant")
+    state = channels.ChannelWrite.State.DONE
+    sent_at = factory.LazyFunction(utc_now)
+    answered_at = factory.LazyAttribute(lambda row: row.sent_at and row.sent_at + timedelta(milliseconds=250))
+
+
+class ChannelWriteLineFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = channels.ChannelWriteLine
+
+    cell = factory.SubFactory(ChannelStockFactory)
+    write = factory.SubFactory(ChannelWriteFactory, connection=factory.SelfAttribute("..cell.connection"))
+    from_quantity = Decimal(5)
+    to_quantity = Decimal(4)
+    outcome = channels.ChannelWriteLine.Outcome.APPLIED
+    sent_at = factory.SelfAttribute("write.sent_at")
+    answered_at = factory.SelfAttribute("write.answered_at")
+    dirty_at = factory.LazyAttribute(lambda row: (row.sent_at or utc_now()) - timedelta(milliseconds=100))
+    cause_occurred_at = factory.LazyAttribute(lambda row: row.dirty_at - timedelta(milliseconds=900))
+
+
+class IncidentFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = channels.Incident
+
+    connection = factory.SubFactory(ConnectionFactory)
+    merchant = factory.SelfAttribute("connection.merchant")
+    kind = channels.Incident.Kind.DRIFT
+    key = factory.Sequence(lambda n: f"cause:{n}")
+    title = "Square shows 7, it should show 5"
+
+
+class OrderFactory(factory.django.DjangoModelFactory):
+    """An order as its channel describes it; post it through inventory.orders to move stock."""
+
+    class Meta:
+        model = inventory.Order
+
+    merchant = factory.SubFactory(MerchantFactory)
+    channel_id = 1
+    external_id = factory.Sequence(lambda n: f"ORDER{n}")
+    number = factory.Sequence(lambda n: f"#{1000 + n}")
+    placed_at = factory.LazyFunction(utc_now)
+    external_updated_at = factory.SelfAttribute("placed_at")
+
+
+class OrderLineFactory(factory.django.DjangoModelFactory):
+    class Meta:
+        model = inventory.OrderLine
+
+    order = factory.SubFactory(OrderFactory)
+    external_id = factory.Sequence(lambda n: f"LINE{n}")
+    variant = factory.SubFactory(VariantFactory, merchant=factory.SelfAttribute("..order.merchant"))
+    sku = factory.SelfAttribute("variant.sku")
+    title = factory.LazyAttribute(lambda row: row.variant.full_title)
+    quantity = Decimal(1)
