@@ -1,7 +1,303 @@
-"""Keeps every channel cell's desired number true, and sends what is due: decreases first, each write once."""
+"""Keeps every channel cell's desired number true, and sends what is due: decreases first, each write once.
 
+A cell is due while `desired` differs from `expected`. Sending is: claim due cells into a ChannelWrite with its own key
+and commit; call the channel outside any transaction; settle what it answered. A worker that dies anywhere in between
+leaves a write that is repeated with the same key and the same numbers, so that it takes effect once. Only the newest
+number of a cell is ever claimed; one write a cell is in flight.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from channels import contact, credentials, incidents, registry
+from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, Listing
+from channels.ports import Connector, ConnectorError, CountResult, CountWrite, WriteOutcome
 from inventory import changes
+
+LEASE = timedelta(seconds=30)  # longer than a call's time-out: a write is taken up again only if its worker died
+ISOLATED_AFTER = 1  # a cell that was in a refused batch goes alone next time, so that one bad cell stops no other
+Outcome = ChannelWriteLine.Outcome
 
 
 def on_stock_changed(posting: changes.Posting) -> None:
-    """Recompute `desired` of the touched cells inside the posting's transaction."""
+    """Recompute `desired` of the touched cells, and what the reporting channel now shows by itself.
+
+    Runs inside the posting's transaction and locks the cells in primary-key order, after the levels.
+    """
+    cells = [
+        {
+            "variant_id": cell.variant_id,
+            "location_id": cell.location_id,
+            "own_on_hand": str(cell.own_on_hand),
+            "own_available": str(cell.own_available),
+            "occurred_at": cell.occurred_at.isoformat(),
+            "event_id": cell.event_id,
+        }
+        for cell in posting.cells
+    ]
+    with database.cursor() as cursor:
+        cursor.execute("SELECT channels_stock_changed(%s, %s)", [posting.channel_id, json.dumps(cells)])
+
+
+def refresh_desired(*, connection_id: int | None = None, cell_ids: Sequence[int] = ()) -> int:
+    """Recompute `desired` of all cells of a connection, or of the given cells; returns how many. Locks them."""
+    with transaction.atomic(), database.cursor() as cursor:
+        cursor.execute("SELECT channels_refresh(%s, %s::bigint[])", [connection_id, list(cell_ids)])
+        return int(cursor.fetchone()[0])
+
+
+def publish(*, connection_id: int, until: datetime) -> int:
+    """Send what is due until nothing is, or the time is up; returns how many cells were told.
+
+    Raises nothing for a channel's failure: contact.failed decides what it means and when to try again.
+    """
+    told = 0
+    while timezone.now() < until:
+        connection = Connection.objects.get(pk=connection_id)
+        if not may_write(connection, now=timezone.now()):
+            break
+        write = _take_open_write(connection) or _claim(connection)
+        if write is None:
+            break
+        told += _send(connection, write)
+    return told
+
+
+def may_write(connection: Connection, *, now: datetime) -> bool:
+    """Whether numbers may be told there now: approved, live, and not resting."""
+    resting = connection.resting_until is not None and connection.resting_until > now
+    return connection.state == Connection.State.LIVE and not resting
+
+
+def _take_open_write(connection: Connection) -> ChannelWrite | None:
+    """A write whose worker died or whose answer never came, leased to us: one row changed, mine."""
+    now = timezone.now()
+    due = ChannelWrite.objects.filter(
+        connection=connection, state=ChannelWrite.State.SENDING, next_attempt_at__lte=now
+    )
+    for write in due.order_by("pk")[:1]:
+        if due.filter(pk=write.pk).update(next_attempt_at=now + LEASE, attempts=F("attempts") + 1):
+            return write
+    return None
+
+
+def _claim(connection: Connection) -> ChannelWrite | None:
+    """Bind due cells to a new write, decreases first, oldest first; None when nothing is due.
+
+    Locks the cells, skipping those another transaction holds: they come next time.
+    """
+    now = timezone.now()
+    limit = registry.capabilities(connection.channel).write_batch_max
+    with transaction.atomic():
+        cells = list(due_cells(connection, now=now).select_for_update(of=("self",), skip_locked=True)[:limit])
+        if not cells:
+            return None
+        if cells[0].attempts >= ISOLATED_AFTER:
+            cells = cells[:1]
+        else:
+            cells = [cell for cell in cells if cell.attempts < ISOLATED_AFTER]
+        write = ChannelWrite.objects.create(
+            merchant_id=connection.merchant_id,
+            connection=connection,
+            created_at=now,
+            attempts=1,
+            next_attempt_at=now + LEASE,
+        )
+        ChannelWriteLine.objects.bulk_create(
+            ChannelWriteLine(
+                write=write,
+                cell=cell,
+                from_quantity=cell.expected,
+                to_quantity=cell.desired,
+                cause_event_id=cell.cause_event_id,
+                cause_occurred_at=cell.cause_occurred_at,
+                dirty_at=cell.dirty_at,
+            )
+            for cell in cells
+        )
+        ChannelStock.objects.filter(pk__in=[cell.pk for cell in cells]).update(write=write)
+        return write
+
+
+def due_cells(connection: Connection, *, now: datetime) -> QuerySet[ChannelStock]:
+    """Cells to tell, in the order to tell them. Unlinked, untracked, blocked and doubtful cells are never told."""
+    return (
+        ChannelStock.objects.filter(
+            Q(next_attempt_at=None) | Q(next_attempt_at__lte=now),
+            connection=connection,
+            dirty_at__isnull=False,
+            write=None,
+            blocked_reason="",
+            drift_at=None,
+            listing__link=Listing.Link.LINKED,
+            listing__is_tracked=True,
+            listing__deleted_at=None,
+            channel_location__is_active=True,
+        )
+        .exclude(desired=F("expected"))
+        .annotate(is_rise=Q(desired__gt=F("expected")))
+        .order_by("is_rise", "dirty_at", "pk")
+    )
+
+
+def _send(connection: Connection, write: ChannelWrite) -> int:
+    """Tell one write's numbers and settle the answer; returns how many cells were told."""
+    lines = list(write.lines.select_related("cell__listing", "cell__channel_location").order_by("pk"))
+    writes = [
+        CountWrite(
+            inventory_id=line.cell.listing.inventory_id,
+            location_id=line.cell.channel_location.external_id,
+            from_quantity=line.from_quantity,
+            to_quantity=line.to_quantity,
+        )
+        for line in lines
+    ]
+
+    def tell(connector: Connector) -> Sequence[CountResult]:
+        # `created_at`, not now: a repeated call must be the same to the letter, or its key is refused.
+        return connector.write_counts(
+            writes=writes, idempotency_key=str(write.idempotency_key), now=write.created_at
+        )
+
+    sent_at = timezone.now()
+    try:
+        results = credentials.with_fresh_token(connection.pk, tell)
+    except ConnectorError as error:
+        contact.failed(connection_id=connection.pk, error=error)
+        _settle_failure(connection, write, lines, error)
+        return 0
+    contact.heard(connection_id=connection.pk)
+    _settle(connection, write, lines, results, sent_at=sent_at)
+    return sum(result.outcome == WriteOutcome.APPLIED for result in results)
+
+
+_SETTLE_CELLS = """
+WITH said AS (
+    SELECT * FROM unnest(%(cells)s::bigint[], %(outcomes)s::text[], %(moves)s::numeric[], %(after)s::numeric[])
+        AS s(cell_id, outcome, move, after)
+), locked AS (
+    SELECT c.id FROM channels_channelstock c WHERE c.id = ANY(%(cells)s) ORDER BY c.id FOR NO KEY UPDATE
+)
+UPDATE channels_channelstock c
+SET write_id = NULL,
+    -- Relative, because the channel's own orders may have moved `expected` while the write was under way.
+    expected = CASE WHEN said.outcome = 'applied' THEN c.expected + said.move ELSE c.expected END,
+    dirty_at = CASE WHEN said.outcome = 'applied' AND c.desired = c.expected + said.move THEN NULL ELSE c.dirty_at END,
+    cause_occurred_at = CASE WHEN said.outcome = 'applied' AND c.desired = c.expected + said.move THEN NULL
+                             ELSE c.cause_occurred_at END,
+    told_at = CASE WHEN said.outcome = 'applied' THEN %(now)s ELSE c.told_at END,
+    observed = CASE WHEN said.outcome = 'applied' THEN coalesce(said.after, c.observed) ELSE c.observed END,
+    observed_at = CASE WHEN said.outcome = 'applied' AND said.after IS NOT NULL THEN %(now)s ELSE c.observed_at END,
+    attempts = CASE WHEN said.outcome IN ('applied', 'skipped') THEN 0 ELSE c.attempts + 1 END,
+    recheck_at = CASE WHEN said.outcome = 'stale' THEN %(now)s ELSE c.recheck_at END,
+    next_attempt_at = CASE WHEN said.outcome = 'stale' THEN %(later)s ELSE NULL END
+FROM said, locked
+WHERE c.id = said.cell_id AND locked.id = c.id
+"""
+
+_SETTLE_LINES = """
+UPDATE channels_channelwriteline l
+SET outcome = CASE s.outcome WHEN 'skipped' THEN 'stale' ELSE s.outcome END, message = s.message,
+    sent_at = %(sent_at)s, answered_at = %(now)s
+FROM unnest(%(lines)s::bigint[], %(outcomes)s::text[], %(messages)s::text[]) AS s(id, outcome, message)
+WHERE l.id = s.id
+"""
+
+
+def _settle(
+    connection: Connection,
+    write: ChannelWrite,
+    lines: Sequence[ChannelWriteLine],
+    results: Sequence[CountResult],
+    *,
+    sent_at: datetime,
+) -> None:
+    now = timezone.now()
+    values = {
+        "cells": [line.cell_id for line in lines],
+        "lines": [line.pk for line in lines],
+        "outcomes": [str(result.outcome) for result in results],
+        "messages": [result.message[:300] for result in results],
+        "moves": [line.to_quantity - line.from_quantity for line in lines],
+        "after": [result.quantity_after for result in results],
+        "now": now,
+        "later": now + timedelta(seconds=1),  # stale cells are read again first, then told
+        "sent_at": sent_at,
+    }
+    with transaction.atomic():
+        done = ChannelWrite.objects.filter(pk=write.pk, state=ChannelWrite.State.SENDING).update(
+            state=ChannelWrite.State.DONE, sent_at=sent_at, answered_at=now
+        )
+        if not done:
+            return  # another worker settled the repeated call
+        with database.cursor() as cursor:
+            cursor.execute(_SETTLE_CELLS, values)
+            cursor.execute(_SETTLE_LINES, values)
+        for line, result in zip(lines, results, strict=True):
+            if result.outcome == WriteOutcome.REFUSED:
+                _block(connection, line, result.message)
+
+
+def _block(connection: Connection, line: ChannelWriteLine, message: str) -> None:
+    """A number the channel will not take: the cell waits for a person."""
+    listing = line.cell.listing
+    ChannelStock.objects.filter(pk=line.cell_id).update(blocked_reason=(message or "refused")[:300])
+    incidents.open_or_count(
+        merchant_id=connection.merchant_id,
+        connection_id=connection.pk,
+        kind=incidents.Kind.REFUSED,
+        key=f"cell:{line.cell_id}",
+        variant_id=listing.variant_id,
+        cell_id=line.cell_id,
+        title=f"{connection.label} refused {units(line.to_quantity)} for {listing.sku or listing.product_title}.",
+        message=message,
+    )
+
+
+def _settle_failure(
+    connection: Connection, write: ChannelWrite, lines: Sequence[ChannelWriteLine], error: ConnectorError
+) -> None:
+    """Keep the write to be repeated as it is, or give its cells back when repeating it cannot help."""
+    now = timezone.now()
+    gives_up = error.permanent or error.needs_reconnect or error.code == "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"
+    if not gives_up:
+        wait_s = error.retry_after_s or contact.backoff_s(write.attempts - 1)
+        ChannelWrite.objects.filter(pk=write.pk, state=ChannelWrite.State.SENDING).update(
+            next_attempt_at=now + timedelta(seconds=wait_s), error=str(error)[:500]
+        )
+        return
+    guilty = {lines[index].pk for index in error.lines} if error.lines else set()
+    if error.permanent and not error.needs_reconnect and len(lines) == 1:
+        guilty = {lines[0].pk}
+    with transaction.atomic():
+        ChannelWrite.objects.filter(pk=write.pk).update(
+            state=ChannelWrite.State.FAILED, answered_at=now, error=str(error)[:500]
+        )
+        ChannelWriteLine.objects.filter(write=write).update(outcome=Outcome.REFUSED, answered_at=now)
+        # Without a culprit named, each cell goes alone next time and the bad one shows itself.
+        step = 0 if guilty or error.needs_reconnect else 1
+        ChannelStock.objects.filter(write=write).order_by("pk").update(
+            write=None, attempts=F("attempts") + step, next_attempt_at=None
+        )
+        for line in lines:
+            if line.pk in guilty:
+                _block(connection, line, str(error))
+
+
+def unblock(*, cell_id: int) -> None:
+    """A person says: try this cell again."""
+    ChannelStock.objects.filter(pk=cell_id).update(blocked_reason="", attempts=0, next_attempt_at=None)
+
+
+def units(quantity: Decimal) -> str:
+    """A quantity as people read it: no trailing zeros, no exponent."""
+    return f"{quantity.normalize():f}"

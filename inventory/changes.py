@@ -12,6 +12,7 @@ from decimal import Decimal
 class CellChange:
     """The net change of one cell in one posting. `absorbed` units had no effect here (a later count knew them).
 
+    `own_on_hand` and `own_available`: by how much the reporting channel's own number moved by itself with it.
     `occurred_at` is the oldest cause's time, `event_id` the newest inbox event behind it (opaque here).
     """
 
@@ -22,6 +23,8 @@ class CellChange:
     reserved: Decimal
     unavailable: Decimal
     absorbed: Decimal
+    own_on_hand: Decimal
+    own_available: Decimal
     available_after: Decimal
     occurred_at: datetime
     event_id: int | None
@@ -36,6 +39,8 @@ class CellChange:
             reserved=self.reserved + later.reserved,
             unavailable=self.unavailable + later.unavailable,
             absorbed=self.absorbed + later.absorbed,
+            own_on_hand=self.own_on_hand + later.own_on_hand,
+            own_available=self.own_available + later.own_available,
             available_after=later.available_after,
             occurred_at=min(self.occurred_at, later.occurred_at),
             event_id=later.event_id or self.event_id,

@@ -53,7 +53,8 @@ class UnknownCell(Exception):
 class Entry:
     """One line to post: changes of one cell, in units; `counted` sets on hand to what a physical count found.
 
-    `key` identifies the line among all of its source's, for ever. Times are aware UTC.
+    `key` identifies the line among all of its source's, for ever. Times are aware UTC. `moved_channel` False: the
+    reporting channel's own number had moved before we began to believe it (an order older than the opening count).
     """
 
     variant_id: int
@@ -71,6 +72,7 @@ class Entry:
     event_id: int | None = None
     actor_id: int | None = None
     reason: str = ""
+    moved_channel: bool = True
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,9 @@ def _net(fresh: Sequence[tuple[Entry, Posted]]) -> list[changes.CellChange]:
             reserved=row.reserved,
             unavailable=row.unavailable,
             absorbed=row.absorbed,
+            own_on_hand=(row.on_hand + row.absorbed) * entry.moved_channel,
+            own_available=(row.on_hand + row.absorbed - row.committed - row.reserved - row.unavailable)
+            * entry.moved_channel,
             available_after=row.available_after,
             occurred_at=entry.occurred_at,
             event_id=entry.event_id,

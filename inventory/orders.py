@@ -297,6 +297,7 @@ def _post_holds(one: _Known, state: OrderState) -> list[ledger.Entry]:
                     committed=committed_by,
                     order_id=one.order.pk,
                     event_id=state.event_id,
+                    moved_channel=not one.is_baseline,
                 )
             )
     return entries

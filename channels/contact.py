@@ -1,0 +1,65 @@
+"""Contact with a channel: heard from, failing, resting, lost. One place decides what an error means for it."""
+
+from __future__ import annotations
+
+import logging
+import random
+from datetime import timedelta
+
+from django.db.models import F
+from django.utils import timezone
+
+from channels import incidents
+from channels.models import Connection
+from channels.ports import ConnectorError
+
+log = logging.getLogger(__name__)
+
+REST_S_MAX = 300.0
+FAILURES_BEFORE_REST = 3  # single failures happen; the breaker opens on a row of them
+
+
+def backoff_s(attempts: int) -> float:
+    """Seconds to wait after the n-th failed attempt: doubling from 1 s to 5 min, with jitter of a quarter."""
+    return min(REST_S_MAX, 2.0 ** min(attempts, 9)) * random.uniform(0.75, 1.25)
+
+
+def heard(*, connection_id: int) -> None:
+    """A call went well: the breaker closes."""
+    Connection.objects.filter(pk=connection_id).update(
+        last_heard_at=timezone.now(), failures=0, resting_until=None, last_error=""
+    )
+
+
+def failed(*, connection_id: int, error: ConnectorError) -> None:
+    """A call went wrong: rest as the vendor asks or the breaker says, or turn to “reconnect needed”."""
+    log.warning("connection %s: %s (%s)", connection_id, error, error.code or type(error).__name__)
+    if error.needs_reconnect:
+        lost(connection_id=connection_id, reason=str(error))
+        return
+    Connection.objects.filter(pk=connection_id).update(failures=F("failures") + 1, last_error=str(error)[:500])
+    failures = Connection.objects.values_list("failures", flat=True).get(pk=connection_id)
+    rest_s = error.retry_after_s
+    if rest_s is None and failures >= FAILURES_BEFORE_REST and not error.permanent:
+        rest_s = backoff_s(failures - FAILURES_BEFORE_REST)
+    if rest_s:
+        until = timezone.now() + timedelta(seconds=min(rest_s, REST_S_MAX))
+        Connection.objects.filter(pk=connection_id).update(resting_until=until)
+
+
+def lost(*, connection_id: int, reason: str) -> None:
+    """The channel does not know us any more: stop calling it, keep everything, ask the owner to reconnect."""
+    connection = Connection.objects.get(pk=connection_id)
+    if connection.state == Connection.State.CLOSED:
+        return
+    Connection.objects.filter(pk=connection_id).update(
+        state=Connection.State.RECONNECT, state_reason=reason[:300], last_error=reason[:500]
+    )
+    incidents.open_or_count(
+        merchant_id=connection.merchant_id,
+        connection_id=connection_id,
+        kind=incidents.Kind.RECONNECT,
+        key=f"connection:{connection_id}",
+        title=f"{connection.label} no longer lets us in. Reconnect it: nothing is lost meanwhile.",
+        reason=reason,
+    )

@@ -1,0 +1,58 @@
+"""What needs a person: one open incident a cause, counted up while it lasts, closed with a word on how."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import connection as database
+from django.db.models import Q
+from django.utils import timezone
+from psycopg.types.json import Jsonb
+
+from channels.models import Incident
+from storestudio.accounts.models import User
+
+Kind = Incident.Kind
+
+_RAISE = """
+INSERT INTO channels_incident (merchant_id, connection_id, kind, key, title, detail, variant_id, cell_id,
+                               opened_at, seen_at, times, resolution)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 1, '')
+ON CONFLICT (merchant_id, kind, key) WHERE resolved_at IS NULL
+DO UPDATE SET seen_at = excluded.seen_at, times = channels_incident.times + 1,
+              title = excluded.title, detail = excluded.detail
+RETURNING id
+"""
+
+
+def open_or_count(
+    *,
+    merchant_id: int,
+    kind: str,
+    key: str,
+    title: str,
+    connection_id: int | None = None,
+    variant_id: int | None = None,
+    cell_id: int | None = None,
+    **detail: Any,
+) -> int:
+    """Open the incident of this cause, or count the open one up; returns its id."""
+    now = timezone.now()
+    values = [
+        merchant_id, connection_id, str(kind), key[:120], title[:300], Jsonb(detail), variant_id, cell_id, now, now
+    ]  # fmt: skip
+    with database.cursor() as cursor:
+        cursor.execute(_RAISE, values)
+        return int(cursor.fetchone()[0])
+
+
+def resolve(
+    *, merchant_id: int, kind: str, key: str = "", key_prefix: str = "", how: str, actor: User | None = None
+) -> int:
+    """Close the open incidents of this cause (or of all causes that begin so); returns how many there were."""
+    now: datetime = timezone.now()
+    which = Q(key=key) if key else Q(key__startswith=key_prefix)
+    return Incident.objects.filter(which, merchant_id=merchant_id, kind=kind, resolved_at=None).update(
+        resolved_at=now, resolution=how[:300], resolved_by=actor
+    )

@@ -1,0 +1,19 @@
+from pathlib import Path
+
+from django.db import migrations
+
+SQL = Path(__file__).resolve().parent.parent / "sql"
+
+UNDO = """
+DROP FUNCTION channels_refresh(bigint, bigint[]);
+DROP FUNCTION channels_stock_changed(bigint, jsonb);
+DROP FUNCTION channels_recompute(bigint[]);
+"""
+
+
+class Migration(migrations.Migration):
+    """The functions that keep each channel cell's desired number true."""
+
+    dependencies = [("channels", "0001_channels"), ("inventory", "0003_order_returns")]
+
+    operations = [migrations.RunSQL((SQL / "refresh.sql").read_text(), UNDO)]
