@@ -11,6 +11,7 @@ from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from channels.models import Incident
+from inventory.models import StockLevel
 from storestudio.accounts.models import User
 
 Kind = Incident.Kind
@@ -56,3 +57,32 @@ def resolve(
     return Incident.objects.filter(which, merchant_id=merchant_id, kind=kind, resolved_at=None).update(
         resolved_at=now, resolution=how[:300], resolved_by=actor
     )
+
+
+def sweep_oversold(*, merchant_id: int | None = None) -> int:
+    """Open an incident for each cell that promises more than it has, close those that are covered again.
+
+    Returns how many cells are short now. Of one merchant, or of all.
+    """
+    short = StockLevel.objects.filter(available__lt=0).select_related("variant__product", "location")
+    open_ones = Incident.objects.filter(kind=Kind.OVERSOLD, resolved_at=None)
+    if merchant_id is not None:
+        short, open_ones = short.filter(merchant=merchant_id), open_ones.filter(merchant=merchant_id)
+    known = {incident.key: incident for incident in open_ones}
+    cells = {f"cell:{level.variant_id}:{level.location_id}": level for level in short.order_by("pk")}
+    for key, level in cells.items():
+        missing = f"{-level.available.normalize():f}"
+        if key in known and known[key].detail.get("missing") == missing:
+            continue
+        open_or_count(
+            merchant_id=level.merchant_id,
+            kind=Kind.OVERSOLD,
+            key=key,
+            variant_id=level.variant_id,
+            title=f"{level.variant.full_title}: {missing} more promised than there is at {level.location.name}.",
+            missing=missing,
+            location_id=level.location_id,
+        )
+    covered = [incident.pk for key, incident in known.items() if key not in cells]
+    open_ones.filter(pk__in=covered).update(resolved_at=timezone.now(), resolution="covered again")
+    return len(cells)

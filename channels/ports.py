@@ -244,10 +244,19 @@ class ChannelOrder:
 
 
 @dataclass(frozen=True)
-class OrdersPage:
-    """Ids of orders changed since the watermark, oldest change first; `next_cursor` "" on the last page."""
+class OrderRef:
+    """An order that changed, and how new it is: by `version` where the channel counts, else by `updated_at`."""
 
-    order_ids: Sequence[str]
+    external_id: str
+    version: int = 0
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class OrdersPage:
+    """Orders changed since the watermark, oldest change first; `next_cursor` "" on the last page."""
+
+    orders: Sequence[OrderRef]
     next_cursor: str
     read_until: datetime | None
 

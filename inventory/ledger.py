@@ -179,3 +179,10 @@ def _translated(error: DatabaseError) -> Exception:
     if state == "SS004":
         return UnknownCell(str(cause).splitlines()[0])
     return error
+
+
+def add_months(*, ahead: int = 3) -> int:
+    """Make the movements' partitions of this month and the next ones; returns how many were missing."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT inventory_add_movement_months(current_date, %s)", [ahead + 1])
+        return int(cursor.fetchone()[0])

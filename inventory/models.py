@@ -113,6 +113,9 @@ class StockLevel(MerchantOwned):
             models.CheckConstraint(condition=Q(unavailable__gte=0), name="stocklevel_unavailable_not_negative"),
             models.CheckConstraint(condition=Q(incoming__gte=0), name="stocklevel_incoming_not_negative"),
         ]
+        indexes = [
+            models.Index(fields=["merchant"], name="stocklevel_oversold", condition=Q(available__lt=0)),
+        ]
 
     def __str__(self) -> str:
         return f"variant {self.variant_id} at location {self.location_id}"
@@ -322,6 +325,7 @@ class OrderHold(models.Model):
                 name="orderhold_not_negative",
             ),
         ]
+        indexes = [models.Index(fields=["line"], name="orderhold_open", condition=Q(committed__gt=0))]
 
     def __str__(self) -> str:
         return f"line {self.line_id} at location {self.location_id}"

@@ -1,0 +1,190 @@
+"""From a channel's orders to the ledger: translate ids, apply by state, keep one bad order from stopping the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from channels import credentials, incidents
+from channels.models import ChannelLocation, Connection, Listing
+from channels.ports import ChannelOrder, ChannelOrderLine, ReturnLine
+from inventory import ledger, orders
+from inventory.models import Order, StockLevel
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one order, in words; `error` set where it must be tried again."""
+
+    words: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What the channel's ids mean to us: variants by listing id, locations by the channel's location id."""
+
+    variants: Mapping[str, int]
+    locations: Mapping[str, int]
+
+
+def apply_orders(
+    *, connection: Connection, channel_orders: Sequence[ChannelOrder], event_ids: Mapping[str, int | None]
+) -> dict[str, Outcome]:
+    """Apply orders as they stand now, in one posting where all are well; outcomes by external id.
+
+    Raises ConnectorError when an order that a return document belongs to has to be read first and cannot.
+    """
+    documents = [order for order in channel_orders if order.return_of]
+    whole = [order for order in channel_orders if not order.return_of]
+    whole += _missing_sources(connection, documents, whole)
+    names = _names(connection, whole)
+    states = [_state(connection, order, names, event_ids.get(order.external_id)) for order in whole]
+    outcomes = _apply_states(connection, states)
+    for document in documents:
+        outcomes[document.external_id] = _apply_document(connection, document, event_ids, names)
+    _report_unlinked(connection, whole, names)
+    incidents.sweep_oversold(merchant_id=connection.merchant_id)
+    return outcomes
+
+
+def _missing_sources(
+    connection: Connection, documents: Sequence[ChannelOrder], whole: Sequence[ChannelOrder]
+) -> Sequence[ChannelOrder]:
+    """Orders that return documents belong to and that we have never seen."""
+    wanted = {document.return_of for document in documents} - {order.external_id for order in whole}
+    known = Order.objects.filter(merchant=connection.merchant_id, channel_id=connection.pk, external_id__in=wanted)
+    missing = sorted(wanted - set(known.values_list("external_id", flat=True)))
+    if not missing:
+        return []
+    return credentials.with_fresh_token(connection.pk, lambda connector: connector.fetch_orders(order_ids=missing))
+
+
+def _names(connection: Connection, whole: Sequence[ChannelOrder]) -> _Names:
+    listed = {line.listing_external_id for order in whole for line in order.lines}
+    linked = Listing.objects.filter(connection=connection, external_id__in=listed, link=Listing.Link.LINKED)
+    mapped = ChannelLocation.objects.filter(connection=connection, location__isnull=False).order_by("pk")
+    return _Names(
+        variants=dict(linked.values_list("external_id", "variant_id")),
+        locations=dict(mapped.values_list("external_id", "location_id")),
+    )
+
+
+def _state(connection: Connection, order: ChannelOrder, names: _Names, event_id: int | None) -> orders.OrderState:
+    return orders.OrderState(
+        external_id=order.external_id,
+        number=order.number,
+        placed_at=order.placed_at,
+        updated_at=order.updated_at,
+        version=order.version,
+        is_cancelled=order.is_cancelled,
+        lines=[_line(line, names) for line in order.lines],
+        returns=_returns(order.returns, names),
+        total=order.total,
+        currency=order.currency,
+        is_before_opening=connection.opened_at is None or order.placed_at < connection.opened_at,
+        event_id=event_id,
+    )
+
+
+def _line(line: ChannelOrderLine, names: _Names) -> orders.LineState:
+    variant_id = names.variants.get(line.listing_external_id)
+    holds: dict[int, orders.Hold] = {}
+    for hold in line.holds:
+        location_id = names.locations.get(hold.location_id)
+        if location_id is None and not hold.location_id and variant_id is not None:
+            location_id = _likely_location(variant_id, names)
+        if location_id is not None:
+            before = holds.get(location_id, orders.Hold(location_id))
+            holds[location_id] = orders.Hold(
+                location_id, before.committed + hold.committed, before.fulfilled + hold.fulfilled
+            )
+    return orders.LineState(
+        external_id=line.external_id,
+        listing_external_id=line.listing_external_id,
+        variant_id=variant_id,
+        sku=line.sku,
+        title=line.title,
+        quantity=line.quantity,
+        holds=list(holds.values()),
+    )
+
+
+def _likely_location(variant_id: int, names: _Names) -> int | None:
+    """Where units of an order are held that the channel has not routed yet; put right when it has."""
+    levels = StockLevel.objects.filter(variant=variant_id, location__in=names.locations.values())
+    best = levels.order_by("-available", "location_id").values_list("location_id", flat=True).first()
+    return best or next(iter(names.locations.values()), None)
+
+
+def _returns(returns: Iterable[ReturnLine], names: _Names) -> list[orders.ReturnState]:
+    """Restocked at a place we know, or written off: goods on a shelf that is not ours to count are gone for us."""
+    return [
+        orders.ReturnState(
+            back.line_external_id, back.quantity, names.locations.get(back.location_id) if back.restocked else None
+        )
+        for back in returns
+    ]
+
+
+def _apply_states(connection: Connection, states: Sequence[orders.OrderState]) -> dict[str, Outcome]:
+    try:
+        applied = orders.apply(merchant_id=connection.merchant_id, channel_id=connection.pk, states=states)
+    except (orders.ImpossibleOrder, ledger.IdempotencyConflict, ledger.UnknownCell) as error:
+        if len(states) == 1:
+            return {states[0].external_id: Outcome(error=f"{type(error).__name__}: {error}")}
+        log.warning("connection %s: a batch of %s orders goes one by one: %s", connection.pk, len(states), error)
+        alone = [_apply_states(connection, [state]) for state in states]
+        return {name: outcome for outcomes in alone for name, outcome in outcomes.items()}
+    return {result.external_id: Outcome(_words(result)) for result in applied}
+
+
+def _apply_document(
+    connection: Connection, document: ChannelOrder, event_ids: Mapping[str, int | None], names: _Names
+) -> Outcome:
+    try:
+        applied = orders.apply_return(
+            merchant_id=connection.merchant_id,
+            channel_id=connection.pk,
+            order_external_id=document.return_of,
+            document=document.external_id,
+            returned_at=document.updated_at,
+            returns=_returns(document.returns, names),
+            event_id=event_ids.get(document.external_id),
+        )
+    except (orders.ImpossibleOrder, orders.UnknownOrder) as error:
+        return Outcome(error=f"{type(error).__name__}: {error}")
+    return Outcome(_words(applied))
+
+
+def _words(applied: orders.Applied) -> str:
+    if applied.is_stale:
+        return "older than what we have"
+    words = "nothing new" if not applied.movements else f"{applied.movements} movements posted"
+    if applied.movements == 1:
+        words = "1 movement posted"
+    return f"{words}, {applied.unlinked_lines} lines not linked" if applied.unlinked_lines else words
+
+
+def _report_unlinked(connection: Connection, whole: Sequence[ChannelOrder], names: _Names) -> None:
+    """A sale of something we know nothing of is a fact that moved no stock: somebody must link it."""
+    for order in whole:
+        for line in order.lines:
+            places = {hold.location_id for hold in line.holds if hold.committed or hold.fulfilled}
+            if places and line.listing_external_id not in names.variants:
+                _open_unlinked(connection, key=f"listing:{line.listing_external_id}", what=line.sku or line.title)
+            for place in places - names.locations.keys() - {""}:
+                _open_unlinked(connection, key=f"location:{place}", what=f"something at location {place}")
+
+
+def _open_unlinked(connection: Connection, *, key: str, what: str) -> None:
+    incidents.open_or_count(
+        merchant_id=connection.merchant_id,
+        connection_id=connection.pk,
+        kind=incidents.Kind.UNLINKED_SALE,
+        key=f"{connection.pk}:{key}",
+        title=f"{connection.label} sold {what}, which is linked to nothing here. Link it and the sale is counted.",
+    )

@@ -1,0 +1,86 @@
+"""Finds due work in PostgreSQL and wakes workers for it: the queue is rows, the messages only say "look".
+
+Every tick one statement takes the lease of each connection and kind that has due work, and a Celery message is sent
+for each. A message that is lost, or a worker that dies, lets the lease run out and the work is found again. Leases are
+taken by conditional UPDATE, so that any number of dispatchers may run.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import connection as database
+from django.utils import timezone
+
+from channels.models import ConnectionWork
+
+QUEUED = timedelta(seconds=10)  # how long a message may wait for a free worker before the work is offered again
+RUNNING = timedelta(seconds=30)  # a worker works at most 20 s in one go
+POLL_EVERY = timedelta(seconds=30)
+
+_TAKE_DUE = """
+UPDATE channels_connectionwork w
+SET leased_until = clock_timestamp() + %(queued)s, lease = gen_random_uuid()
+FROM channels_connection n
+WHERE w.connection_id = n.id AND w.leased_until <= clock_timestamp()
+  AND (n.resting_until IS NULL OR n.resting_until <= clock_timestamp())
+  AND CASE w.kind
+      WHEN 'inbox' THEN n.state IN ('live', 'paused') AND EXISTS (
+          SELECT FROM channels_inboundevent e
+          WHERE e.connection_id = n.id AND e.state = 'pending' AND e.next_attempt_at <= clock_timestamp())
+      WHEN 'publish' THEN n.state = 'live' AND (EXISTS (
+          SELECT FROM channels_channelstock c
+          WHERE c.connection_id = n.id AND c.dirty_at IS NOT NULL AND c.write_id IS NULL AND c.blocked_reason = ''
+            AND c.drift_at IS NULL AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= clock_timestamp()))
+        OR EXISTS (
+          SELECT FROM channels_channelwrite cw
+          WHERE cw.connection_id = n.id AND cw.state = 'sending' AND cw.next_attempt_at <= clock_timestamp()))
+      WHEN 'poll' THEN n.state IN ('live', 'paused') AND (
+          n.polled_at IS NULL OR n.polled_at <= clock_timestamp() - %(poll_every)s OR EXISTS (
+          SELECT FROM channels_channelstock c WHERE c.connection_id = n.id AND c.recheck_at <= clock_timestamp()))
+      END
+RETURNING w.connection_id, w.kind, w.lease
+"""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One kind of work of one connection, leased."""
+
+    connection_id: int
+    kind: str
+    lease: uuid.UUID
+
+
+def take_due() -> list[Work]:
+    """Lease all due work that nobody holds, in one statement; call outside a transaction."""
+    with database.cursor() as cursor:
+        cursor.execute(_TAKE_DUE, {"queued": QUEUED, "poll_every": POLL_EVERY})
+        return [Work(*row) for row in cursor.fetchall()]
+
+
+def begin(*, connection_id: int, kind: str, lease: uuid.UUID) -> bool:
+    """A worker takes up leased work; False when the lease has passed to another: then there is nothing to do."""
+    return bool(
+        ConnectionWork.objects.filter(connection=connection_id, kind=kind, lease=lease).update(
+            leased_until=timezone.now() + RUNNING
+        )
+    )
+
+
+def end(*, connection_id: int, kind: str, lease: uuid.UUID) -> None:
+    """Hand the lease back: what is still due is found at the next tick."""
+    ConnectionWork.objects.filter(connection=connection_id, kind=kind, lease=lease).update(
+        leased_until=timezone.now(), lease=None
+    )
+
+
+def wake(work: Sequence[Work]) -> None:
+    """Send one message each; a broker that is away costs time, never work."""
+    from channels import tasks
+
+    for one in work:
+        tasks.BY_KIND[one.kind].delay(connection_id=one.connection_id, lease=str(one.lease))

@@ -1,0 +1,359 @@
+"""The inbox: store a webhook once and answer; then read again what it hints at, and apply that by state.
+
+`receive` is the hot path of the web process: one INSERT. `process` runs in a worker under the connection's lease:
+claim a batch, coalesce its hints (ten updates of one order are one reading), read from the channel outside any
+transaction, apply everything in one posting. What cannot be applied is retried apart from the rest and ends, after
+bounded attempts, in quarantine with its bytes and a replay button; never in silence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from channels import applying, connections, contact, credentials, incidents, reconcile, registry
+from channels.models import Connection, InboundEvent
+from channels.ports import ChannelOrder, Connector, ConnectorError, HintKind, MalformedPayload
+from storestudio.accounts import audit
+from storestudio.accounts.models import User
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+LEASE = timedelta(seconds=30)
+ATTEMPTS_MAX = 6
+# Hints of our own making (polling, a link just made) take the same way as webhooks; no channel has this prefix.
+OWN_TOPIC = "storestudio/"
+State = InboundEvent.State
+
+_STORE = """
+INSERT INTO channels_inboundevent (merchant_id, connection_id, topic, dedupe_key, headers, body, occurred_at,
+                                   received_at, state, outcome, attempts, next_attempt_at, error)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s, %s)
+ON CONFLICT (connection_id, dedupe_key) DO NOTHING RETURNING id
+"""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A verified webhook, ready to store."""
+
+    merchant_id: int
+    connection_id: int
+    topic: str
+    dedupe_key: str
+    headers: Mapping[str, str]
+    body: bytes
+    occurred_at: datetime | None
+    error: str = ""  # set where the body cannot be read: stored in quarantine, bytes and all
+
+
+def deliver(*, connector: Connector, connection_id: int, merchant_id: int, headers: Mapping[str, str], body: bytes) -> Delivery:
+    """Name a verified webhook; one whose body cannot be read gets the digest of its bytes for a name."""
+    try:
+        envelope = connector.identify(headers=headers, body=body)
+    except MalformedPayload as error:
+        digest = hashlib.sha256(body).hexdigest()
+        return Delivery(merchant_id, connection_id, "", f"sha256:{digest}", headers, body, None, error=str(error))
+    return Delivery(
+        merchant_id, connection_id, envelope.topic, envelope.dedupe_key, headers, body, envelope.occurred_at
+    )
+
+
+def store(delivery: Delivery) -> bool:
+    """Put a delivery into the inbox once; False when it was there already. One durable INSERT."""
+    now = timezone.now()
+    state = State.QUARANTINED if delivery.error else State.PENDING
+    values = [
+        delivery.merchant_id, delivery.connection_id, delivery.topic[:100], delivery.dedupe_key[:200],
+        json.dumps(dict(delivery.headers)), delivery.body, delivery.occurred_at, now, str(state),
+        "unreadable" if delivery.error else "", now, delivery.error,
+    ]  # fmt: skip
+    with database.cursor() as cursor:
+        cursor.execute(_STORE, values)
+        row = cursor.fetchone()
+    if row and delivery.error:
+        _report_quarantine(merchant_id=delivery.merchant_id, connection_id=delivery.connection_id)
+    return row is not None
+
+
+def hint(*, connection: Connection, kind: HintKind, ids: Sequence[str], key: str) -> bool:
+    """Put a hint of our own into the inbox, in the caller's transaction; `key` makes it happen once."""
+    return store(
+        Delivery(
+            merchant_id=connection.merchant_id,
+            connection_id=connection.pk,
+            topic=f"{OWN_TOPIC}{kind}",
+            dedupe_key=f"{OWN_TOPIC}{key}",
+            headers={},
+            body=json.dumps({"ids": list(ids)}).encode(),
+            occurred_at=timezone.now(),
+        )
+    )
+
+
+@dataclass
+class _Batch:
+    """Claimed events by what they hint at."""
+
+    events: list[InboundEvent]
+    by_order: dict[str, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
+    by_stock: dict[str, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
+    by_kind: dict[HintKind, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
+
+
+def process(*, connection_id: int, until: datetime) -> int:
+    """Apply what waits in the inbox until nothing does, or the time is up; returns how many events were claimed.
+
+    A channel's failure leaves the events waiting: nothing is lost, contact.failed decides when to call again.
+    """
+    claimed = 0
+    while timezone.now() < until:
+        connection = Connection.objects.get(pk=connection_id)
+        if not may_read(connection, now=timezone.now()):
+            break
+        events = _claim(connection)
+        if not events:
+            break
+        claimed += len(events)
+        _work_off(connection, _sort(connection, events))
+    return claimed
+
+
+def may_read(connection: Connection, *, now: datetime) -> bool:
+    """Whether the channel may be called now: connected and not resting."""
+    resting = connection.resting_until is not None and connection.resting_until > now
+    return connection.state in (Connection.State.LIVE, Connection.State.PAUSED) and not resting
+
+
+def _claim(connection: Connection) -> list[InboundEvent]:
+    """Lease a batch, oldest first; a worker that dies lets the lease run out."""
+    now = timezone.now()
+    with transaction.atomic():
+        due = InboundEvent.objects.filter(connection=connection, state=State.PENDING, next_attempt_at__lte=now)
+        events = list(due.order_by("next_attempt_at", "pk").select_for_update(skip_locked=True)[:BATCH])
+        InboundEvent.objects.filter(pk__in=[event.pk for event in events]).update(next_attempt_at=now + LEASE)
+    return events
+
+
+def _sort(connection: Connection, events: Sequence[InboundEvent]) -> _Batch:
+    connector = registry.connect(connection.channel, account=credentials.account(connection))
+    batch = _Batch(list(events))
+    for event in events:
+        try:
+            kind, ids = _hint_of(connector, event)
+        except MalformedPayload as error:
+            _quarantine(event, error=str(error))
+            continue
+        if kind == HintKind.ORDERS:
+            for order_id in ids:
+                batch.by_order[order_id].append(event)
+        elif kind == HintKind.STOCK:
+            for inventory_id in ids:
+                batch.by_stock[inventory_id].append(event)
+        else:
+            batch.by_kind[kind].append(event)
+    return batch
+
+
+def _hint_of(connector: Connector, event: InboundEvent) -> tuple[HintKind, Sequence[str]]:
+    body = bytes(event.body)
+    if event.topic.startswith(OWN_TOPIC):
+        return HintKind(event.topic.removeprefix(OWN_TOPIC)), json.loads(body)["ids"]
+    hint = connector.parse(topic=event.topic, body=body)
+    return hint.kind, hint.ids
+
+
+def _work_off(connection: Connection, batch: _Batch) -> None:
+    for event in batch.by_kind.pop(HintKind.UNKNOWN, []):
+        _finish([event], state=State.IGNORED, outcome=f"no such topic known: {event.topic}")
+    for event in batch.by_kind.pop(HintKind.NOTHING, []):
+        _finish([event], state=State.IGNORED, outcome=f"of no concern to stock: {event.topic}")
+    revoked = batch.by_kind.pop(HintKind.REVOKED, [])
+    if revoked:
+        contact.lost(connection_id=connection.pk, reason="The channel withdrew our access.")
+        _finish(revoked, outcome="access withdrawn")
+        _release([*_distinct(batch.by_order), *_distinct(batch.by_stock), *sum(batch.by_kind.values(), [])])
+        return
+    # Orders before counts: a count is judged against what the orders say.
+    steps: list[tuple[list[InboundEvent], Callable[[], str]]] = [
+        (events, _READ_AGAIN[kind](connection)) for kind, events in batch.by_kind.items()
+    ]
+    for events, read_again in steps:
+        _guarded(connection, events, read_again)
+    if batch.by_order:
+        _guarded(connection, _distinct(batch.by_order), lambda: _apply_orders(connection, batch.by_order))
+    if batch.by_stock:
+        _guarded(connection, _distinct(batch.by_stock), lambda: _check_counts(connection, list(batch.by_stock)))
+
+
+def _guarded(connection: Connection, events: Sequence[InboundEvent], step: Callable[[], str | None]) -> None:
+    """Run one step; a channel's failure leaves its events waiting, a failure of ours counts an attempt."""
+    try:
+        outcome = step()
+    except ConnectorError as error:
+        contact.failed(connection_id=connection.pk, error=error)
+        _put_off(events, error=str(error), counts=error.permanent and not error.needs_reconnect)
+    except Exception as error:  # the boundary: whatever went wrong, these events are kept and shown
+        log.exception("connection %s: %s events could not be applied", connection.pk, len(events))
+        _put_off(events, error=f"{type(error).__name__}: {error}", counts=True)
+    else:
+        if outcome is not None:
+            _finish(events, outcome=outcome)
+
+
+def _apply_orders(connection: Connection, by_order: Mapping[str, list[InboundEvent]]) -> None:
+    ids = list(by_order)
+    size = registry.capabilities(connection.channel).read_batch_max
+    orders: dict[str, ChannelOrder] = {}
+    for start in range(0, len(ids), size):
+        chunk = ids[start : start + size]
+        for order in credentials.with_fresh_token(
+            connection.pk, lambda connector, chunk=chunk: connector.fetch_orders(order_ids=chunk)
+        ):
+            orders[order.external_id] = order
+    contact.heard(connection_id=connection.pk)
+    asked: dict[str, list[InboundEvent]] = {}
+    for order in orders.values():
+        asked[order.external_id] = by_order.get(order.external_id, [])
+    event_ids = {name: events[-1].pk if events else None for name, events in asked.items()}
+    outcomes = applying.apply_orders(
+        connection=connection, channel_orders=list(orders.values()), event_ids=event_ids
+    )
+    settled: dict[int, tuple[InboundEvent, list[str], bool]] = {}
+    for name, events in by_order.items():
+        outcome = outcomes.get(name, applying.Outcome(error=f"the channel does not know order {name} yet"))
+        for event in events:
+            _, words, failed = settled.setdefault(event.pk, (event, [], False))
+            settled[event.pk] = event, [*words, outcome.error or outcome.words], failed or bool(outcome.error)
+    for event, words, has_failed in settled.values():
+        if has_failed:
+            _put_off([event], error="; ".join(dict.fromkeys(words)), counts=True)
+    _finish_each([(event, "; ".join(dict.fromkeys(words))) for event, words, bad in settled.values() if not bad])
+
+
+def _check_counts(connection: Connection, inventory_ids: Sequence[str]) -> str:
+    return reconcile.check(connection_id=connection.pk, inventory_ids=inventory_ids)
+
+
+def _read_catalog(connection: Connection) -> Callable[[], str]:
+    def read() -> str:
+        seen = connections.import_catalog(connection, since=connection.catalog_read_until)
+        return f"catalog read again: {seen} listings"
+
+    return read
+
+
+def _read_locations(connection: Connection) -> Callable[[], str]:
+    def read() -> str:
+        connections.refresh_locations(connection)
+        return "locations read again"
+
+    return read
+
+
+_READ_AGAIN: dict[HintKind, Callable[[Connection], Callable[[], str]]] = {
+    HintKind.CATALOG: _read_catalog,
+    HintKind.LOCATIONS: _read_locations,
+}
+
+
+def _distinct(by_id: Mapping[str, Sequence[InboundEvent]]) -> list[InboundEvent]:
+    return list({event.pk: event for events in by_id.values() for event in events}.values())
+
+
+def _finish(events: Sequence[InboundEvent], *, outcome: str, state: str = State.DONE) -> None:
+    InboundEvent.objects.filter(pk__in=[event.pk for event in events], state=State.PENDING).update(
+        state=state, outcome=outcome[:300], applied_at=timezone.now(), error=""
+    )
+
+
+def _finish_each(outcomes: Sequence[tuple[InboundEvent, str]]) -> None:
+    by_words: defaultdict[str, list[InboundEvent]] = defaultdict(list)
+    for event, words in outcomes:
+        by_words[words].append(event)
+    for words, events in by_words.items():
+        _finish(events, outcome=words)
+
+
+def _release(events: Sequence[InboundEvent]) -> None:
+    InboundEvent.objects.filter(pk__in=[event.pk for event in events]).update(next_attempt_at=timezone.now())
+
+
+def _put_off(events: Sequence[InboundEvent], *, error: str, counts: bool) -> None:
+    """Try again later; attempts that count are bounded and end in quarantine."""
+    now = timezone.now()
+    for event in events:
+        attempts = event.attempts + counts
+        if attempts >= ATTEMPTS_MAX:
+            _quarantine(event, error=error)
+            continue
+        InboundEvent.objects.filter(pk=event.pk, state=State.PENDING).update(
+            attempts=attempts,
+            error=error,
+            next_attempt_at=now + timedelta(seconds=contact.backoff_s(attempts)),
+        )
+
+
+def _quarantine(event: InboundEvent, *, error: str) -> None:
+    InboundEvent.objects.filter(pk=event.pk).update(
+        state=State.QUARANTINED, error=error, attempts=F("attempts") + 1, outcome="could not be applied"
+    )
+    _report_quarantine(merchant_id=event.merchant_id, connection_id=event.connection_id)
+
+
+def _report_quarantine(*, merchant_id: int, connection_id: int) -> None:
+    count = InboundEvent.objects.filter(connection_id=connection_id, state=State.QUARANTINED).count()
+    label = Connection.objects.values_list("label", flat=True).get(pk=connection_id)
+    messages = "1 message" if count == 1 else f"{count} messages"
+    incidents.open_or_count(
+        merchant_id=merchant_id,
+        connection_id=connection_id,
+        kind=incidents.Kind.QUARANTINE,
+        key=f"connection:{connection_id}",
+        title=f"{messages} from {label} could not be applied. Nothing is lost: look at them and replay.",
+        count=count,
+    )
+
+
+class NotInQuarantine(Exception):
+    """The event is not waiting for a decision any more."""
+
+
+def replay(*, event_id: int, actor: User | None) -> None:
+    """Put a quarantined event back into the queue, as new. Raises NotInQuarantine."""
+    _decide(event_id, actor, "replayed", state=State.PENDING, attempts=0, next_attempt_at=timezone.now(), outcome="")
+
+
+def discard(*, event_id: int, actor: User | None, reason: str) -> None:
+    """Give up on a quarantined event, saying why; its bytes stay. Raises NotInQuarantine."""
+    _decide(event_id, actor, "discarded", state=State.DISCARDED, outcome=reason[:300], applied_at=timezone.now())
+
+
+def _decide(event_id: int, actor: User | None, word: str, **fields: Any) -> None:
+    with transaction.atomic():
+        event = InboundEvent.objects.select_for_update().select_related("merchant").get(pk=event_id)
+        if event.state != State.QUARANTINED:
+            raise NotInQuarantine(event.get_state_display())
+        InboundEvent.objects.filter(pk=event_id).update(**fields)
+        audit.record(
+            actor=actor, merchant=event.merchant, action=f"inbox.{word}", target=event,
+            summary=f"{word} {event.topic or 'an unreadable message'}", outcome=fields["outcome"],
+        )  # fmt: skip
+        left = InboundEvent.objects.filter(connection_id=event.connection_id, state=State.QUARANTINED).exists()
+        if not left:
+            incidents.resolve(
+                merchant_id=event.merchant_id, kind=incidents.Kind.QUARANTINE,
+                key=f"connection:{event.connection_id}", how="all messages replayed or discarded", actor=actor,
+            )  # fmt: skip

@@ -1,0 +1,83 @@
+"""What webhooks may have missed: read the order feed since the watermark, and what is due to be read again."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from channels import contact, credentials, inbox, reconcile
+from channels.models import ChannelLocation, Connection
+from channels.ports import Connector, ConnectorError, HintKind, OrderRef, OrdersPage
+from inventory.models import Order
+
+OVERLAP = timedelta(minutes=2)
+HISTORY = timedelta(days=14)  # open orders older than the connection still hold stock
+
+
+def poll(*, connection_id: int) -> None:
+    """Put orders changed since the watermark into the inbox, and read doubtful cells again.
+
+    A channel's failure ends it: the watermark stays where it was, so that the next poll reads the same again.
+    """
+    connection = Connection.objects.get(pk=connection_id)
+    started_at = timezone.now()
+    if not inbox.may_read(connection, now=started_at):
+        return
+    try:
+        _read_orders(connection, started_at=started_at)
+        reconcile.recheck_due(connection_id=connection_id)
+    except ConnectorError as error:
+        contact.failed(connection_id=connection_id, error=error)
+    Connection.objects.filter(pk=connection_id).update(polled_at=started_at)
+
+
+def _read_orders(connection: Connection, *, started_at: datetime) -> None:
+    if connection.opened_at is None:
+        return
+    places = list(
+        ChannelLocation.objects.filter(connection=connection, location__isnull=False).values_list(
+            "external_id", flat=True
+        )
+    )
+    since = (connection.orders_read_until or connection.opened_at - HISTORY) - OVERLAP
+    cursor = ""
+    read_until = connection.orders_read_until
+    while True:
+
+        def read(connector: Connector, cursor: str = cursor) -> OrdersPage:
+            return connector.fetch_orders_since(since=since, cursor=cursor, location_ids=places)
+
+        page = credentials.with_fresh_token(connection.pk, read)
+        _hint(connection, page)
+        read_until = page.read_until or read_until
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    contact.heard(connection_id=connection.pk)
+    # Only once every page is in the inbox: a page that failed is read again from the old watermark.
+    Connection.objects.filter(pk=connection.pk).update(orders_read_until=read_until or started_at)
+
+
+def _hint(connection: Connection, page: OrdersPage) -> None:
+    """One hint an order that changed since we applied it; the same change polled twice is one hint."""
+    applied = {
+        order.external_id: order
+        for order in Order.objects.filter(
+            merchant=connection.merchant_id,
+            channel_id=connection.pk,
+            external_id__in=[ref.external_id for ref in page.orders],
+        )
+    }
+    for ref in page.orders:
+        known = applied.get(ref.external_id)
+        if known is None or _is_news(ref, known):
+            stamp = ref.version or (ref.updated_at and ref.updated_at.isoformat())
+            key = f"poll:{ref.external_id}:{stamp}"
+            inbox.hint(connection=connection, kind=HintKind.ORDERS, ids=[ref.external_id], key=key)
+
+
+def _is_news(ref: OrderRef, known: Order) -> bool:
+    if ref.version:
+        return ref.version > known.external_version
+    return ref.updated_at is None or ref.updated_at > known.external_updated_at

@@ -1,0 +1,56 @@
+"""Entry points of the workers: take up the lease, one call into a rule, hand the lease back. Twice changes nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from celery import shared_task
+from django.utils import timezone
+
+from channels import dispatcher, inbox, incidents, polling, publisher
+from channels.models import ConnectionWork
+
+SLICE = timedelta(seconds=20)  # then the worker lets other connections have their turn
+Kind = ConnectionWork.Kind
+
+
+def _leased(kind: str, connection_id: int, lease: str, rule: Callable[[], Any]) -> None:
+    key = uuid.UUID(lease)
+    if not dispatcher.begin(connection_id=connection_id, kind=kind, lease=key):
+        return
+    try:
+        rule()
+    finally:
+        dispatcher.end(connection_id=connection_id, kind=kind, lease=key)
+
+
+@shared_task
+def process_inbox(*, connection_id: int, lease: str, **_: Any) -> None:
+    """Apply what came in for one connection."""
+    until = timezone.now() + SLICE
+    _leased(Kind.INBOX, connection_id, lease, lambda: inbox.process(connection_id=connection_id, until=until))
+
+
+@shared_task
+def publish(*, connection_id: int, lease: str, **_: Any) -> None:
+    """Send what is due to one connection."""
+    until = timezone.now() + SLICE
+    _leased(Kind.PUBLISH, connection_id, lease, lambda: publisher.publish(connection_id=connection_id, until=until))
+
+
+@shared_task
+def poll(*, connection_id: int, lease: str, **_: Any) -> None:
+    """Read what one connection's webhooks may have missed."""
+    _leased(Kind.POLL, connection_id, lease, lambda: polling.poll(connection_id=connection_id))
+
+
+@shared_task
+def sweep_incidents(**_: Any) -> None:
+    """Open and close incidents that follow from the stock alone."""
+    incidents.sweep_oversold()
+
+
+BY_KIND = {Kind.INBOX.value: process_inbox, Kind.PUBLISH.value: publish, Kind.POLL.value: poll}
