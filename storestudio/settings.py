@@ -165,6 +165,11 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {"unacked_restore_interval": 2, "unacked_restore_throttle": 1}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 120
+CELERY_BEAT_SCHEDULE = {
+    "expire-reservations": {"task": "inventory.tasks.expire_reservations", "schedule": 5.0},
+    "add-ledger-months": {"task": "inventory.tasks.add_ledger_months", "schedule": 24 * 3600.0},
+    "sweep-incidents": {"task": "channels.tasks.sweep_incidents", "schedule": 15.0},
+}
 
 LOGGING = {
     "version": 1,
