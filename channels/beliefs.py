@@ -1,0 +1,141 @@
+"""What channels believe, in the words of inventory's pages; registered with inventory.explain when the app is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from decimal import Decimal
+
+from django.db.models import Exists, OuterRef, Q
+from django.urls import reverse
+
+from channels.models import ChannelStock, ChannelWriteLine, Connection, Listing
+from inventory import explain
+from inventory.explain import Channel, ChannelView, Told
+
+CLOSED, LIVE, RECONNECT = Connection.State.CLOSED, Connection.State.LIVE, Connection.State.RECONNECT
+Outcome = ChannelWriteLine.Outcome
+
+_WORDS = {
+    Outcome.APPLIED: "confirmed",
+    Outcome.WAITING: "no answer yet",
+    Outcome.STALE: "it had moved on meanwhile; read again",
+    Outcome.REFUSED: "refused",
+}
+
+
+def channels(*, merchant_id: int) -> list[Channel]:
+    """The shop's connections, closed ones left out, oldest first."""
+    rows = Connection.objects.filter(merchant=merchant_id).exclude(state=CLOSED).order_by("pk")
+    return [
+        Channel(connection_id=row.pk, label=row.label, is_live=row.state == LIVE)
+        for row in rows.only("label", "state")
+    ]
+
+
+def labels(*, merchant_id: int) -> dict[int, str]:
+    """Names of all connections there ever were."""
+    return dict(Connection.objects.filter(merchant=merchant_id).values_list("pk", "label"))
+
+
+def views(*, merchant_id: int, variant_ids: Collection[int], with_told: bool = False) -> list[ChannelView]:
+    """The cells of these variants at connections in use. One query, two with `with_told`."""
+    cells = list(
+        ChannelStock.objects.filter(merchant=merchant_id, listing__variant__in=variant_ids)
+        .exclude(connection__state=CLOSED)
+        .select_related("connection", "listing", "channel_location__location")
+        .order_by("connection_id", "channel_location__name", "pk")
+    )
+    told = _told(cells) if with_told else {}
+    return [_view(cell, told.get(cell.pk)) for cell in cells]
+
+
+def _view(cell: ChannelStock, told: Told | None) -> ChannelView:
+    state, words = _state(cell)
+    place = cell.channel_location
+    return ChannelView(
+        variant_id=cell.listing.variant_id or 0,
+        connection_id=cell.connection_id,
+        channel_label=cell.connection.label,
+        location_id=place.location_id,
+        location_name=place.location.name if place.location else place.name,
+        desired=cell.desired,
+        expected=cell.expected,
+        observed=cell.observed,
+        observed_at=cell.observed_at,
+        told_at=cell.told_at,
+        state=state,
+        words=words,
+        doubt=cell.doubt,
+        told=told,
+    )
+
+
+def _state(cell: ChannelStock) -> tuple[str, str]:
+    """The cell's state and the words for it, the worst that holds."""
+    connection = cell.connection
+    is_due = cell.desired is not None and cell.desired != cell.expected
+    if connection.state == RECONNECT:
+        return explain.LOST, "out of contact"
+    if cell.drift_at is not None:
+        return explain.DRIFT, f"shows {_units(cell.observed)}, we expected {_units(cell.expected)}"
+    if cell.blocked_reason:
+        return explain.BLOCKED, cell.blocked_reason
+    if connection.state != LIVE and is_due:
+        return explain.PAUSED, "paused: not told"
+    if cell.write_id is not None or cell.dirty_at is not None or is_due:
+        return explain.PENDING, f"being told {_units(cell.desired)}"
+    if cell.desired is None or cell.expected is None:
+        return explain.UNKNOWN, "not read yet"
+    return explain.AGREES, f"shows {_units(cell.expected)}"
+
+
+def _units(quantity: Decimal | None) -> str:
+    return "nothing known" if quantity is None else f"{quantity.normalize():f}"
+
+
+def _told(cells: Collection[ChannelStock]) -> dict[int, Told]:
+    """The newest line sent to each cell."""
+    lines = (
+        ChannelWriteLine.objects.filter(cell__in=[cell.pk for cell in cells])
+        .order_by("cell_id", "-pk")
+        .distinct("cell_id")
+    )
+    return {
+        line.cell_id: Told(
+            quantity=line.to_quantity,
+            sent_at=line.sent_at,
+            answered_at=line.answered_at,
+            is_confirmed=line.outcome == Outcome.APPLIED,
+            words=line.message or _WORDS[Outcome(line.outcome)],
+        )
+        for line in lines
+    }
+
+
+def variants_in(*, merchant_id: int, state: str, location_id: int | None) -> Q:
+    """A condition on variants. UNLINKED: a connection in use lists none of ours for it. Raises KeyError."""
+    if state == explain.UNLINKED:
+        return _unlinked(merchant_id)
+    cells = ChannelStock.objects.filter(merchant=merchant_id).exclude(connection__state=CLOSED)
+    if location_id:
+        cells = cells.filter(channel_location__location=location_id)
+    wanted = {
+        explain.DRIFT: Q(drift_at__isnull=False),
+        explain.PENDING: Q(dirty_at__isnull=False) | Q(write__isnull=False),
+    }[state]
+    return Q(pk__in=cells.filter(wanted).values("listing__variant"))
+
+
+def _unlinked(merchant_id: int) -> Q:
+    missing = Q(pk__in=[])
+    for channel in channels(merchant_id=merchant_id):
+        listed = Listing.objects.filter(
+            variant=OuterRef("pk"), connection=channel.connection_id, deleted_at=None
+        )
+        missing |= ~Q(Exists(listed))
+    return missing
+
+
+def event_url(*, shop: str, event_id: int) -> str:
+    """Where the payload behind a movement is shown."""
+    return reverse("event", args=[shop, event_id])

@@ -1,0 +1,403 @@
+"""What the stock pages read: a page of variants with their cells and channels, search, what runs low.
+
+Every function costs a fixed number of queries, however many rows there are. 100,000 variants were measured: see
+docs/adr/0020-stock-search.md.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models.functions import Coalesce
+from django.http import QueryDict
+from django.utils.timezone import now as utc_now
+
+from inventory import explain, identifiers, paging
+from inventory.models import Location, Product, StockLevel, Variant
+from storestudio.accounts.models import Merchant
+
+ZERO = Decimal(0)
+PAGE = 50
+SHOWS = ("", "negative", "out", "low", "pending", "drift", "unlinked")
+SORTS = {
+    "title": ("product__title", False),
+    "-title": ("product__title", True),
+    "sku": ("sku_key", False),
+    "-sku": ("sku_key", True),
+    "available": ("total", False),
+    "-available": ("total", True),
+}
+# A search with more hits than this is dense enough to be met by walking the titles in order.
+NARROW = 2000
+WORDS_MAX = 8
+COVER_DAYS = 7
+PACE_DAYS, PACE_DAYS_MIN = 28, 7
+
+
+@dataclass(frozen=True)
+class StockFilter:
+    """What the address of a stock page asks for."""
+
+    q: str = ""
+    show: str = ""
+    location_id: int | None = None
+    sort: str = "title"
+
+    @classmethod
+    def of(cls, query: QueryDict) -> StockFilter:
+        """Read an address; what it does not know is left out."""
+        show, sort = query.get("show", ""), query.get("sort", "title")
+        return cls(
+            q=query.get("q", "").strip().replace("\x00", "")[:120],
+            show=show if show in SHOWS else "",
+            location_id=paging.number(query.get("location")),
+            sort=sort if sort in SORTS else "title",
+        )
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether anything is filtered at all."""
+        return bool(self.q or self.show or self.location_id)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The totals of one variant at one place, or over all places."""
+
+    on_hand: Decimal = ZERO
+    committed: Decimal = ZERO
+    reserved: Decimal = ZERO
+    unavailable: Decimal = ZERO
+    available: Decimal = ZERO
+    location_id: int | None = None
+
+    @property
+    def held(self) -> Decimal:
+        """Held back by a timed hold or set aside, in units."""
+        return self.reserved + self.unavailable
+
+    def __add__(self, other: Cell) -> Cell:
+        return Cell(
+            self.on_hand + other.on_hand,
+            self.committed + other.committed,
+            self.reserved + other.reserved,
+            self.unavailable + other.unavailable,
+            self.available + other.available,
+        )
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What one channel is like for one variant: the worst of its cells, and what it shows over all of them."""
+
+    channel: explain.Channel
+    state: str
+    shown: Decimal | None
+    desired: Decimal | None
+    words: str
+
+    @property
+    def difference(self) -> Decimal | None:
+        """Shown less desired, in units; None where one of them is unknown."""
+        return None if self.shown is None or self.desired is None else self.shown - self.desired
+
+
+@dataclass(frozen=True)
+class StockRow:
+    """One line of the stock table. `cells` follow the page's locations; None where nothing was ever there."""
+
+    variant: Variant
+    cells: Sequence[Cell | None]
+    total: Cell
+    marks: Sequence[Mark]
+    is_low: bool
+
+    @property
+    def is_negative(self) -> bool:
+        """More promised or sold than there is, somewhere."""
+        return any(cell is not None and cell.available < 0 for cell in self.cells)
+
+    @property
+    def is_out(self) -> bool:
+        """Nothing left to sell."""
+        return self.total.available <= 0
+
+    @property
+    def seen(self) -> tuple[Any, ...]:
+        """All that the row shows, to tell whether it changed."""
+        return (
+            self.variant.pk,
+            self.variant.full_title,
+            self.variant.sku,
+            self.cells,
+            self.marks,
+            self.is_low,
+        )
+
+
+@dataclass(frozen=True)
+class StockPage:
+    """A page of the stock table."""
+
+    filter: StockFilter
+    locations: Sequence[Location]
+    channels: Sequence[explain.Channel]
+    page: paging.Page[Variant]
+    rows: Sequence[StockRow] = field(default_factory=list)
+
+
+def locations(*, merchant: Merchant) -> list[Location]:
+    """The shop's places in use, by name."""
+    return list(Location.objects.of(merchant).filter(is_active=True).order_by("name", "pk"))
+
+
+def variants(*, merchant: Merchant, narrowed: StockFilter, now: datetime | None = None) -> QuerySet[Variant]:
+    """The variants that the filter lets through, not yet ordered. At most one query a word is made here."""
+    rows = _sortable(Variant.objects.of(merchant), sort=narrowed.sort, location_id=narrowed.location_id)
+    # Named on both tables, so that the index by merchant and title can be walked.
+    rows = rows.filter(product__merchant=merchant, archived_at=None, product__archived_at=None)
+    rows = rows.filter(_shows(merchant=merchant, narrowed=narrowed, now=now or utc_now()))
+    return _matching(rows, merchant=merchant, q=narrowed.q)
+
+
+def stock_page(
+    *, merchant: Merchant, narrowed: StockFilter, cursor: paging.Cursor, size: int = PAGE
+) -> StockPage:
+    """One page of the stock table with every number on it."""
+    by, descending = SORTS[narrowed.sort]
+    scope = _sortable(Variant.objects.of(merchant), sort=narrowed.sort, location_id=narrowed.location_id)
+    page = paging.page(
+        rows=variants(merchant=merchant, narrowed=narrowed).select_related("product"),
+        scope=scope,
+        field=by,
+        descending=descending,
+        size=size,
+        cursor=cursor,
+    )
+    places = locations(merchant=merchant)
+    if narrowed.location_id:
+        places = [place for place in places if place.pk == narrowed.location_id]
+    channels = explain.channels().channels(merchant_id=merchant.pk)
+    rows = stock_rows(merchant=merchant, variants=page.rows, locations=places, channels=channels)
+    return StockPage(filter=narrowed, locations=places, channels=channels, page=page, rows=rows)
+
+
+def stock_rows(
+    *,
+    merchant: Merchant,
+    variants: Sequence[Variant],
+    locations: Sequence[Location],
+    channels: Sequence[explain.Channel],
+) -> list[StockRow]:
+    """The table lines of these variants, numbers summed over `locations`."""
+    ids = [variant.pk for variant in variants]
+    cells = cells_of(variant_ids=ids)
+    places = {place.pk for place in locations}
+    views = [
+        view
+        for view in explain.channels().views(merchant_id=merchant.pk, variant_ids=ids)
+        if view.location_id is None or view.location_id in places
+    ]
+    by_channel: defaultdict[tuple[int, int], list[explain.ChannelView]] = defaultdict(list)
+    for view in views:
+        by_channel[view.variant_id, view.connection_id].append(view)
+    low = {one.variant_id for one in _low(merchant=merchant, now=utc_now(), variant_ids=ids)}
+    rows = []
+    for variant in variants:
+        there = [cells.get((variant.pk, place.pk)) for place in locations]
+        rows.append(
+            StockRow(
+                variant=variant,
+                cells=there,
+                total=sum((cell for cell in there if cell), Cell()),
+                marks=[
+                    _mark(channel, by_channel.get((variant.pk, channel.connection_id), []))
+                    for channel in channels
+                ],
+                is_low=variant.pk in low,
+            )
+        )
+    return rows
+
+
+def cells_of(*, variant_ids: Collection[int]) -> dict[tuple[int, int], Cell]:
+    """The levels of these variants by (variant, location)."""
+    levels = StockLevel.objects.filter(variant__in=variant_ids)
+    return {(level.variant_id, level.location_id): cell_of(level) for level in levels}
+
+
+def cell_of(level: StockLevel) -> Cell:
+    """A level's totals."""
+    return Cell(
+        level.on_hand, level.committed, level.reserved, level.unavailable, level.available, level.location_id
+    )
+
+
+def _mark(channel: explain.Channel, views: Sequence[explain.ChannelView]) -> Mark:
+    if not views:
+        return Mark(channel, explain.UNLINKED, None, None, "not linked")
+    worst = min(views, key=lambda view: explain.WORST_FIRST.index(view.state))
+    shown = [view.observed if view.state == explain.DRIFT else view.expected for view in views]
+    desired = [view.desired for view in views]
+    return Mark(channel, worst.state, _sum(shown), _sum(desired), worst.words)
+
+
+def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
+    """The sum, or None if one of them is unknown."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, ZERO) if len(known) == len(amounts) else None
+
+
+def _sortable(rows: QuerySet[Variant], *, sort: str, location_id: int | None) -> QuerySet[Variant]:
+    if not sort.endswith("available"):
+        return rows
+    there = Q(levels__location=location_id) if location_id else None
+    return rows.annotate(total=Coalesce(Sum("levels__available", filter=there), ZERO))
+
+
+def _shows(*, merchant: Merchant, narrowed: StockFilter, now: datetime) -> Q:
+    levels = StockLevel.objects.filter(variant=OuterRef("pk"))
+    if narrowed.location_id:
+        levels = levels.filter(location=narrowed.location_id)
+    match narrowed.show:
+        case "":
+            return Q()
+        case "negative":
+            return Q(Exists(levels.filter(available__lt=0)))
+        case "out":
+            return ~Q(Exists(levels.filter(available__gt=0)))
+        case "low":
+            found = _low(merchant=merchant, now=now, location_id=narrowed.location_id)
+            return Q(pk__in=[one.variant_id for one in found])
+        case state:
+            return explain.channels().variants_in(
+                merchant_id=merchant.pk, state=state, location_id=narrowed.location_id
+            )
+
+
+def _matching(rows: QuerySet[Variant], *, merchant: Merchant, q: str) -> QuerySet[Variant]:
+    """Every word must occur in the title, the option values, the SKU or the barcode.
+
+    Words with few hits become lists of keys found through the trigram indexes; words with many are left to be checked
+    while the titles are walked in order. Either alone is slow for the other kind (see the decision named above).
+    """
+    narrow: set[int] | None = None
+    for word in q.split()[:WORDS_MAX]:
+        hits = _hits(merchant=merchant, word=word)
+        if len(hits) > NARROW:
+            rows = rows.filter(Q(product__title__icontains=word) | _in_variant(word))
+        else:
+            narrow = hits if narrow is None else narrow & hits
+    return rows if narrow is None else rows.filter(pk__in=narrow)
+
+
+def _in_variant(word: str) -> Q:
+    found = Q(title__icontains=word) | Q(gtin__contains=word)
+    key = identifiers.sku_key(word)
+    return found | Q(sku_key__contains=key) if key else found
+
+
+def _hits(*, merchant: Merchant, word: str) -> set[int]:
+    """Keys of the variants in which the word occurs, at most NARROW + 1 of them."""
+    own = Variant.objects.of(merchant).filter(_in_variant(word)).order_by().values("pk")
+    products = Product.objects.of(merchant).filter(title__icontains=word).order_by().values("pk")
+    of_products = Variant.objects.of(merchant).filter(product__in=products).order_by().values("pk")
+    return {row["pk"] for row in own.union(of_products, all=True)[: NARROW + 1]}
+
+
+@dataclass(frozen=True)
+class _Low:
+    variant_id: int
+    available: Decimal
+    sold: Decimal
+
+
+# How fast each variant sells (units ordered and kept, of orders placed since then), beside what is left of it.
+_LOW = """
+WITH sold AS (
+    SELECT l.variant_id, sum(l.quantity - l.restocked) AS units
+    FROM inventory_order o JOIN inventory_orderline l ON l.order_id = o.id
+    WHERE o.merchant_id = %(merchant)s AND o.placed_at >= %(since)s AND o.state <> 'cancelled'
+      AND l.variant_id IS NOT NULL AND (%(variants)s::bigint[] IS NULL OR l.variant_id = ANY(%(variants)s))
+    GROUP BY l.variant_id HAVING sum(l.quantity - l.restocked) > 0
+), stock AS (
+    SELECT s.variant_id, sum(s.available) AS available
+    FROM inventory_stocklevel s JOIN sold USING (variant_id)
+    WHERE s.merchant_id = %(merchant)s AND (%(location)s::bigint IS NULL OR s.location_id = %(location)s)
+    GROUP BY s.variant_id
+)
+SELECT variant_id, available, units FROM sold JOIN stock USING (variant_id)
+WHERE available * %(pace_days)s <= units * %(cover_days)s
+ORDER BY greatest(available, 0) / units, units DESC, variant_id
+LIMIT %(limit)s
+"""
+
+
+def _low(
+    *,
+    merchant: Merchant,
+    now: datetime,
+    location_id: int | None = None,
+    variant_ids: Collection[int] | None = None,
+    limit: int = NARROW,
+) -> list[_Low]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _LOW,
+            {
+                "merchant": merchant.pk,
+                "since": now - timedelta(days=PACE_DAYS),
+                "variants": None if variant_ids is None else list(variant_ids),
+                "location": location_id,
+                "pace_days": pace_days(merchant=merchant, now=now),
+                "cover_days": COVER_DAYS,
+                "limit": limit,
+            },
+        )
+        return [_Low(*row) for row in cursor.fetchall()]
+
+
+def pace_days(*, merchant: Merchant, now: datetime) -> int:
+    """Over how many days sales are looked at: four weeks, less in a young shop, never under one."""
+    return min(PACE_DAYS, max(PACE_DAYS_MIN, (now - merchant.created_at).days))
+
+
+@dataclass(frozen=True)
+class LowStock:
+    """A variant that runs out within a week at its present pace, or has run out while it sells.
+
+    `sold` units were ordered and kept in the last `days`; `cover_days` is how long the rest lasts at that pace.
+    """
+
+    variant: Variant
+    available: Decimal
+    sold: Decimal
+    days: int
+    cover_days: Decimal
+
+
+def low_stock(*, merchant: Merchant, limit: int = 10, now: datetime | None = None) -> list[LowStock]:
+    """What runs out soonest, soonest first. Two queries."""
+    now = now or utc_now()
+    days = pace_days(merchant=merchant, now=now)
+    found = _low(merchant=merchant, now=now, limit=limit)
+    known: Mapping[int, Variant] = (
+        Variant.objects.of(merchant)
+        .filter(archived_at=None, product__archived_at=None)
+        .select_related("product")
+        .in_bulk([one.variant_id for one in found])
+    )
+    return [
+        LowStock(
+            known[one.variant_id], one.available, one.sold, days, max(one.available, ZERO) * days / one.sold
+        )
+        for one in found
+        if one.variant_id in known
+    ]
