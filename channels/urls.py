@@ -1,8 +1,40 @@
 from django.urls import URLPattern, path
 
-from channels import views
+from channels import payload_views, views, webhooks
 
 urlpatterns: list[URLPattern] = [
+    path("webhooks/<slug:channel>/<str:token>", webhooks.receive, name="webhook"),
     path("<slug:shop>/", views.today, name="today"),
     path("<slug:shop>/pulse/", views.pulse, name="pulse"),
+    path("<slug:shop>/events/<int:event_id>/", payload_views.event, name="event"),
+    path("<slug:shop>/channels/", views.channels, name="channels"),
+    path("<slug:shop>/channels/<int:connection_id>/", views.channel, name="channel"),
+    path("<slug:shop>/channels/<int:connection_id>/messages/", views.messages, name="channel_messages"),
+    path("<slug:shop>/channels/<int:connection_id>/writes/", views.writes, name="channel_writes"),
+    path("<slug:shop>/channels/<int:connection_id>/listings/", views.listings, name="channel_listings"),
+    path("<slug:shop>/channels/<int:connection_id>/places/", views.places, name="channel_places"),
+    path("<slug:shop>/channels/<int:connection_id>/preview/", views.preview, name="channel_preview"),
+    path("<slug:shop>/channels/<int:connection_id>/approve/", views.approve, name="approve_channel"),
+    path("<slug:shop>/channels/<int:connection_id>/pause/", views.pause, name="pause_channel"),
+    path("<slug:shop>/channels/<int:connection_id>/resume/", views.resume, name="resume_channel"),
+    path(
+        "<slug:shop>/channels/<int:connection_id>/messages/<int:event_id>/replay/",
+        views.replay_message,
+        name="replay_message",
+    ),
+    path(
+        "<slug:shop>/channels/<int:connection_id>/messages/<int:event_id>/discard/",
+        views.discard_message,
+        name="discard_message",
+    ),
+    path(
+        "<slug:shop>/channels/<int:connection_id>/cells/<int:cell_id>/resolve/",
+        views.resolve_drift,
+        name="resolve_drift",
+    ),
+    path(
+        "<slug:shop>/channels/<int:connection_id>/cells/<int:cell_id>/retry/",
+        views.retry_cell,
+        name="retry_cell",
+    ),
 ]

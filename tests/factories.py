@@ -1,6 +1,6 @@
 """Rows for tests, made by factory_boy: `from tests import factories`.
 
-Each factory makes the rows it needs around it, all of one merchant: `ChannelStockFactory(connection__merchant=shop)`.
+Each factory makes the rows around it too, all of one merchant: `ChannelStockFactory(connection__merchant=shop)`.
 Levels start at zero; let the ledger post what should be on the shelf.
 """
 
@@ -111,7 +111,7 @@ class ConnectionFactory(factory.django.DjangoModelFactory):
 
 
 class ChannelLocationFactory(factory.django.DjangoModelFactory):
-    """A place of the channel, mapped to a location of ours; `location=None` for one that nobody has mapped."""
+    """A place of the channel, mapped to a location of ours; `location=None` for one that nobody mapped."""
 
     class Meta:
         model = channels.ChannelLocation

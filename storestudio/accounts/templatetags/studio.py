@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django import template
 from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import now as utc_now
 
@@ -113,7 +113,7 @@ def _zone(context: template.Context) -> ZoneInfo:
 
 @register.simple_tag
 def icon(name: str, size: str = "") -> SafeString:
-    """{% icon "search" %}: a drawing of ours from static/img/icons.svg; never the only carrier of a meaning."""
+    """{% icon "search" %}: a drawing from static/img/icons.svg; never the only carrier of a meaning."""
     classes = f"icon icon-{size}" if size else "icon"
     return format_html(
         '<svg class="{}" viewBox="0 0 24 24" aria-hidden="true"><use href="{}#{}"></use></svg>',
@@ -156,7 +156,7 @@ def sparkline(
 ) -> SafeString:
     """{% sparkline values "Lag over the last hour" %}: a line of numbers oldest first; None leaves a gap.
 
-    The scale starts at zero, so that small is seen to be small; `peak` fixes its top so that lines can be compared.
+    The scale starts at zero, so that small is seen to be small; `peak` fixes its top, to compare lines.
     """
     known = [float(value) for value in values if value is not None]
     if not known:
@@ -168,7 +168,8 @@ def sparkline(
         for index, value in enumerate(values)
     ]
     return format_html(
-        '<svg class="spark spark-{}" viewBox="0 0 100 28" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<svg class="spark spark-{}" viewBox="0 0 100 28" preserveAspectRatio="none" role="img"'
+        ' aria-label="{}">'
         '<path class="spark-area" d="{}"/><path class="spark-line" d="{}"/></svg>',
         kind,
         label or "Trend",
@@ -245,4 +246,33 @@ def rail_link(
         format_html('<span class="nav-count">{}<span class="visually-hidden"> need you</span></span>', count)
         if count
         else "",
+    )
+
+
+@register.simple_tag(takes_context=True)
+def now_in_shop(context: template.Context, style: str) -> str:
+    """{% now_in_shop "%A %d %B" %}: the date or time it is where the shop is."""
+    return utc_now().astimezone(_zone(context)).strftime(style)
+
+
+@register.simple_tag
+def hours(values: Sequence[Number], peak: Number) -> SafeString:
+    """{% hours values peak %}: a bar for each hour of a day so far; the hours to come are left free."""
+    top = float(peak) or 1.0
+    bars = format_html_join(
+        "",
+        '<rect x="{}" y="{}" width="3.2" height="{}" rx=".8"/>',
+        [
+            (round(index * 100 / 24 + 0.4, 1), round(28 - height, 1), round(height, 1))
+            for index, value in enumerate(values)
+            if (height := max(26 * float(value) / top, 1.5 if value > 0 else 0)) > 0
+        ],
+    )
+    best = max(range(len(values)), key=lambda index: values[index], default=0)
+    words = f"Most between {best}:00 and {best + 1}:00" if any(values) else "None yet"
+    return format_html(
+        '<svg class="hours" viewBox="0 0 100 28" preserveAspectRatio="none" role="img" aria-label="{}">'
+        '<path class="hours-base" d="M0 27.7H100"/>{}</svg>',
+        words,
+        bars,
     )

@@ -1,0 +1,27 @@
+"""Read models for pages: is everything in lockstep, how long does news take, what waits, what needs a person.
+
+Each function costs a fixed number of queries, whatever the number of connections, cells or events.
+"""
+
+from channels.health.lag import Charted, Spread, charts, lags
+from channels.health.needs import Need, needs
+from channels.health.sales import LowStock, Sales, low_stock, sales_today
+from channels.health.state import ChannelLine, Pulse, lines, pulse, sentence
+
+__all__ = [
+    "ChannelLine",
+    "Charted",
+    "LowStock",
+    "Need",
+    "Pulse",
+    "Sales",
+    "Spread",
+    "charts",
+    "lags",
+    "lines",
+    "low_stock",
+    "needs",
+    "pulse",
+    "sales_today",
+    "sentence",
+]

@@ -1,0 +1,58 @@
+"""Small words about channel rows for templates."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.urls import NoReverseMatch, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from channels.models import ChannelStock, InboundEvent, Listing
+from storestudio.accounts.models import Merchant
+
+register = template.Library()
+
+
+@register.filter
+def applied_in(event: InboundEvent) -> float | None:
+    """Seconds from the channel's own clock (or our receipt) to our ledger."""
+    if event.applied_at is None:
+        return None
+    return max((event.applied_at - (event.occurred_at or event.received_at)).total_seconds(), 0.0)
+
+
+@register.filter
+def was_us(event: InboundEvent) -> bool:
+    """Whether the event turned out to be the echo of a write of ours."""
+    return "this was us" in event.outcome
+
+
+@register.filter
+def drift_of(cell: ChannelStock) -> Decimal | None:
+    """Units by which the channel's number differs from what we believe it shows."""
+    if cell.observed is None or cell.expected is None:
+        return None
+    return cell.observed - cell.expected
+
+
+@register.filter
+def change_of(line: Any) -> Decimal | None:
+    """Units by which a previewed number would change; None where the channel has told none yet."""
+    return None if line.before is None else line.after - line.before
+
+
+@register.simple_tag
+def variant_link(merchant: Merchant, listing: Listing) -> SafeString:
+    """The goods behind a listing: their title, linked to their page where they are linked to a variant of ours."""
+    title = f"{listing.product_title} · {listing.title}" if listing.title else listing.product_title
+    sku = format_html('<span class="cell-sub mono">{}</span>', listing.sku) if listing.sku else ""
+    try:
+        address = reverse("variant", args=[merchant.slug, listing.variant_id]) if listing.variant_id else ""
+    except NoReverseMatch:
+        address = ""
+    if not address:
+        return format_html("{}{}", title or "No title", sku)
+    return format_html('<a href="{}">{}</a>{}', address, title or "No title", sku)
