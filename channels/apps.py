@@ -5,9 +5,8 @@ class ChannelsConfig(AppConfig):
     name = "channels"
 
     def ready(self) -> None:
-        """Stock reaches channels through one hook, and what they believe reaches the stock pages through another."""
-        from channels import beliefs, publisher
-        from inventory import changes, explain
+        """What channels believe reaches the stock pages through a hook, for inventory knows no channel."""
+        from channels import beliefs
+        from inventory import explain
 
-        changes.subscribe(publisher.on_stock_changed)
         explain.provide_channels(beliefs)

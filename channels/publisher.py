@@ -1,6 +1,6 @@
 """Keeps every channel cell's desired number true, and sends what is due: decreases first, each write once.
 
-A cell is due while `desired` differs from `expected`. Sending is: claim due cells into a ChannelWrite with its own key
+`desired` follows the stock inside the posting's own transaction (channels/sql/refresh.sql). A cell is due while `desired` differs from `expected`. Sending is: claim due cells into a ChannelWrite with its own key
 and commit; call the channel outside any transaction; settle what it answered. A worker that dies anywhere in between
 leaves a write that is repeated with the same key and the same numbers, so that it takes effect once. Only the newest
 number of a cell is ever claimed; one write a cell is in flight.
@@ -8,7 +8,6 @@ number of a cell is ever claimed; one write a cell is in flight.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -21,31 +20,10 @@ from django.utils import timezone
 from channels import contact, credentials, incidents, registry
 from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, Listing
 from channels.ports import Connector, ConnectorError, CountResult, CountWrite, WriteOutcome
-from inventory import changes
 
 LEASE = timedelta(seconds=30)  # longer than a call's time-out: a write is taken up again only if its worker died
 ISOLATED_AFTER = 1  # a cell that was in a refused batch goes alone next time, so that one bad cell stops no other
 Outcome = ChannelWriteLine.Outcome
-
-
-def on_stock_changed(posting: changes.Posting) -> None:
-    """Recompute `desired` of the touched cells, and what the reporting channel now shows by itself.
-
-    Runs inside the posting's transaction and locks the cells in primary-key order, after the levels.
-    """
-    cells = [
-        {
-            "variant_id": cell.variant_id,
-            "location_id": cell.location_id,
-            "own_on_hand": str(cell.own_on_hand),
-            "own_available": str(cell.own_available),
-            "occurred_at": cell.occurred_at.isoformat(),
-            "event_id": cell.event_id,
-        }
-        for cell in posting.cells
-    ]
-    with database.cursor() as cursor:
-        cursor.execute("SELECT channels_stock_changed(%s, %s)", [posting.channel_id, json.dumps(cells)])
 
 
 def refresh_desired(*, connection_id: int | None = None, cell_ids: Sequence[int] = ()) -> int:

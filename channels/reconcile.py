@@ -260,13 +260,9 @@ def _post_changes(connection: Connection, changes: Sequence[StockChange], places
         and change.location_id in places
         and (since is None or change.occurred_at > since)
     ]
-    with transaction.atomic():
-        posted = ledger.post(
-            merchant_id=connection.merchant_id,
-            source=f"channel:{connection.pk}",
-            entries=entries,
-            channel_id=connection.pk,
-        )
+    posted = ledger.record(
+        merchant_id=connection.merchant_id, source=f"channel:{connection.pk}", entries=entries, channel_id=connection.pk
+    )
     return sum(not row.is_replay for row in posted)
 
 

@@ -18,15 +18,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.utils import DatabaseError
 
-from inventory import changes
 from inventory.models import StockMovement
 
 Kind = StockMovement.Kind
 ZERO = Decimal(0)
-_POST = "SELECT * FROM inventory_post(%s, %s, %s, %s, %s)"
+_POST = "SELECT * FROM inventory_post(%s, %s, %s, %s, %s) ORDER BY line"
 
 
 class IdempotencyConflict(Exception):
@@ -101,15 +100,40 @@ def post(
     channel_id: int | None = None,
     is_promise: bool = False,
 ) -> list[Posted]:
-    """Post entries as one batch and announce the change, inside the caller's transaction.
+    """Post entries as one batch inside the caller's transaction; whoever follows the stock follows in it too.
 
     `channel_id` names the channel whose own number moved by itself with these facts. `is_promise`: all or nothing,
     only if every touched cell stays at available >= 0; facts are always recorded.
-    Locks the levels (primary-key order) until the transaction ends. Raises IdempotencyConflict, InsufficientStock,
-    UnknownCell, or `django.db.OperationalError` after the lock timeout; then the transaction must be rolled back.
+    Locks the levels (primary-key order), then what follows them, until the transaction ends. Raises
+    IdempotencyConflict, InsufficientStock, UnknownCell, or `django.db.OperationalError` after the lock timeout;
+    then the transaction must be rolled back.
     """
-    if not transaction.get_connection().in_atomic_block:
-        raise RuntimeError("The ledger posts only inside a transaction.")
+    if not connection.in_atomic_block:
+        raise RuntimeError("The ledger posts only inside a transaction; a batch that stands alone is recorded.")
+    return _execute(merchant_id, source, entries, channel_id, is_promise)
+
+
+def record(
+    *,
+    merchant_id: int,
+    source: str,
+    entries: Sequence[Entry],
+    channel_id: int | None = None,
+    is_promise: bool = False,
+) -> list[Posted]:
+    """Post a batch that stands alone: one statement, durable when this returns. Otherwise as `post`.
+
+    Refuses to run inside a transaction. The levels are locked only while the server works, never while this process
+    thinks: on one hot cell that is worth a third of the throughput (docs/benchmarks.md).
+    """
+    if connection.in_atomic_block:
+        raise RuntimeError("Inside a transaction the ledger posts; it records only a batch that stands alone.")
+    return _execute(merchant_id, source, entries, channel_id, is_promise)
+
+
+def _execute(
+    merchant_id: int, source: str, entries: Sequence[Entry], channel_id: int | None, is_promise: bool
+) -> list[Posted]:
     if not entries:
         return []
     lines = json.dumps([_line(entry) for entry in entries])
@@ -119,11 +143,7 @@ def post(
             rows = cursor.fetchall()
     except DatabaseError as error:
         raise _translated(error) from error
-    posted = [Posted(*row[1:2], *row[3:]) for row in sorted(rows)]
-    fresh = [(entry, row) for entry, row in zip(entries, posted, strict=True) if not row.is_replay]
-    if fresh:
-        changes.announce(changes.Posting(merchant_id=merchant_id, cells=_net(fresh), channel_id=channel_id))
-    return posted
+    return [Posted(*row[1:2], *row[3:14]) for row in rows]
 
 
 def _line(entry: Entry) -> dict[str, Any]:
@@ -143,30 +163,8 @@ def _line(entry: Entry) -> dict[str, Any]:
         "event_id": entry.event_id,
         "actor_id": entry.actor_id,
         "reason": entry.reason[:300],
+        "moved_channel": entry.moved_channel,
     }
-
-
-def _net(fresh: Sequence[tuple[Entry, Posted]]) -> list[changes.CellChange]:
-    cells: dict[tuple[int, int], changes.CellChange] = {}
-    for entry, row in fresh:
-        change = changes.CellChange(
-            variant_id=row.variant_id,
-            location_id=row.location_id,
-            on_hand=row.on_hand,
-            committed=row.committed,
-            reserved=row.reserved,
-            unavailable=row.unavailable,
-            absorbed=row.absorbed,
-            own_on_hand=(row.on_hand + row.absorbed) * entry.moved_channel,
-            own_available=(row.on_hand + row.absorbed - row.committed - row.reserved - row.unavailable)
-            * entry.moved_channel,
-            available_after=row.available_after,
-            occurred_at=entry.occurred_at,
-            event_id=entry.event_id,
-        )
-        cell = (row.variant_id, row.location_id)
-        cells[cell] = cells[cell] + change if cell in cells else change
-    return list(cells.values())
 
 
 def _translated(error: DatabaseError) -> Exception:

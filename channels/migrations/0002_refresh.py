@@ -6,7 +6,8 @@ SQL = Path(__file__).resolve().parent.parent / "sql"
 
 UNDO = """
 DROP FUNCTION channels_refresh(bigint, bigint[]);
-DROP FUNCTION channels_stock_changed(bigint, jsonb);
+CREATE OR REPLACE FUNCTION inventory_stock_changed(p_channel bigint, p_changes jsonb) RETURNS void
+    LANGUAGE sql AS 'SELECT';
 DROP FUNCTION channels_recompute(bigint[]);
 """
 

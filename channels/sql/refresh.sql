@@ -47,9 +47,9 @@ CREATE OR REPLACE FUNCTION channels_recompute(p_cells bigint[]) RETURNS void LAN
     WHERE c.id = d.id
 $$;
 
--- Stock of these cells changed: the origin's own number moved by itself, all others have a new `desired`.
--- p_changes: [{variant_id, location_id, own_on_hand, own_available, occurred_at, event_id}, …]
-CREATE OR REPLACE FUNCTION channels_stock_changed(p_origin bigint, p_changes jsonb) RETURNS void LANGUAGE plpgsql AS $$
+-- Channels follow the stock: the ledger's hook (inventory/sql/post.sql) gets its body here. The reporting channel's own
+-- number moved by itself; every channel that lists the variant has a new `desired`.
+CREATE OR REPLACE FUNCTION inventory_stock_changed(p_channel bigint, p_changes jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_cells bigint[];
 BEGIN
@@ -66,7 +66,7 @@ BEGIN
         RETURN;
     END IF;
     UPDATE channels_channelstock c
-    SET expected = c.expected + CASE WHEN c.connection_id IS DISTINCT FROM p_origin THEN 0
+    SET expected = c.expected + CASE WHEN c.connection_id IS DISTINCT FROM p_channel THEN 0
                                      WHEN n.number = 'available' THEN x.own_available ELSE x.own_on_hand END,
         cause_event_id = coalesce(x.event_id, c.cause_event_id),
         cause_occurred_at = least(c.cause_occurred_at, x.occurred_at)

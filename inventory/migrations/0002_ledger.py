@@ -6,6 +6,8 @@ SQL = Path(__file__).resolve().parent.parent / "sql"
 
 UNDO = """
 DROP FUNCTION inventory_post(bigint, text, bigint, boolean, jsonb);
+DROP TYPE inventory_posted;
+DROP FUNCTION inventory_stock_changed(bigint, jsonb);
 DROP TRIGGER level_starts_empty ON inventory_stocklevel;
 DROP TRIGGER level_moves_with_ledger ON inventory_stocklevel;
 DROP TRIGGER movement_key_append_only ON inventory_stockmovementkey;

@@ -1,30 +1,44 @@
 -- Posts a batch of movements in one call; the only way into the ledger. See inventory/ledger.py for its meaning.
 -- Raises SS001 (same key, other content), SS002 (a promise the stock does not cover), SS004 (cell of another merchant).
-CREATE OR REPLACE FUNCTION inventory_post(
-    p_merchant bigint, p_source text, p_channel bigint, p_is_promise boolean, p_lines jsonb
-) RETURNS TABLE (
+-- The hook through which others follow the stock: called at the end of every posting, in its transaction, after the levels
+-- have changed. Empty here; an app that follows replaces it in a migration of its own (docs/adr/0002).
+-- p_changes: [{variant_id, location_id, own_on_hand, own_available, occurred_at, event_id}, …], one a cell, where the own_
+-- amounts say by how much the number of the reporting channel (p_channel) moved by itself.
+CREATE OR REPLACE FUNCTION inventory_stock_changed(p_channel bigint, p_changes jsonb) RETURNS void LANGUAGE sql AS $$
+    SELECT
+$$;
+
+-- One posted line, as inventory_post hands it on.
+CREATE TYPE inventory_posted AS (
     line int, movement_id bigint, level_id bigint, variant_id bigint, location_id bigint, seq bigint,
     on_hand numeric, committed numeric, reserved numeric, unavailable numeric, absorbed numeric,
-    on_hand_after numeric, available_after numeric, is_replay boolean
-) LANGUAGE plpgsql AS $$
+    on_hand_after numeric, available_after numeric, is_replay boolean,
+    moved_channel boolean, occurred_at timestamptz, event_id bigint
+);
+
+CREATE OR REPLACE FUNCTION inventory_post(
+    p_merchant bigint, p_source text, p_channel bigint, p_is_promise boolean, p_lines jsonb
+) RETURNS SETOF inventory_posted LANGUAGE plpgsql AS $$
 #variable_conflict use_column
 DECLARE
     v_now timestamptz := clock_timestamp();
-    v_lines int := jsonb_array_length(p_lines);
-    v_locked int;
     v_cells int;
-    v_posted int;
+    v_locked int;
+    v_posted inventory_posted[];
     v_detail text;
 BEGIN
-    -- Lock every cell in primary-key order, so that two postings of the same cells never wait in a ring.
     LOOP
-        SELECT count(*), count(l.id) INTO v_cells, v_locked
-        FROM (SELECT DISTINCT x.variant_id, x.location_id
-              FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint)) c
-        LEFT JOIN LATERAL (
-            SELECT s.id FROM inventory_stocklevel s
-            WHERE s.variant_id = c.variant_id AND s.location_id = c.location_id AND s.merchant_id = p_merchant
-        ) l ON true;
+        -- Lock every cell in primary-key order, so that two postings of the same cells never wait in a ring.
+        WITH cells AS MATERIALIZED (
+            SELECT DISTINCT x.variant_id, x.location_id
+            FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint)
+        ), locked AS MATERIALIZED (
+            SELECT s.id FROM cells c
+            JOIN inventory_stocklevel s ON s.variant_id = c.variant_id AND s.location_id = c.location_id
+            WHERE s.merchant_id = p_merchant
+            ORDER BY s.id FOR NO KEY UPDATE OF s
+        )
+        SELECT (SELECT count(*) FROM cells), (SELECT count(*) FROM locked) INTO v_cells, v_locked;
         EXIT WHEN v_cells = v_locked;
         INSERT INTO inventory_stocklevel (merchant_id, variant_id, location_id, on_hand, committed, reserved,
                                           unavailable, incoming, last_seq, updated_at)
@@ -45,21 +59,15 @@ BEGIN
             RAISE EXCEPTION 'no such cell of merchant %: %', p_merchant, v_detail USING ERRCODE = 'SS004';
         END IF;
     END LOOP;
-    PERFORM FROM inventory_stocklevel s
-    WHERE (s.variant_id, s.location_id) IN (
-        SELECT x.variant_id, x.location_id
-        FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint))
-    ORDER BY s.id FOR NO KEY UPDATE;
 
-    RETURN QUERY
     WITH asked AS MATERIALIZED (
         SELECT x.*, nextval('inventory_stockmovement_id_seq') AS movement_id
         FROM ROWS FROM (jsonb_to_recordset(p_lines) AS (
             variant_id bigint, location_id bigint, kind text, key text, on_hand numeric, committed numeric,
             reserved numeric, unavailable numeric, incoming numeric, counted numeric, occurred_at timestamptz,
-            order_id bigint, event_id bigint, actor_id bigint, reason text)) WITH ORDINALITY AS x(
+            order_id bigint, event_id bigint, actor_id bigint, reason text, moved_channel boolean)) WITH ORDINALITY AS x(
             variant_id, location_id, kind, key, on_hand, committed, reserved, unavailable, incoming, counted,
-            occurred_at, order_id, event_id, actor_id, reason, line)
+            occurred_at, order_id, event_id, actor_id, reason, moved_channel, line)
     ), claimed AS (
         INSERT INTO inventory_stockmovementkey (merchant_id, source, idempotency_key, movement_id, recorded_at, content)
         SELECT p_merchant, p_source, a.key, a.movement_id, v_now,
@@ -115,12 +123,14 @@ BEGIN
               FROM balanced b GROUP BY b.level_id) t
         WHERE s.id = t.level_id
     )
-    SELECT b.line::int, b.movement_id, b.level_id, b.variant_id, b.location_id, b.last_seq + b.place, b.delta,
-           b.committed, b.reserved, b.unavailable, b.absorbed, b.on_hand_after, b.available_after, false
-    FROM balanced b ORDER BY b.line;
-    GET DIAGNOSTICS v_posted = ROW_COUNT;
+    SELECT array_agg(ROW(b.line::int, b.movement_id, b.level_id, b.variant_id, b.location_id, b.last_seq + b.place,
+                         b.delta, b.committed, b.reserved, b.unavailable, b.absorbed, b.on_hand_after,
+                         b.available_after, false, coalesce(b.moved_channel, true), b.occurred_at,
+                         b.event_id)::inventory_posted ORDER BY b.line)
+    INTO v_posted FROM balanced b;
+    RETURN QUERY SELECT * FROM unnest(v_posted);
 
-    IF v_posted < v_lines THEN
+    IF coalesce(cardinality(v_posted), 0) < jsonb_array_length(p_lines) THEN
         -- The rest were posted before: the first result comes back, unless the content differs.
         SELECT string_agg(a.key, ', ') INTO v_detail
         FROM jsonb_to_recordset(p_lines) AS a(
@@ -137,7 +147,7 @@ BEGIN
         END IF;
         RETURN QUERY
         SELECT a.line::int, m.id, m.level_id, m.variant_id, m.location_id, m.seq, m.on_hand, m.committed, m.reserved,
-               m.unavailable, m.absorbed, m.on_hand_after, m.available_after, true
+               m.unavailable, m.absorbed, m.on_hand_after, m.available_after, true, false, m.occurred_at, m.event_id
         FROM ROWS FROM (jsonb_to_recordset(p_lines) AS (key text)) WITH ORDINALITY AS a(key, line)
         JOIN inventory_stockmovementkey k
           ON k.merchant_id = p_merchant AND k.source = p_source AND k.idempotency_key = a.key
@@ -147,15 +157,25 @@ BEGIN
             GROUP BY b.key);
     END IF;
 
-    IF p_is_promise AND v_posted > 0 THEN
+    IF v_posted IS NULL THEN
+        RETURN;
+    END IF;
+    IF p_is_promise THEN
         SELECT jsonb_agg(jsonb_build_object('variant_id', s.variant_id, 'location_id', s.location_id,
                                             'available_after', s.available))::text INTO v_detail
         FROM inventory_stocklevel s
-        WHERE s.available < 0 AND (s.variant_id, s.location_id) IN (
-            SELECT x.variant_id, x.location_id
-            FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint));
+        WHERE s.available < 0 AND s.id IN (SELECT p.level_id FROM unnest(v_posted) p);
         IF v_detail IS NOT NULL THEN
             RAISE EXCEPTION 'not enough stock' USING ERRCODE = 'SS002', DETAIL = v_detail;
         END IF;
     END IF;
+    PERFORM inventory_stock_changed(p_channel, jsonb_agg(to_jsonb(c)))
+    FROM (
+        SELECT p.variant_id, p.location_id,
+               sum(CASE WHEN p.moved_channel THEN p.on_hand + p.absorbed ELSE 0 END) AS own_on_hand,
+               sum(CASE WHEN p.moved_channel
+                        THEN p.on_hand + p.absorbed - p.committed - p.reserved - p.unavailable ELSE 0 END) AS own_available,
+               min(p.occurred_at) AS occurred_at, max(p.event_id) AS event_id
+        FROM unnest(v_posted) p GROUP BY p.variant_id, p.location_id
+    ) c;
 END $$;

@@ -142,8 +142,12 @@ def test_another_merchants_cell_is_unknown(shelf):
 @pytest.mark.django_db(transaction=True)
 def test_the_ledger_refuses_to_post_outside_a_transaction():
     shelf = make_shelf()
+    alone = {"merchant_id": shelf.merchant.pk, "source": "test", "entries": [shelf.entry("a", on_hand=1)]}
     with pytest.raises(RuntimeError):
-        ledger.post(merchant_id=shelf.merchant.pk, source="test", entries=[shelf.entry("a", on_hand=1)])
+        ledger.post(**alone)
+    assert ledger.record(**alone)[0].on_hand_after == 1
+    with pytest.raises(RuntimeError), transaction.atomic():
+        ledger.record(**alone)
 
 
 @pytest.mark.parametrize("change", ["update", "delete"])
