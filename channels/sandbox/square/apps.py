@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class SquareSandboxConfig(AppConfig):
+    name = "channels.sandbox.square"
+    label = "sandbox_square"
