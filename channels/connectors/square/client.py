@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from requests.auth import AuthBase
@@ -98,7 +99,7 @@ class Client:
 
     def get_adjustment(self, *, adjustment_id: str) -> Reply:
         """https://developer.squareup.com/reference/square/inventory-api/retrieve-inventory-adjustment"""
-        return self._call("GET", f"/v2/inventory/adjustments/{requests.utils.quote(adjustment_id, safe='')}")
+        return self._call("GET", f"/v2/inventory/adjustments/{quote(adjustment_id, safe='')}")
 
     def search_orders(self, *, body: Json) -> Reply:
         """https://developer.squareup.com/reference/square/orders-api/search-orders"""
@@ -138,7 +139,7 @@ class Client:
         return self._call("POST", "/oauth2/token", body=body, is_write=True, auth=_Bearer(token=""))
 
     def _subscription(self, subscription_id: str) -> str:
-        return f"/v2/webhooks/subscriptions/{requests.utils.quote(subscription_id, safe='')}"
+        return f"/v2/webhooks/subscriptions/{quote(subscription_id, safe='')}"
 
     def _call(
         self,

@@ -1,0 +1,1 @@
+"""Square's JSON and our values, either way: pure functions, no HTTP."""
