@@ -20,7 +20,7 @@ from urllib3.exceptions import NewConnectionError
 from channels.ports import ConnectorError
 
 VERSION = "2026-09-16"
-TIMEOUT_S = (5.0, 30.0)  # connect, read
+TIMEOUT_S = (5.0, 20.0)  # connect, read; shorter together than the lease of the work that calls
 RETRY_AFTER_S = 1.0  # Square sends no figure with most 429s
 PAGES_MAX = 1_000  # more than any account has; a cursor that never ends must not keep a worker for ever
 
