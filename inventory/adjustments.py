@@ -62,12 +62,17 @@ class Receipt:
 
 @dataclass(frozen=True)
 class ChannelEffect:
-    """What a channel shows for a cell before, and what it will be told after; None is unknown."""
+    """What a channel shows for a cell before, and what it should show after; None is unknown."""
 
     label: str
     before: Decimal | None
     after: Decimal | None
-    words: str
+    state: str
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the channel will not be told for now."""
+        return self.state in (explain.LOST, explain.BLOCKED, explain.PAUSED, explain.UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,7 @@ def _preview(
             before=before.get((variant.pk, location.pk), Cell()),
             after=after.get((variant.pk, location.pk), Cell()),
             channels=[
-                ChannelEffect(view.channel_label, view.expected, to_tell[cell].desired, view.words)
+                ChannelEffect(view.channel_label, view.expected, to_tell[cell].desired, to_tell[cell].state)
                 for cell, view in told.items()
                 if view.variant_id == variant.pk and cell in to_tell
             ],

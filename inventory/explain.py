@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
@@ -38,6 +38,11 @@ class Told:
     answered_at: datetime | None
     is_confirmed: bool
     words: str
+
+    @property
+    def took(self) -> timedelta | None:
+        """From sending to the answer."""
+        return self.answered_at - self.sent_at if self.answered_at and self.sent_at else None
 
 
 @dataclass(frozen=True)

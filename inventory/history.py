@@ -190,6 +190,11 @@ def units(amount: Decimal) -> str:
     return f"{abs(amount).normalize():,f}".replace(",", "\u202f")
 
 
+def signed_units(amount: Decimal) -> str:
+    """Units with a true minus."""
+    return f"−{units(amount)}" if amount < 0 else units(amount)
+
+
 def _sentence(by_kind: Mapping[str, Decimal], cell: Cell) -> str:
     """“47 = 50 opening − 3 sold”."""
     parts = [

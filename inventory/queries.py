@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -147,6 +147,7 @@ class StockPage:
     """A page of the stock table."""
 
     filter: StockFilter
+    all_locations: Sequence[Location]
     locations: Sequence[Location]
     channels: Sequence[explain.Channel]
     page: paging.Page[Variant]
@@ -154,8 +155,10 @@ class StockPage:
 
 
 def locations(*, merchant: Merchant) -> list[Location]:
-    """The shop's places in use, by name."""
-    return list(Location.objects.of(merchant).filter(is_active=True).order_by("name", "pk"))
+    """The shop's places in use, and closed ones where something still is, by name."""
+    left = StockLevel.objects.filter(location=OuterRef("pk")).exclude(on_hand=0)
+    rows = Location.objects.of(merchant).filter(Q(is_active=True) | Q(Exists(left)))
+    return list(rows.order_by("name", "pk"))
 
 
 def variants(*, merchant: Merchant, narrowed: StockFilter, now: datetime | None = None) -> QuerySet[Variant]:
@@ -171,6 +174,9 @@ def stock_page(
     *, merchant: Merchant, narrowed: StockFilter, cursor: paging.Cursor, size: int = PAGE
 ) -> StockPage:
     """One page of the stock table with every number on it."""
+    places = locations(merchant=merchant)
+    if narrowed.location_id not in {place.pk for place in places}:
+        narrowed = replace(narrowed, location_id=None)
     by, descending = SORTS[narrowed.sort]
     scope = _sortable(Variant.objects.of(merchant), sort=narrowed.sort, location_id=narrowed.location_id)
     page = paging.page(
@@ -181,12 +187,10 @@ def stock_page(
         size=size,
         cursor=cursor,
     )
-    places = locations(merchant=merchant)
-    if narrowed.location_id:
-        places = [place for place in places if place.pk == narrowed.location_id]
+    shown = [place for place in places if narrowed.location_id in (None, place.pk)]
     channels = explain.channels().channels(merchant_id=merchant.pk)
-    rows = stock_rows(merchant=merchant, variants=page.rows, locations=places, channels=channels)
-    return StockPage(filter=narrowed, locations=places, channels=channels, page=page, rows=rows)
+    rows = stock_rows(merchant=merchant, variants=page.rows, locations=shown, channels=channels)
+    return StockPage(narrowed, places, shown, channels, page, rows)
 
 
 def stock_rows(
@@ -310,6 +314,24 @@ def _hits(*, merchant: Merchant, word: str) -> set[int]:
     products = Product.objects.of(merchant).filter(title__icontains=word).order_by().values("pk")
     of_products = Variant.objects.of(merchant).filter(product__in=products).order_by().values("pk")
     return {row["pk"] for row in own.union(of_products, all=True)[: NARROW + 1]}
+
+
+def by_code(*, merchant: Merchant, code: str) -> list[Variant]:
+    """The variants whose SKU or barcode is exactly this, as typed or scanned; more than one where codes are shared."""
+    key, gtin = identifiers.sku_key(code), identifiers.gtin(code)
+    wanted = Q(pk__in=[])
+    if key:
+        wanted |= Q(sku_key=key)
+    if gtin:
+        wanted |= Q(gtin=gtin)
+    rows = Variant.objects.of(merchant).filter(wanted, archived_at=None, product__archived_at=None)
+    return list(rows.select_related("product").order_by("product__title", "pk")[:10])
+
+
+def resembling(*, merchant: Merchant, code: str, limit: int = 6) -> list[Variant]:
+    """Variants a person may have meant by this code."""
+    rows = variants(merchant=merchant, narrowed=StockFilter(q=code[:60]))
+    return list(rows.select_related("product").order_by("product__title", "pk")[:limit])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,153 @@
+"""What people type when they change stock by hand; plain forms, checked here, posted by inventory.adjustments."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from django import forms
+
+from inventory.models import Location, Variant
+from inventory.queries import locations
+from storestudio.accounts.models import Merchant
+
+UNITS_MAX = Decimal(1_000_000)
+BY, TO = "by", "to"
+OTHER = "other"
+REASONS = [
+    ("", "Choose a reason"),
+    ("recount", "Counted again"),
+    ("damaged", "Damaged"),
+    ("lost", "Lost or stolen"),
+    ("found", "Found again"),
+    ("mistake", "Entered wrongly before"),
+    ("used", "Used in the shop or given away"),
+    ("supplier", "Sent back to the supplier"),
+    (OTHER, "Other: see the note"),
+]
+
+
+class UnitsField(forms.DecimalField):
+    """Units with up to 5 places; the true minus that our own pages print is understood."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"max_digits": 12, "decimal_places": 5, **options})
+        self.widget.attrs.update({"inputmode": "decimal", "autocomplete": "off", "step": "any"})
+
+    def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]  # the stubs say int
+        """Read "−2", "1 000" as people and our pages write them."""
+        if isinstance(value, str):
+            value = value.replace("−", "-").replace("\u202f", "").replace("\u00a0", "").replace(" ", "")
+        return super().to_python(value)
+
+
+class FocusedForm(forms.Form):
+    """A form that puts the cursor into its first wrong field, and names the error to those who cannot see it."""
+
+    def focus_first_error(self) -> None:
+        """Call before an invalid form is shown again."""
+        for name in self.fields:
+            if name in self.errors:
+                self.fields[name].widget.attrs["autofocus"] = True
+                return
+
+
+class AdjustForm(FocusedForm):
+    """Change one cell by some units, or set it to what was counted."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    seen = UnitsField(required=False, widget=forms.HiddenInput)
+    counted_at = forms.DateTimeField(required=False, widget=forms.HiddenInput)
+    location = forms.ModelChoiceField(queryset=Location.objects.none(), empty_label=None, label="Where")
+    how = forms.ChoiceField(
+        choices=[(BY, "Add or take away"), (TO, "Set to what I counted")],
+        initial=BY,
+        widget=forms.RadioSelect,
+        label="How",
+    )
+    quantity = UnitsField(label="Units", help_text="3 adds, −3 takes away; a count is what lies there.")
+    reason = forms.ChoiceField(choices=REASONS, label="Reason")
+    note = forms.CharField(required=False, max_length=200, label="Note")
+
+    def __init__(self, *args: Any, merchant: Merchant, variant: Variant, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.variant = variant
+        self.fields["location"].queryset = Location.objects.of(merchant).filter(  # type: ignore[attr-defined]
+            pk__in=[place.pk for place in locations(merchant=merchant)]
+        )
+        self.initial.setdefault("key", uuid.uuid4())
+
+    def clean(self) -> dict[str, Any]:
+        """Whole units where the variant is sold so; a count is not negative; “other” says what."""
+        found: dict[str, Any] = super().clean() or {}
+        quantity, how = found.get("quantity"), found.get("how")
+        if quantity is not None:
+            if abs(quantity) > UNITS_MAX:
+                self.add_error("quantity", "That is more than a million units. Check the number.")
+            elif self.variant.is_whole_unit and quantity != quantity.to_integral_value():
+                self.add_error("quantity", "This is sold in whole units.")
+            elif how == BY and quantity == 0:
+                self.add_error("quantity", "Nothing to change: type how many units to add or take away.")
+            elif how == TO and quantity < 0:
+                self.add_error("quantity", "A count cannot be below zero.")
+        if found.get("reason") == OTHER and not found.get("note", "").strip():
+            self.add_error("note", "Say in a few words what happened.")
+        return found
+
+    def reason_text(self) -> str:
+        """The reason and the note as the ledger keeps them."""
+        label = dict(REASONS)[self.cleaned_data["reason"]]
+        note = self.cleaned_data["note"].strip()
+        if self.cleaned_data["reason"] == OTHER:
+            return str(note)
+        return f"{label}: {note}" if note else label
+
+
+class ReceiveForm(FocusedForm):
+    """Where goods arrived and from whom; the lines are read by `received_lines`."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    location = forms.ModelChoiceField(queryset=Location.objects.none(), empty_label=None, label="Where")
+    note = forms.CharField(
+        max_length=200, label="From", help_text="Supplier, delivery note or purchase order."
+    )
+
+    def __init__(self, *args: Any, merchant: Merchant, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["location"].queryset = Location.objects.of(merchant).filter(  # type: ignore[attr-defined]
+            pk__in=[place.pk for place in locations(merchant=merchant)]
+        )
+        self.initial.setdefault("key", uuid.uuid4())
+
+
+class LineForm(FocusedForm):
+    """How many units of one variant arrived."""
+
+    quantity = UnitsField(label="Units")
+
+    def __init__(self, *args: Any, variant: Variant, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.variant = variant
+        self.fields["quantity"].widget.attrs["class"] = "units-field"
+        self.fields["quantity"].widget.attrs["aria-label"] = f"Units of {variant.full_title}"
+
+    def clean_quantity(self) -> Decimal:
+        """More than nothing, whole where the variant is sold so."""
+        quantity: Decimal = self.cleaned_data["quantity"]
+        if quantity <= 0:
+            raise forms.ValidationError("Type how many arrived, or take the line out.")
+        if quantity > UNITS_MAX:
+            raise forms.ValidationError("That is more than a million units. Check the number.")
+        if self.variant.is_whole_unit and quantity != quantity.to_integral_value():
+            raise forms.ValidationError("This is sold in whole units.")
+        return quantity
+
+
+LINES_MAX = 200
+
+
+def received_lines(*, data: Any, variants: Sequence[Variant]) -> list[LineForm]:
+    """One bound form a variant, in the order given; its field is named `v<variant id>-quantity`."""
+    return [LineForm(data, prefix=f"v{variant.pk}", variant=variant) for variant in variants]
