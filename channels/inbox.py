@@ -1,6 +1,6 @@
-"""The inbox: store a webhook once and answer; then read again what it hints at, and apply that by state.
+"""The inbox: read again what each event hints at, and apply that by state.
 
-`receive` is the hot path of the web process: one INSERT. `process` runs in a worker under the connection's lease:
+`process` runs in a worker under the connection's lease:
 claim a batch, coalesce its hints (ten updates of one order are one reading), read from the channel outside any
 transaction, apply everything in one posting. What cannot be applied is retried apart from the rest and ends, after
 bounded attempts, in quarantine with its bytes and a replay button; never in silence.
@@ -8,7 +8,6 @@ bounded attempts, in quarantine with its bytes and a replay button; never in sil
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections import defaultdict
@@ -17,12 +16,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection as database
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from channels import applying, connections, contact, credentials, incidents, reconcile, registry
+from channels import applying, connections, contact, credentials, incidents, intake, reconcile, registry
 from channels.models import Connection, InboundEvent
 from channels.ports import ChannelOrder, Connector, ConnectorError, HintKind, MalformedPayload
 from storestudio.accounts import audit
@@ -33,75 +31,7 @@ log = logging.getLogger(__name__)
 BATCH = 200
 LEASE = timedelta(seconds=30)
 ATTEMPTS_MAX = 6
-# Hints of our own making (polling, a link just made) take the same way as webhooks; no channel has this prefix.
-OWN_TOPIC = "storestudio/"
 State = InboundEvent.State
-
-_STORE = """
-INSERT INTO channels_inboundevent (merchant_id, connection_id, topic, dedupe_key, headers, body, occurred_at,
-                                   received_at, state, outcome, attempts, next_attempt_at, error)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0, %s, %s)
-ON CONFLICT (connection_id, dedupe_key) DO NOTHING RETURNING id
-"""
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """A verified webhook, ready to store."""
-
-    merchant_id: int
-    connection_id: int
-    topic: str
-    dedupe_key: str
-    headers: Mapping[str, str]
-    body: bytes
-    occurred_at: datetime | None
-    error: str = ""  # set where the body cannot be read: stored in quarantine, bytes and all
-
-
-def deliver(*, connector: Connector, connection_id: int, merchant_id: int, headers: Mapping[str, str], body: bytes) -> Delivery:
-    """Name a verified webhook; one whose body cannot be read gets the digest of its bytes for a name."""
-    try:
-        envelope = connector.identify(headers=headers, body=body)
-    except MalformedPayload as error:
-        digest = hashlib.sha256(body).hexdigest()
-        return Delivery(merchant_id, connection_id, "", f"sha256:{digest}", headers, body, None, error=str(error))
-    return Delivery(
-        merchant_id, connection_id, envelope.topic, envelope.dedupe_key, headers, body, envelope.occurred_at
-    )
-
-
-def store(delivery: Delivery) -> bool:
-    """Put a delivery into the inbox once; False when it was there already. One durable INSERT."""
-    now = timezone.now()
-    state = State.QUARANTINED if delivery.error else State.PENDING
-    values = [
-        delivery.merchant_id, delivery.connection_id, delivery.topic[:100], delivery.dedupe_key[:200],
-        json.dumps(dict(delivery.headers)), delivery.body, delivery.occurred_at, now, str(state),
-        "unreadable" if delivery.error else "", now, delivery.error,
-    ]  # fmt: skip
-    with database.cursor() as cursor:
-        cursor.execute(_STORE, values)
-        row = cursor.fetchone()
-    if row and delivery.error:
-        _report_quarantine(merchant_id=delivery.merchant_id, connection_id=delivery.connection_id)
-    return row is not None
-
-
-def hint(*, connection: Connection, kind: HintKind, ids: Sequence[str], key: str) -> bool:
-    """Put a hint of our own into the inbox, in the caller's transaction; `key` makes it happen once."""
-    return store(
-        Delivery(
-            merchant_id=connection.merchant_id,
-            connection_id=connection.pk,
-            topic=f"{OWN_TOPIC}{kind}",
-            dedupe_key=f"{OWN_TOPIC}{key}",
-            headers={},
-            body=json.dumps({"ids": list(ids)}).encode(),
-            occurred_at=timezone.now(),
-        )
-    )
-
 
 @dataclass
 class _Batch:
@@ -169,8 +99,8 @@ def _sort(connection: Connection, events: Sequence[InboundEvent]) -> _Batch:
 
 def _hint_of(connector: Connector, event: InboundEvent) -> tuple[HintKind, Sequence[str]]:
     body = bytes(event.body)
-    if event.topic.startswith(OWN_TOPIC):
-        return HintKind(event.topic.removeprefix(OWN_TOPIC)), json.loads(body)["ids"]
+    if event.topic.startswith(intake.OWN_TOPIC):
+        return HintKind(event.topic.removeprefix(intake.OWN_TOPIC)), json.loads(body)["ids"]
     hint = connector.parse(topic=event.topic, body=body)
     return hint.kind, hint.ids
 
@@ -310,21 +240,7 @@ def _quarantine(event: InboundEvent, *, error: str) -> None:
     InboundEvent.objects.filter(pk=event.pk).update(
         state=State.QUARANTINED, error=error, attempts=F("attempts") + 1, outcome="could not be applied"
     )
-    _report_quarantine(merchant_id=event.merchant_id, connection_id=event.connection_id)
-
-
-def _report_quarantine(*, merchant_id: int, connection_id: int) -> None:
-    count = InboundEvent.objects.filter(connection_id=connection_id, state=State.QUARANTINED).count()
-    label = Connection.objects.values_list("label", flat=True).get(pk=connection_id)
-    messages = "1 message" if count == 1 else f"{count} messages"
-    incidents.open_or_count(
-        merchant_id=merchant_id,
-        connection_id=connection_id,
-        kind=incidents.Kind.QUARANTINE,
-        key=f"connection:{connection_id}",
-        title=f"{messages} from {label} could not be applied. Nothing is lost: look at them and replay.",
-        count=count,
-    )
+    intake.report_quarantine(merchant_id=event.merchant_id, connection_id=event.connection_id)
 
 
 class NotInQuarantine(Exception):

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from channels import contact, credentials, inbox, reconcile
+from channels import contact, credentials, inbox, intake, reconcile
 from channels.models import ChannelLocation, Connection
 from channels.ports import Connector, ConnectorError, HintKind, OrderRef, OrdersPage
 from inventory.models import Order
@@ -74,7 +74,7 @@ def _hint(connection: Connection, page: OrdersPage) -> None:
         if known is None or _is_news(ref, known):
             stamp = ref.version or (ref.updated_at and ref.updated_at.isoformat())
             key = f"poll:{ref.external_id}:{stamp}"
-            inbox.hint(connection=connection, kind=HintKind.ORDERS, ids=[ref.external_id], key=key)
+            intake.hint(connection=connection, kind=HintKind.ORDERS, ids=[ref.external_id], key=key)
 
 
 def _is_news(ref: OrderRef, known: Order) -> bool:

@@ -8,7 +8,7 @@ number of a cell is ever claimed; one write a cell is in flight.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -24,6 +24,7 @@ from channels.ports import Connector, ConnectorError, CountResult, CountWrite, W
 LEASE = timedelta(seconds=30)  # longer than a call's time-out: a write is taken up again only if its worker died
 ISOLATED_AFTER = 1  # a cell that was in a refused batch goes alone next time, so that one bad cell stops no other
 Outcome = ChannelWriteLine.Outcome
+ZERO = Decimal(0)
 
 
 def refresh_desired(*, connection_id: int | None = None, cell_ids: Sequence[int] = ()) -> int:
@@ -73,37 +74,59 @@ def _claim(connection: Connection) -> ChannelWrite | None:
 
     Locks the cells, skipping those another transaction holds: they come next time.
     """
-    now = timezone.now()
     limit = registry.capabilities(connection.channel).write_batch_max
     with transaction.atomic():
-        cells = list(due_cells(connection, now=now).select_for_update(of=("self",), skip_locked=True)[:limit])
+        cells = list(due_cells(connection, now=timezone.now()).select_for_update(of=("self",), skip_locked=True)[:limit])
         if not cells:
             return None
         if cells[0].attempts >= ISOLATED_AFTER:
             cells = cells[:1]
         else:
             cells = [cell for cell in cells if cell.attempts < ISOLATED_AFTER]
-        write = ChannelWrite.objects.create(
-            merchant_id=connection.merchant_id,
-            connection=connection,
-            created_at=now,
-            attempts=1,
-            next_attempt_at=now + LEASE,
+        return _bind(connection, cells, {cell.pk: cell.desired or ZERO for cell in cells})
+
+
+def _bind(connection: Connection, cells: Sequence[ChannelStock], numbers: Mapping[int, Decimal]) -> ChannelWrite:
+    """Store one write with its key before anything is sent; from now on these cells are in flight."""
+    now = timezone.now()
+    write = ChannelWrite.objects.create(
+        merchant_id=connection.merchant_id, connection=connection, created_at=now, attempts=1, next_attempt_at=now + LEASE
+    )
+    ChannelWriteLine.objects.bulk_create(
+        ChannelWriteLine(
+            write=write,
+            cell=cell,
+            from_quantity=cell.expected,
+            to_quantity=numbers[cell.pk],
+            cause_event_id=cell.cause_event_id,
+            cause_occurred_at=cell.cause_occurred_at,
+            dirty_at=cell.dirty_at or now,
         )
-        ChannelWriteLine.objects.bulk_create(
-            ChannelWriteLine(
-                write=write,
-                cell=cell,
-                from_quantity=cell.expected,
-                to_quantity=cell.desired,
-                cause_event_id=cell.cause_event_id,
-                cause_occurred_at=cell.cause_occurred_at,
-                dirty_at=cell.dirty_at,
+        for cell in cells
+    )
+    ChannelStock.objects.filter(pk__in=[cell.pk for cell in cells]).update(write=write)
+    return write
+
+
+def restore(*, connection_id: int, numbers: Mapping[int, Decimal]) -> int:
+    """Tell these cells these numbers now, whatever the rules say; returns how many were told. For “put it back”.
+
+    Takes the publisher's own path (key stored first, compare-and-set or relative). Cells in flight are left out.
+    """
+    connection = Connection.objects.get(pk=connection_id)
+    size = registry.capabilities(connection.channel).write_batch_max
+    ids, told = sorted(numbers), 0
+    for start in range(0, len(ids), size):
+        with transaction.atomic():
+            chosen = ChannelStock.objects.filter(
+                pk__in=ids[start : start + size], connection=connection, write=None, expected__isnull=False
             )
-            for cell in cells
-        )
-        ChannelStock.objects.filter(pk__in=[cell.pk for cell in cells]).update(write=write)
-        return write
+            locked = list(chosen.order_by("pk").select_for_update())
+            cells = [cell for cell in locked if cell.expected != numbers[cell.pk]]
+            write = _bind(connection, cells, numbers) if cells else None
+        if write is not None:
+            told += _send(connection, write)
+    return told
 
 
 def due_cells(connection: Connection, *, now: datetime) -> QuerySet[ChannelStock]:

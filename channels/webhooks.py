@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from channels import credentials, inbox
+from channels import credentials, intake
 from channels.models import Connection
 from channels.ports import Connector
 
@@ -52,8 +52,8 @@ def receive(request: HttpRequest, channel: str, token: str) -> HttpResponse:
     if not door.connector.verify(headers=headers, body=body):
         log.warning("connection %s: a webhook with a wrong signature was refused", door.connection_id)
         return HttpResponse(status=401)
-    inbox.store(
-        inbox.deliver(
+    intake.store(
+        intake.deliver(
             connector=door.connector,
             connection_id=door.connection_id,
             merchant_id=door.merchant_id,

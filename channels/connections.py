@@ -1,0 +1,458 @@
+"""Connecting a channel: open, read its locations, catalog and counts, preview, approve, pause, reconnect, close.
+
+Nothing is written to a channel before a person approved the table of what would change there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from channels import contact, credentials, incidents, linking, publisher, reconcile, registry
+from channels.models import (
+    Approval,
+    ApprovalLine,
+    ChannelLocation,
+    ChannelStock,
+    Connection,
+    ConnectionWork,
+    Listing,
+)
+from channels.ports import CatalogPage, Connector, ConnectorError, Count, RemoteListing
+from inventory import identifiers, ledger
+from inventory.models import Location, StockLevel
+from storestudio.accounts import audit
+from storestudio.accounts.models import Merchant, User
+
+State = Connection.State
+PAGES_MAX = 100_000  # a cursor that never ends is a fault of the channel's, not work
+BIG_RISE = Decimal(10)
+
+
+class NotAllowed(Exception):
+    """The step does not fit the connection's state; says why, for the person who tried."""
+
+
+class PreviewChanged(Exception):
+    """The numbers moved since the table was shown: look again before saying yes."""
+
+
+def open_connection(
+    *,
+    merchant: Merchant,
+    channel: str,
+    label: str,
+    account_id: str,
+    base_url: str,
+    secrets: Mapping[str, Any],
+    actor: User | None,
+) -> Connection:
+    """Make a connection, paused: it reads, and writes nothing until it is approved."""
+    can = registry.capabilities(channel)
+    connection = Connection(
+        merchant=merchant,
+        channel=channel,
+        label=label,
+        account_id=account_id,
+        base_url=base_url.rstrip("/"),
+        number=can.number,
+        can_be_set_negative=can.can_be_set_negative,
+        takes_fractions=can.takes_fractions,
+        state_reason="Not approved yet",
+    )
+    credentials.store(connection, secrets)
+    with transaction.atomic():
+        connection.save()
+        ConnectionWork.objects.bulk_create(
+            ConnectionWork(connection=connection, kind=kind) for kind in ConnectionWork.Kind.values
+        )
+        _note(connection, actor, "connection.opened", f"{label} connected, paused")
+    return connection
+
+
+def refresh_locations(connection: Connection) -> int:
+    """Read the channel's places; returns how many. One that is gone is marked inactive, never dropped."""
+    remote = credentials.with_fresh_token(connection.pk, lambda connector: connector.list_locations())
+    ChannelLocation.objects.bulk_create(
+        [
+            ChannelLocation(
+                merchant_id=connection.merchant_id,
+                connection=connection,
+                external_id=place.external_id,
+                name=place.name[:200],
+                is_active=place.is_active,
+            )
+            for place in remote
+        ],
+        update_conflicts=True,
+        unique_fields=["connection", "external_id"],
+        update_fields=["name", "is_active"],
+    )
+    seen = [place.external_id for place in remote]
+    ChannelLocation.objects.filter(connection=connection).exclude(external_id__in=seen).update(is_active=False)
+    contact.heard(connection_id=connection.pk)
+    return len(seen)
+
+
+def map_location(*, channel_location: ChannelLocation, location: Location | None, actor: User | None) -> None:
+    """A person says which of our places this is, or none. Raises NotAllowed where it would clash."""
+    if location is not None and location.merchant_id != channel_location.merchant_id:
+        raise NotAllowed("That location belongs to another shop.")
+    taken = ChannelLocation.objects.filter(connection=channel_location.connection_id, location=location)
+    if location is not None and taken.exclude(pk=channel_location.pk).exists():
+        raise NotAllowed(f"{location.name} is mapped to another place of this channel already.")
+    with transaction.atomic():
+        changed = ChannelLocation.objects.filter(pk=channel_location.pk).exclude(location=location)
+        if changed.update(location=location) or location is None:
+            # What the old pairing believed says nothing about the new one.
+            ChannelStock.objects.filter(channel_location=channel_location).delete()
+        linking.ensure_cells(channel_location.connection)
+        name = location.name if location else "nothing"
+        _note(
+            channel_location.connection, actor, "location.mapped", f"{channel_location.name} is {name}"
+        )
+
+
+def import_catalog(connection: Connection, *, since: datetime | None = None) -> int:
+    """Read the catalog, all or what changed since, into listings; link what is certain. Returns how many were seen.
+
+    Page by page, one statement each: memory does not grow with the catalog. Raises ConnectorError; pages read so far
+    stay, and the watermark moves only at the end. A listing that a whole reading did not meet is marked deleted.
+    """
+    started_at, cursor, seen = timezone.now(), "", 0
+    read_until: datetime | None = None
+    for _ in range(PAGES_MAX):
+
+        def read(connector: Connector, cursor: str = cursor) -> CatalogPage:
+            return connector.page_catalog(cursor=cursor, since=since)
+
+        page = credentials.with_fresh_token(connection.pk, read)
+        _store_listings(connection, page.listings, seen_at=started_at)
+        seen += len(page.listings)
+        read_until = page.read_until or read_until
+        cursor = page.next_cursor
+        if not cursor:
+            break
+    else:
+        raise ConnectorError("the catalog's cursor never ends", permanent=True)
+    if since is None and seen:  # an empty answer is no proof that everything is gone
+        gone = Listing.objects.filter(connection=connection, deleted_at=None, seen_at__lt=started_at)
+        gone.update(deleted_at=timezone.now())
+    linking.link_by_identifier(connection)
+    Connection.objects.filter(pk=connection.pk).update(catalog_read_until=read_until or started_at)
+    contact.heard(connection_id=connection.pk)
+    return seen
+
+
+def _store_listings(connection: Connection, remote: Iterable[RemoteListing], *, seen_at: datetime) -> None:
+    # The last word on a listing wins: a page may name it twice, and one statement cannot write a row twice.
+    newest = {listing.external_id: listing for listing in remote}
+    Listing.objects.bulk_create(
+        [_listing(connection, listing, seen_at=seen_at) for listing in newest.values()],
+        update_conflicts=True,
+        unique_fields=["connection", "external_id"],
+        update_fields=[
+            "inventory_id", "product_external_id", "product_title", "title", "sku", "sku_key", "gtin", "options",
+            "vendor", "category", "image_url", "price", "is_tracked", "sells_past_zero", "external_updated_at",
+            "deleted_at", "seen_at",
+        ],
+    )  # fmt: skip
+
+
+def _listing(connection: Connection, remote: RemoteListing, *, seen_at: datetime) -> Listing:
+    return Listing(
+        merchant_id=connection.merchant_id,
+        connection=connection,
+        external_id=remote.external_id,
+        inventory_id=remote.inventory_id,
+        product_external_id=remote.product_external_id,
+        product_title=remote.product_title[:300],
+        title=remote.title[:300],
+        sku=remote.sku[:200],
+        sku_key=identifiers.sku_key(remote.sku)[:200],
+        gtin=identifiers.gtin(remote.barcode),
+        options=dict(remote.options),
+        vendor=remote.vendor[:120],
+        category=remote.category[:120],
+        image_url=remote.image_url[:500],
+        price=remote.price,
+        is_tracked=remote.is_tracked,
+        sells_past_zero=remote.sells_past_zero,
+        external_updated_at=remote.updated_at,
+        deleted_at=seen_at if remote.is_deleted else None,
+        seen_at=seen_at,
+    )
+
+
+def subscribe(connection: Connection) -> None:
+    """Make sure the channel sends us its webhooks; keeps the signature key it gives."""
+    for subscription in credentials.with_fresh_token(connection.pk, lambda connector: connector.subscribe()):
+        credentials.merge(connection, subscription.secrets)
+
+
+def read_all_counts(connection: Connection) -> int:
+    """Read every linked listing's number at every mapped place into `observed`; returns how many were told."""
+    told = 0
+    for counts, read_at in _counts(connection):
+        told += reconcile.observe(connection=connection, counts=counts, read_at=read_at).cells
+    contact.heard(connection_id=connection.pk)
+    return told
+
+
+def _counts(connection: Connection) -> Iterable[tuple[Sequence[Count], datetime]]:
+    places = list(
+        ChannelLocation.objects.filter(connection=connection, location__isnull=False, is_active=True)
+        .order_by("pk")
+        .values_list("external_id", flat=True)
+    )
+    ids = list(
+        Listing.objects.filter(
+            connection=connection, link=Listing.Link.LINKED, is_tracked=True, deleted_at=None
+        )
+        .order_by("pk")
+        .values_list("inventory_id", flat=True)
+    )
+    size = registry.capabilities(connection.channel).read_batch_max
+    for start in range(0, len(ids) if places else 0, size):
+        chunk = ids[start : start + size]
+        read_at = timezone.now()
+
+        def read(connector: Connector, chunk: Sequence[str] = chunk) -> Sequence[Count]:
+            return connector.read_counts(inventory_ids=chunk, location_ids=places)
+
+        yield credentials.with_fresh_token(connection.pk, read), read_at
+
+
+def adopt_counts(connection: Connection, *, actor: User | None) -> int:
+    """Open the ledger with this channel's counts, for cells that have no movement yet; returns how many cells.
+
+    A pair the channel does not mention was never counted there: it gets no opening, and no zero. From now on orders
+    placed earlier are history. Raises ConnectorError; cells opened so far stay, and a second run opens the rest.
+    """
+    opened_at = timezone.now()
+    places = dict(
+        ChannelLocation.objects.filter(connection=connection, location__isnull=False).values_list(
+            "external_id", "location_id"
+        )
+    )
+    variants = dict(
+        Listing.objects.filter(connection=connection, link=Listing.Link.LINKED).values_list("inventory_id", "variant_id")
+    )
+    opened = 0
+    for counts, _ in _counts(connection):
+        entries = [
+            ledger.Entry(
+                variant_id=variants[count.inventory_id],
+                location_id=places[count.location_id],
+                kind=ledger.Kind.OPENING,
+                key=f"opening:{variants[count.inventory_id]}:{places[count.location_id]}",
+                occurred_at=opened_at,
+                counted=count.quantity,
+                actor_id=actor.pk if actor else None,
+                reason=f"opening count from {connection.label}",
+            )
+            for count in counts
+            if count.inventory_id in variants and count.location_id in places
+        ]
+        opened += len(_post_openings(connection, entries))
+    with transaction.atomic():
+        unopened = Connection.objects.filter(merchant=connection.merchant_id, opened_at=None)
+        unopened.update(opened_at=opened_at, changes_read_until=opened_at)
+        _note(connection, actor, "stock.opened", f"{opened} cells opened with the counts of {connection.label}")
+    connection.refresh_from_db()
+    return opened
+
+
+def _post_openings(connection: Connection, entries: list[ledger.Entry]) -> list[ledger.Posted]:
+    started = set(
+        StockLevel.objects.filter(
+            merchant=connection.merchant_id, variant__in={entry.variant_id for entry in entries}, last_seq__gt=0
+        ).values_list("variant_id", "location_id")
+    )
+    fresh = [entry for entry in entries if (entry.variant_id, entry.location_id) not in started]
+    return ledger.record(merchant_id=connection.merchant_id, source="opening", entries=fresh)
+
+
+@dataclass(frozen=True)
+class PreviewLine:
+    """What approving would change in one cell. `before` None: the channel never told a number."""
+
+    cell_id: int
+    listing: Listing
+    location_name: str
+    before: Decimal | None
+    after: Decimal
+    flags: tuple[str, ...]
+
+
+def preview(*, connection: Connection) -> list[PreviewLine]:
+    """The table a person says yes to: every cell whose number would change, the riskiest first.
+
+    A cell the channel told no number for, or whose stock was never counted here, is listed with its flag and will not
+    be written.
+    """
+    cells = (
+        ChannelStock.objects.filter(connection=connection, listing__link=Listing.Link.LINKED, listing__deleted_at=None)
+        .exclude(desired=None)
+        .select_related("listing", "channel_location")
+        .order_by("pk")
+    )
+    counted = set(
+        StockLevel.objects.filter(merchant=connection.merchant_id, last_seq__gt=0).values_list("variant_id", "location_id")
+    )
+    lines = [_preview_line(cell, counted) for cell in cells]
+    return sorted(
+        (line for line in lines if line.before != line.after or line.flags),
+        key=lambda line: (not line.flags, line.listing.sku, line.cell_id),
+    )
+
+
+def _preview_line(cell: ChannelStock, counted: set[tuple[int, int]]) -> PreviewLine:
+    before, after = cell.observed, cell.desired or Decimal(0)
+    flags = []
+    if (cell.listing.variant_id, cell.channel_location.location_id) not in counted:
+        flags.append("not_counted")
+    elif before is None:
+        flags.append("unknown_there")
+    elif before > 0 >= after:
+        flags.append("drop_to_zero")
+    elif before <= 0 < after:
+        flags.append("newly_sellable")
+    elif after - before >= max(BIG_RISE, before):
+        flags.append("big_rise")
+    return PreviewLine(
+        cell_id=cell.pk,
+        listing=cell.listing,
+        location_name=cell.channel_location.name,
+        before=before,
+        after=after,
+        flags=tuple(flags),
+    )
+
+
+def digest(lines: Sequence[PreviewLine]) -> str:
+    """Names one state of the table, so that a yes is a yes to what was shown."""
+    text = "\n".join(f"{line.cell_id} {line.before} {line.after}" for line in sorted(lines, key=lambda x: x.cell_id))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def approve(*, connection: Connection, actor: User, preview_digest: str) -> Approval:
+    """A person's yes: keep what is there now, believe it, and go live.
+
+    Cells the channel told no number for, and cells never counted here, are left unwritten (`expected` stays unknown).
+    Raises PreviewChanged, NotAllowed. Locks the cells.
+    """
+    with transaction.atomic():
+        locked = Connection.objects.select_for_update().get(pk=connection.pk)
+        if locked.state != State.PAUSED:
+            raise NotAllowed(f"{locked.label} is {locked.get_state_display().lower()}.")
+        lines = preview(connection=locked)
+        if digest(lines) != preview_digest:
+            raise PreviewChanged
+        approval = Approval.objects.create(merchant_id=locked.merchant_id, connection=locked, approved_by=actor)
+        ApprovalLine.objects.bulk_create(
+            ApprovalLine(approval=approval, cell_id=line.cell_id, before=line.before, after=line.after) for line in lines
+        )
+        left_out = [line.cell_id for line in lines if {"not_counted", "unknown_there"} & set(line.flags)]
+        _believe_observed(locked, left_out=left_out)
+        now = timezone.now()
+        Connection.objects.filter(pk=locked.pk).update(
+            state=State.LIVE, state_reason="", approved_at=now, approved_by=actor
+        )
+        _note(locked, actor, "connection.approved", f"{locked.label} went live, {len(lines)} numbers to change")
+    connection.refresh_from_db()
+    return approval
+
+
+def _believe_observed(connection: Connection, *, left_out: Sequence[int]) -> None:
+    cells = ChannelStock.objects.filter(connection=connection, expected=None, observed__isnull=False)
+    for cell in cells.exclude(pk__in=left_out).order_by("pk").select_for_update():
+        cell.expected = cell.observed
+        cell.save(update_fields=["expected"])
+    publisher.refresh_desired(connection_id=connection.pk)
+
+
+def pause(*, connection: Connection, actor: User | None, reason: str) -> None:
+    """Write nothing there until resumed; what happens there is still read. Raises NotAllowed."""
+    changed = Connection.objects.filter(pk=connection.pk, state=State.LIVE).update(
+        state=State.PAUSED, state_reason=reason[:300] or "Paused by hand"
+    )
+    if not changed:
+        raise NotAllowed("Only a live connection can be paused.")
+    _note(connection, actor, "connection.paused", f"{connection.label}: {reason}")
+
+
+def resume(*, connection: Connection, actor: User | None) -> None:
+    """Go on telling numbers; only where they were approved before. Raises NotAllowed."""
+    changed = Connection.objects.filter(pk=connection.pk, state=State.PAUSED, approved_at__isnull=False).update(
+        state=State.LIVE, state_reason=""
+    )
+    if not changed:
+        raise NotAllowed("Look at the table of what would change and approve it first.")
+    publisher.refresh_desired(connection_id=connection.pk)
+    _note(connection, actor, "connection.resumed", f"{connection.label} goes on")
+
+
+def reconnect(*, connection: Connection, secrets: Mapping[str, Any], actor: User | None) -> None:
+    """New credentials for the same account: what waited meanwhile is applied, what is due is sent."""
+    with transaction.atomic():
+        locked = Connection.objects.select_for_update().get(pk=connection.pk)
+        credentials.store(locked, credentials.load(locked) | dict(secrets))
+        locked.state = State.LIVE if locked.approved_at else State.PAUSED
+        locked.state_reason, locked.failures, locked.resting_until, locked.last_error = "", 0, None, ""
+        locked.polled_at = None  # read at once what webhooks missed
+        locked.save()
+        incidents.resolve(
+            merchant_id=locked.merchant_id, kind=incidents.Kind.RECONNECT, key=f"connection:{locked.pk}",
+            how="reconnected", actor=actor,
+        )  # fmt: skip
+        _note(locked, actor, "connection.reconnected", f"{locked.label} lets us in again")
+    connection.refresh_from_db()
+
+
+def close(*, connection: Connection, actor: User | None) -> None:
+    """Leave a channel: webhooks removed where it still lets us, its numbers stay as they are."""
+    try:
+        credentials.with_fresh_token(connection.pk, lambda connector: connector.unsubscribe())
+    except ConnectorError as error:
+        contact.failed(connection_id=connection.pk, error=error)
+    with transaction.atomic():
+        Connection.objects.filter(pk=connection.pk).update(state=State.CLOSED, state_reason="Disconnected by hand")
+        incidents.resolve(
+            merchant_id=connection.merchant_id, kind=incidents.Kind.RECONNECT, key=f"connection:{connection.pk}",
+            how="disconnected", actor=actor,
+        )  # fmt: skip
+        _note(connection, actor, "connection.closed", f"{connection.label} disconnected")
+
+
+def put_back(*, connection: Connection, actor: User) -> int:
+    """Tell the channel the numbers it showed before the last approval, and pause; returns how many were told.
+
+    Each number is written from what the channel shows now, through the publisher's own path. Raises ConnectorError,
+    NotAllowed where nothing was ever approved.
+    """
+    approval = Approval.objects.filter(connection=connection).order_by("-approved_at", "-pk").first()
+    if approval is None:
+        raise NotAllowed("Nothing was ever written there: there is nothing to put back.")
+    if connection.state == State.LIVE:
+        pause(connection=connection, actor=actor, reason="Put back to what it was before")
+    before = dict(
+        ApprovalLine.objects.filter(approval=approval, before__isnull=False)
+        .exclude(Q(cell__expected=None))
+        .values_list("cell_id", "before")
+    )
+    told = publisher.restore(connection_id=connection.pk, numbers=before)
+    _note(connection, actor, "connection.put_back", f"{told} numbers put back at {connection.label}")
+    return told
+
+
+def _note(connection: Connection, actor: User | None, action: str, summary: str) -> None:
+    audit.record(actor=actor, merchant=connection.merchant, action=action, target=connection, summary=summary)

@@ -1,0 +1,232 @@
+"""Which listing is which variant: by SKU or GTIN where unique on both sides, by a person for the rest.
+
+An empty SKU never matches anything. What matches nothing, or more than one, waits and is never written to.
+"""
+
+from __future__ import annotations
+
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from channels import incidents, intake, publisher
+from channels.models import ChannelStock, Connection, Listing
+from channels.ports import HintKind
+from inventory.models import OrderLine, Product, Variant
+from storestudio.accounts import audit
+from storestudio.accounts.models import User
+
+# Unique among the connection's listings that are alive and among the merchant's living variants, and not contradicted
+# by the other identifier: a different valid GTIN on both sides is a veto.
+_LINK = """
+WITH waiting AS (
+    SELECT id, {key} AS key, gtin FROM channels_listing
+    WHERE connection_id = %(connection)s AND link = 'unlinked' AND deleted_at IS NULL AND {key} <> ''
+), ours AS (
+    SELECT id, {key} AS key, gtin FROM inventory_variant
+    WHERE merchant_id = %(merchant)s AND archived_at IS NULL AND {key} <> ''
+), pairs AS (
+    SELECT w.id AS listing_id, o.id AS variant_id
+    FROM waiting w JOIN ours o ON o.key = w.key
+    WHERE (w.gtin = '' OR o.gtin = '' OR w.gtin = o.gtin)
+      AND (SELECT count(*) FROM channels_listing l WHERE l.connection_id = %(connection)s AND l.deleted_at IS NULL
+             AND l.{key} = w.key) = 1
+      AND (SELECT count(*) FROM ours x WHERE x.key = w.key) = 1
+      AND NOT EXISTS (SELECT FROM channels_listing l
+                      WHERE l.connection_id = %(connection)s AND l.variant_id = o.id)
+)
+UPDATE channels_listing l
+SET variant_id = p.variant_id, link = 'linked', link_reason = %(reason)s, linked_at = %(now)s
+FROM pairs p WHERE l.id = p.listing_id
+RETURNING l.id
+"""
+
+_ENSURE_CELLS = """
+INSERT INTO channels_channelstock (merchant_id, connection_id, listing_id, channel_location_id, doubt, attempts,
+                                   blocked_reason)
+SELECT l.merchant_id, l.connection_id, l.id, cl.id, 0, 0, ''
+FROM channels_listing l
+JOIN channels_channellocation cl ON cl.connection_id = l.connection_id AND cl.location_id IS NOT NULL AND cl.is_active
+WHERE l.connection_id = %s AND l.link = 'linked' AND l.is_tracked AND l.deleted_at IS NULL
+ORDER BY l.id, cl.id
+ON CONFLICT DO NOTHING
+"""
+
+
+class CannotLink(Exception):
+    """Why this listing cannot be linked to this variant, in words for the person who tried."""
+
+
+def link_by_identifier(connection: Connection) -> int:
+    """Link what is certain, SKU first, then GTIN; returns how many. Two statements, whatever the catalog's size."""
+    linked: list[int] = []
+    with transaction.atomic():
+        for key, reason in (("sku_key", "same SKU, unique on both sides"), ("gtin", "same GTIN, unique on both sides")):
+            with database.cursor() as cursor:
+                cursor.execute(
+                    _LINK.format(key=key),  # one of two literals
+                    {"connection": connection.pk, "merchant": connection.merchant_id, "reason": reason,
+                     "now": timezone.now()},
+                )  # fmt: skip
+                linked += [row[0] for row in cursor.fetchall()]
+        ensure_cells(connection)
+        _read_waiting_orders(connection, linked)
+    return len(linked)
+
+
+def link(*, listing: Listing, variant: Variant, actor: User) -> None:
+    """A person says: this listing is that variant. Raises CannotLink."""
+    if listing.merchant_id != variant.merchant_id:
+        raise CannotLink("That variant belongs to another shop.")
+    with transaction.atomic():
+        other = Listing.objects.filter(connection=listing.connection_id, variant=variant).exclude(pk=listing.pk).first()
+        if other is not None:
+            raise CannotLink(f"{other.sku or other.product_title} is linked to that variant on this channel already.")
+        Listing.objects.filter(pk=listing.pk).update(
+            variant=variant, link=Listing.Link.LINKED, link_reason=f"by {actor}", linked_at=timezone.now()
+        )
+        ensure_cells(listing.connection)
+        _read_waiting_orders(listing.connection, [listing.pk])
+        incidents.resolve(
+            merchant_id=listing.merchant_id, kind=incidents.Kind.UNLINKED_SALE,
+            key=f"{listing.connection_id}:listing:{listing.external_id}", how="linked", actor=actor,
+        )  # fmt: skip
+        _note(listing, actor, "listing.linked", f"{listing.sku or listing.product_title} is {variant.full_title}")
+
+
+def unlink(*, listing: Listing, actor: User) -> None:
+    """Part a listing from its variant: its cells go, and it is written to no more."""
+    _part(listing, link=Listing.Link.UNLINKED, reason=f"parted by {actor}")
+    _note(listing, actor, "listing.unlinked", f"{listing.sku or listing.product_title} waits to be linked")
+
+
+def exclude(*, listing: Listing, actor: User, reason: str) -> None:
+    """Leave a listing alone on purpose."""
+    _part(listing, link=Listing.Link.EXCLUDED, reason=reason or f"excluded by {actor}")
+    _note(listing, actor, "listing.excluded", f"{listing.sku or listing.product_title}: {reason}")
+
+
+def ensure_cells(connection: Connection) -> int:
+    """Make the missing cells (linked, tracked listings × mapped locations) with their desired numbers."""
+    with transaction.atomic():
+        with database.cursor() as cursor:
+            cursor.execute(_ENSURE_CELLS, [connection.pk])
+            made = cursor.rowcount
+        if made:
+            publisher.refresh_desired(connection_id=connection.pk)
+    return made
+
+
+def adopt_catalog(connection: Connection, *, actor: User | None) -> int:
+    """Make products and variants of the listings that match nothing, grouped as the channel groups them.
+
+    A SKU that another waiting listing shares stays out: two listings of one SKU are a question for a person.
+    Returns how many variants were made. A few statements a thousand listings.
+    """
+    link_by_identifier(connection)
+    made = 0
+    while batch := _adoptable(connection)[:1000]:
+        with transaction.atomic():
+            made += _adopt(connection, batch)
+    linked = Listing.objects.filter(connection=connection, link_reason="made from this listing")
+    ensure_cells(connection)
+    _read_waiting_orders(connection, list(linked.values_list("pk", flat=True)) if made else [])
+    if made:
+        audit.record(
+            actor=actor, merchant=connection.merchant, action="catalog.adopted", target=connection,
+            summary=f"{made} variants made from {connection.label}",
+        )  # fmt: skip
+    return made
+
+
+_ADOPTABLE = """
+SELECT l.id FROM channels_listing l
+WHERE l.connection_id = %s AND l.link = 'unlinked' AND l.deleted_at IS NULL AND l.sku_key <> ''
+  AND NOT EXISTS (SELECT FROM channels_listing o WHERE o.connection_id = l.connection_id AND o.id <> l.id
+                  AND o.deleted_at IS NULL AND o.sku_key = l.sku_key)
+  AND NOT EXISTS (SELECT FROM inventory_variant v
+                  WHERE v.merchant_id = l.merchant_id AND (v.sku_key = l.sku_key OR (v.gtin <> '' AND v.gtin = l.gtin)))
+ORDER BY l.product_external_id, l.id
+"""
+
+
+def _adoptable(connection: Connection) -> list[int]:
+    with database.cursor() as cursor:
+        cursor.execute(_ADOPTABLE, [connection.pk])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _adopt(connection: Connection, listing_ids: list[int]) -> int:
+    listings = list(Listing.objects.filter(pk__in=listing_ids).order_by("product_external_id", "pk"))
+    products = _products(connection, listings)
+    variants = Variant.objects.bulk_create(
+        Variant(
+            merchant_id=connection.merchant_id,
+            product=products[listing.product_external_id or listing.external_id],
+            title=listing.title,
+            sku=listing.sku[:120],
+            sku_key=listing.sku_key[:120],
+            gtin=listing.gtin,
+            options=listing.options,
+            price=listing.price,
+        )
+        for listing in listings
+    )
+    now = timezone.now()
+    for listing, variant in zip(listings, variants, strict=True):
+        listing.variant, listing.link = variant, Listing.Link.LINKED
+        listing.link_reason, listing.linked_at = "made from this listing", now
+    Listing.objects.bulk_update(listings, ["variant", "link", "link_reason", "linked_at"], batch_size=500)
+    return len(variants)
+
+
+def _products(connection: Connection, listings: list[Listing]) -> dict[str, Product]:
+    """A product each, or the one that a sibling listing of the same product was adopted into before."""
+    names = {listing.product_external_id or listing.external_id: listing for listing in listings}
+    siblings = (
+        Listing.objects.filter(connection=connection, product_external_id__in=names, variant__isnull=False)
+        .order_by("pk")
+        .select_related("variant__product")
+    )
+    products = {sibling.product_external_id: sibling.variant.product for sibling in siblings if sibling.variant}
+    missing = {name: listing for name, listing in names.items() if name not in products}
+    made = Product.objects.bulk_create(
+        Product(
+            merchant_id=connection.merchant_id,
+            title=listing.product_title or listing.title or listing.sku,
+            vendor=listing.vendor,
+            category=listing.category,
+            image_url=listing.image_url,
+        )
+        for listing in missing.values()
+    )
+    return products | dict(zip(missing, made, strict=True))
+
+
+def _part(listing: Listing, *, link: str, reason: str) -> None:
+    with transaction.atomic():
+        Listing.objects.filter(pk=listing.pk).update(variant=None, link=link, link_reason=reason[:200], linked_at=None)
+        ChannelStock.objects.filter(listing=listing).delete()
+
+
+def _read_waiting_orders(connection: Connection, listing_ids: list[int]) -> None:
+    """Orders that sold these listings before they were linked are read again, and their sales counted."""
+    if not listing_ids:
+        return
+    names = Listing.objects.filter(pk__in=listing_ids).values_list("external_id", flat=True)
+    waiting = (
+        OrderLine.objects.filter(
+            order__merchant=connection.merchant_id, order__channel_id=connection.pk, variant=None,
+            listing_external_id__in=list(names),
+        )
+        .order_by("order_id")
+        .values_list("order__external_id", flat=True)
+        .distinct()
+    )  # fmt: skip
+    for order_id in waiting:
+        key = f"linked:{order_id}:{timezone.now().isoformat()}"
+        intake.hint(connection=connection, kind=HintKind.ORDERS, ids=[order_id], key=key)
+
+
+def _note(listing: Listing, actor: User, action: str, summary: str) -> None:
+    audit.record(actor=actor, merchant=listing.merchant, action=action, target=listing, summary=summary)
