@@ -1,4 +1,4 @@
-"""What every connector must do alike, whatever its vendor. A new channel brings an adapter, and no test here."""
+"""What every connector must do alike, whatever its vendor. A new channel brings an adapter."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ PAGES_MAX = 50
 ONE, TWO, THREE = Decimal(1), Decimal(2), Decimal(3)
 
 
-def catalog(
-    connector: Connector, *, since: datetime | None = None
-) -> tuple[list[RemoteListing], datetime | None]:
+def catalog(connector: Connector, *, since: datetime | None = None) -> tuple[list[RemoteListing], datetime | None]:
     """All listings and the watermark of the last page."""
     listings: list[RemoteListing] = []
     cursor = ""
@@ -192,9 +190,7 @@ def test_rises_and_falls_are_written_in_one_batch(connector: Connector, shop: Sh
     assert adapter.shown(shop=shop, variant=second, location_id=shop.location_ids[1]) == 12
 
 
-def test_the_same_write_again_has_no_further_effect(
-    connector: Connector, shop: Shop, adapter: Adapter
-) -> None:
+def test_the_same_write_again_has_no_further_effect(connector: Connector, shop: Shop, adapter: Adapter) -> None:
     writes = [write(shop, 0, before=STOCK_AT_START, after=Decimal(7))]
     now = datetime.now(UTC)
     connector.write_counts(writes=writes, idempotency_key="again-1", now=now)
@@ -260,9 +256,7 @@ def test_a_line_that_can_never_be_written_is_named(connector: Connector, shop: S
     def refused() -> set[int]:
         """Told line by line, or by an error about the whole batch."""
         try:
-            results = connector.write_counts(
-                writes=[good, strange], idempotency_key="bad-1", now=datetime.now(UTC)
-            )
+            results = connector.write_counts(writes=[good, strange], idempotency_key="bad-1", now=datetime.now(UTC))
         except ConnectorError as error:
             return set(error.lines) if error.permanent else set()
         return {n for n, result in enumerate(results) if result.outcome is WriteOutcome.REFUSED}
@@ -307,9 +301,7 @@ def test_an_order_from_before_the_watermark_is_not_in_the_feed(
     assert ids == []
 
 
-def test_an_order_placed_ahead_is_promised_and_not_gone(
-    connector: Connector, shop: Shop, adapter: Adapter
-) -> None:
+def test_an_order_placed_ahead_is_promised_and_not_gone(connector: Connector, shop: Shop, adapter: Adapter) -> None:
     place = shop.location_ids[0]
     order_id = adapter.order_ahead(shop=shop, variant=shop.variants[1], location_id=place, quantity=TWO)
 
@@ -336,9 +328,7 @@ def test_what_came_back_is_told_once_with_the_line_it_belongs_to(
     """Whether the order says "restocked" or the history does, the shelf gets the units exactly once."""
     place, variant = shop.location_ids[0], shop.variants[0]
     order_id = adapter.sell(shop=shop, variant=variant, location_id=place, quantity=THREE)
-    document_id = adapter.give_back(
-        shop=shop, order_id=order_id, variant=variant, location_id=place, quantity=TWO
-    )
+    document_id = adapter.give_back(shop=shop, order_id=order_id, variant=variant, location_id=place, quantity=TWO)
 
     sold = the_order(connector, order_id)
     documents = list(connector.fetch_orders(order_ids=list(dict.fromkeys([order_id, document_id]))))
@@ -355,17 +345,13 @@ def test_what_came_back_is_told_once_with_the_line_it_belongs_to(
     restocked = sum((line.quantity for line in returns if line.restocked), Decimal(0))
     if connector.capabilities.has_change_feed:
         restocked += sum(
-            change.delta
-            for change in stock_changes(connector, shop, since=a_while_ago())
-            if "return" in change.cause
+            change.delta for change in stock_changes(connector, shop, since=a_while_ago()) if "return" in change.cause
         )
     assert restocked == 2
     assert adapter.shown(shop=shop, variant=variant, location_id=place) == STOCK_AT_START - ONE
 
 
-def test_an_order_nobody_knows_is_missing_from_the_answer(
-    connector: Connector, shop: Shop, adapter: Adapter
-) -> None:
+def test_an_order_nobody_knows_is_missing_from_the_answer(connector: Connector, shop: Shop, adapter: Adapter) -> None:
     known = adapter.sell(shop=shop, variant=shop.variants[0], location_id=shop.location_ids[0], quantity=ONE)
     unknown = known[:-4] + ("9999" if not known.endswith("9999") else "8888")
 
@@ -397,9 +383,7 @@ def test_the_change_feed_tells_the_merchants_edits_and_neither_ours_nor_sales(
     again = stock_changes(connector, shop, since=since)
 
     assert sorted(change.delta for change in changes) == [-2, 5]
-    assert {(change.inventory_id, change.location_id) for change in changes} == {
-        (variant.inventory_id, place)
-    }
+    assert {(change.inventory_id, change.location_id) for change in changes} == {(variant.inventory_id, place)}
     assert all(change.cause for change in changes)
     assert len({change.external_id for change in changes}) == 2
     assert [change.external_id for change in again] == [change.external_id for change in changes]
@@ -448,9 +432,7 @@ def test_a_sale_sends_signed_webhooks_that_name_the_order(
     channel: str, connector: Connector, shop: Shop, adapter: Adapter
 ) -> None:
     connector, shop = subscribed(channel, connector, shop)
-    order_id = adapter.sell(
-        shop=shop, variant=shop.variants[0], location_id=shop.location_ids[0], quantity=ONE
-    )
+    order_id = adapter.sell(shop=shop, variant=shop.variants[0], location_id=shop.location_ids[0], quantity=ONE)
 
     told, keys = set(), []
     for headers, body in deliveries():
@@ -471,9 +453,7 @@ def test_an_edit_of_stock_sends_a_webhook_that_names_what_to_count(
     channel: str, connector: Connector, shop: Shop, adapter: Adapter
 ) -> None:
     connector, shop = subscribed(channel, connector, shop)
-    adapter.edit_stock(
-        shop=shop, variant=shop.variants[2], location_id=shop.location_ids[0], delta=Decimal(3)
-    )
+    adapter.edit_stock(shop=shop, variant=shop.variants[2], location_id=shop.location_ids[0], delta=Decimal(3))
 
     hints = [
         connector.parse(topic=connector.identify(headers=headers, body=body).topic, body=body)
@@ -504,9 +484,7 @@ def test_a_delivery_that_was_touched_on_its_way_is_refused(
 def test_fresh_tokens_work(channel: str, connector: Connector, shop: Shop) -> None:
     fresh = connector.refresh_auth()
 
-    renewed = registry.connect(
-        channel, account=dataclasses.replace(shop.account, credentials=fresh.credentials)
-    )
+    renewed = registry.connect(channel, account=dataclasses.replace(shop.account, credentials=fresh.credentials))
     assert set(shop.account.credentials) <= set(fresh.credentials)
     assert fresh.expires_at is None or fresh.expires_at > datetime.now(UTC)
     assert renewed.list_locations()

@@ -1,8 +1,8 @@
 """What the contract suite needs from a channel's stand-in: a shop to trade in, and hands to trade with.
 
-One module a channel beside this one, named as in `channels.registry`, offering `ADAPTER`. An adapter plays the
-merchant and the customers: it acts through the vendor's own API or the sandbox's own rules, never through the
-connector.
+One module a channel beside this one, named as in `channels.registry`, offering `ADAPTER`. An adapter plays
+the merchant and the customers: it acts through the vendor's own API or the sandbox's own rules, never through
+the connector.
 """
 
 from __future__ import annotations
@@ -42,9 +42,10 @@ class Adapter(Protocol):
     """Plays merchant and customers at one vendor's stand-in. Every call commits before it returns."""
 
     def open_shop(self, *, server_url: str, webhook_url: str) -> Shop:
-        """A fresh shop, a stranger to all others, at the sandbox served below `server_url` (no trailing slash).
+        """A fresh shop, a stranger to all others, at the sandbox served below `server_url`.
 
-        `account.credentials` hold all that `refresh_auth`, `verify` and `subscribe` need. Nothing is subscribed.
+        `account.credentials` hold all that `refresh_auth`, `verify` and `subscribe` need.
+        Nothing is subscribed yet.
         """
 
     def sell(self, *, shop: Shop, variant: ShopVariant, location_id: str, quantity: Decimal) -> str:
@@ -56,9 +57,7 @@ class Adapter(Protocol):
     def cancel(self, *, shop: Shop, order_id: str) -> None:
         """The merchant cancels an order made with `order_ahead`."""
 
-    def give_back(
-        self, *, shop: Shop, order_id: str, variant: ShopVariant, location_id: str, quantity: Decimal
-    ) -> str:
+    def give_back(self, *, shop: Shop, order_id: str, variant: ShopVariant, location_id: str, quantity: Decimal) -> str:
         """The customer brings units of a sold order back; the merchant refunds and restocks them there.
 
         Returns the id of the order that tells of it: the same one, or a return document of its own.
