@@ -138,9 +138,7 @@ class ListingFactory(factory.django.DjangoModelFactory):
     inventory_id = factory.SelfAttribute("external_id")
     variant = factory.SubFactory(VariantFactory, merchant=factory.SelfAttribute("..merchant"))
     link = channels.Listing.Link.LINKED
-    product_title = factory.LazyAttribute(
-        lambda row: row.variant.product.title if row.variant else "Wool Beanie"
-    )
+    product_title = factory.LazyAttribute(lambda row: row.variant.product.title if row.variant else "Wool Beanie")
     title = factory.LazyAttribute(lambda row: row.variant.title if row.variant else "Grey")
     sku = factory.LazyAttribute(lambda row: row.variant.sku if row.variant else "BNE-GRY")
 
@@ -152,9 +150,7 @@ class ChannelStockFactory(factory.django.DjangoModelFactory):
     connection = factory.SubFactory(ConnectionFactory)
     merchant = factory.SelfAttribute("connection.merchant")
     listing = factory.SubFactory(ListingFactory, connection=factory.SelfAttribute("..connection"))
-    channel_location = factory.SubFactory(
-        ChannelLocationFactory, connection=factory.SelfAttribute("..connection")
-    )
+    channel_location = factory.SubFactory(ChannelLocationFactory, connection=factory.SelfAttribute("..connection"))
     desired = Decimal(5)
     expected = Decimal(5)
     observed = Decimal(5)
@@ -183,9 +179,7 @@ class InboundEventFactory(factory.django.DjangoModelFactory):
     topic = "order.updated"
     dedupe_key = factory.Sequence(lambda n: f"delivery-{n}")
     headers = factory.LazyFunction(dict)
-    body = factory.LazyFunction(
-        lambda: json.dumps({"type": "order.updated", "data": {"id": "ORDER1"}}).encode()
-    )
+    body = factory.LazyFunction(lambda: json.dumps({"type": "order.updated", "data": {"id": "ORDER1"}}).encode())
     received_at = factory.LazyFunction(utc_now)
     occurred_at = factory.LazyAttribute(lambda row: row.received_at - timedelta(milliseconds=300))
 

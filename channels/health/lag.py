@@ -28,7 +28,7 @@ from channels.models import ChannelWriteLine, Connection, InboundEvent
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 TREND_POINTS = 60
-CHART_POINTS = 60
+CHART_POINTS = 40
 
 
 class Percentiles(Aggregate):

@@ -35,7 +35,7 @@ def drift_of(cell: ChannelStock) -> Decimal | None:
     """Units by which the channel's number differs from what we believe it shows."""
     if cell.observed is None or cell.expected is None:
         return None
-    return cell.observed - cell.expected
+    return Decimal(cell.observed) - cell.expected
 
 
 @register.filter
@@ -45,10 +45,10 @@ def change_of(line: Any) -> Decimal | None:
 
 
 @register.simple_tag
-def variant_link(merchant: Merchant, listing: Listing) -> SafeString:
-    """The goods behind a listing: their title, linked to their page where they are linked to a variant of ours."""
+def variant_link(merchant: Merchant, listing: Listing, with_sku: bool = True) -> SafeString:
+    """The goods behind a listing: their title, linked to their page where they are linked to ours."""
     title = f"{listing.product_title} · {listing.title}" if listing.title else listing.product_title
-    sku = format_html('<span class="cell-sub mono">{}</span>', listing.sku) if listing.sku else ""
+    sku = format_html('<span class="cell-sub mono">{}</span>', listing.sku) if listing.sku and with_sku else ""
     try:
         address = reverse("variant", args=[merchant.slug, listing.variant_id]) if listing.variant_id else ""
     except NoReverseMatch:

@@ -52,9 +52,7 @@ def lag_chart(context: template.Context, charted: Charted) -> dict[str, Any]:
         "bar_width": round(WIDTH / len(charted.bins) * 0.7, 1),
         "times": [moment.astimezone(zone) for moment in (charted.since, starts[len(starts) // 2], end)],
         "rows": [
-            (start.astimezone(zone), spread)
-            for start, spread in zip(starts, charted.bins, strict=True)
-            if spread
+            (start.astimezone(zone), spread) for start, spread in zip(starts, charted.bins, strict=True) if spread
         ][::-1],
     }
 
@@ -69,9 +67,7 @@ def _marks(known: Sequence[Spread]) -> list[float]:
     return decades[first : max(last, 3) + 1]
 
 
-def _bars(
-    charted: Charted, *, starts: Sequence[datetime], marks: Sequence[float], zone: ZoneInfo
-) -> list[Bar]:
+def _bars(charted: Charted, *, starts: Sequence[datetime], marks: Sequence[float], zone: ZoneInfo) -> list[Bar]:
     step = WIDTH / len(charted.bins)
 
     def height_of(seconds: float) -> float:

@@ -52,9 +52,7 @@ def channels(request: ShopRequest) -> HttpResponse:
     if wants_partial(request):
         return live.answer(request, part)
     closed = [one for one in everything if one.state == Connection.State.CLOSED]
-    return render(
-        request, "channels/channels.html", {"part": part, "closed": closed, "count": len(open_ones)}
-    )
+    return render(request, "channels/channels.html", {"part": part, "closed": closed, "count": len(open_ones)})
 
 
 @shop_view()
@@ -162,9 +160,7 @@ def messages(request: ShopRequest, connection_id: int) -> HttpResponse:
         by="received_at",
         size=PREVIEWED_PAYLOADS if is_quarantine else 50,
     )
-    bodies = {
-        event.pk: payload_views.readable(body=bytes(event.body)) for event in page.rows if is_quarantine
-    }
+    bodies = {event.pk: payload_views.readable(body=bytes(event.body)) for event in page.rows if is_quarantine}
     return render(
         request,
         "channels/messages.html",
@@ -216,9 +212,7 @@ def listings(request: ShopRequest, connection_id: int) -> HttpResponse:
     search = request.GET.get("q", "").strip()
     rows = rows.filter(link=link).select_related("variant__product")
     if search:
-        rows = rows.filter(
-            Q(sku__icontains=search) | Q(product_title__icontains=search) | Q(gtin__contains=search)
-        )
+        rows = rows.filter(Q(sku__icontains=search) | Q(product_title__icontains=search) | Q(gtin__contains=search))
     return render(
         request,
         "channels/listings.html",

@@ -32,9 +32,7 @@ def places(request: ShopRequest, connection_id: int) -> HttpResponse:
             messages.success(request, "Saved. Stock at these places is kept from now on.")
         return redirect("channel_places", shop=request.merchant.slug, connection_id=connection.pk)
     status = 422 if request.method == "POST" else 200
-    return render(
-        request, "channels/places.html", page_context(request, connection, form=form), status=status
-    )
+    return render(request, "channels/places.html", page_context(request, connection, form=form), status=status)
 
 
 @shop_view(roles=MAY_MANAGE)
@@ -44,9 +42,7 @@ def preview(request: ShopRequest, connection_id: int) -> HttpResponse:
     return _preview_page(request, connection_id)
 
 
-def _preview_page(
-    request: ShopRequest, connection_id: int, *, form: ApproveForm | None = None
-) -> HttpResponse:
+def _preview_page(request: ShopRequest, connection_id: int, *, form: ApproveForm | None = None) -> HttpResponse:
     connection = connection_of(request, connection_id)
     lines = connections.preview(connection=connection)
     changes = sorted(
@@ -107,9 +103,7 @@ def approve(request: ShopRequest, connection_id: int) -> HttpResponse:
     if not form.is_valid():
         return _preview_page(request, connection_id, form=form)
     try:
-        connections.approve(
-            connection=connection, actor=request.actor, preview_digest=form.cleaned_data["digest"]
-        )
+        connections.approve(connection=connection, actor=request.actor, preview_digest=form.cleaned_data["digest"])
     except connections.PreviewChanged:
         messages.warning(request, "Stock moved while you were reading. Look at the new table, then approve.")
         return redirect("channel_preview", shop=request.merchant.slug, connection_id=connection.pk)

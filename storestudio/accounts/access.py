@@ -57,9 +57,7 @@ def membership_of(*, user: User, shop: str) -> Membership:
     raise Http404("No such shop.")
 
 
-def shop_view(
-    *, roles: Collection[str] = MAY_LOOK
-) -> Callable[[View[Arguments]], Callable[..., HttpResponseBase]]:
+def shop_view(*, roles: Collection[str] = MAY_LOOK) -> Callable[[View[Arguments]], Callable[..., HttpResponseBase]]:
     """Let members with one of `roles` in; the view gets a ShopRequest and no `shop` argument.
 
     Anonymous: to the login page. Stranger: 404. Member with another role: 403. Outermost decorator of a view,

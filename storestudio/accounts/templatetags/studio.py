@@ -43,7 +43,7 @@ def signed(value: Number | None) -> str:
 @register.filter
 def duration(seconds: Number | timedelta | None) -> str:
     """A span of time in two digits or so: 340 ms, 1.8 s, 42 s, 3 min, 5 h, 2 days; “–” for unknown."""
-    if seconds is None:
+    if seconds is None or seconds == "":  # "" is what a template makes of a missing attribute
         return "–"
     span = seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
     if span < 1:
@@ -70,7 +70,8 @@ def age_words(*, then: datetime, now: datetime) -> str:
     seconds = (now - then).total_seconds()
     if abs(seconds) < 5:
         return "just now"
-    words = duration(abs(int(seconds)))
+    whole = abs(int(seconds))
+    words = f"{whole}{NO_BREAK}s" if whole < 10 else duration(whole)
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
 
@@ -90,9 +91,7 @@ def ago(context: template.Context, when: datetime | None, never: str = "never") 
 
 
 @register.simple_tag(takes_context=True)
-def moment(
-    context: template.Context, when: datetime | None, style: str = "%d %b, %H:%M:%S"
-) -> SafeString | str:
+def moment(context: template.Context, when: datetime | None, style: str = "%d %b, %H:%M:%S") -> SafeString | str:
     """{% moment when %}: an absolute time in the shop's zone."""
     if when is None:
         return "–"
@@ -151,12 +150,11 @@ def status(kind: str, word: str, pill: bool = False) -> SafeString:
 
 
 @register.simple_tag
-def sparkline(
-    values: Sequence[Number | None], label: str = "", kind: str = "ok", peak: float = 0
-) -> SafeString:
+def sparkline(values: Sequence[Number | None], label: str = "", kind: str = "ok", peak: float = 0) -> SafeString:
     """{% sparkline values "Lag over the last hour" %}: a line of numbers oldest first; None leaves a gap.
 
-    The scale starts at zero, so that small is seen to be small; `peak` fixes its top, to compare lines.
+    The scale starts at zero, so that small is seen to be small; `peak` fixes its top, to compare lines. Gaps of a
+    few points are bridged: a minute without a sale says nothing about the lag.
     """
     known = [float(value) for value in values if value is not None]
     if not known:
@@ -179,17 +177,21 @@ def sparkline(
 
 
 Point = tuple[float, float]
+BRIDGED_MAX = 5
 
 
 def _runs(points: Sequence[Point | None]) -> list[list[Point]]:
-    """Stretches without a gap."""
-    runs: list[list[Point]] = [[]]
-    for point in points:
+    """Stretches whose gaps are short."""
+    runs: list[list[Point]] = []
+    last = -len(points)
+    for index, point in enumerate(points):
         if point is None:
+            continue
+        if index - last > BRIDGED_MAX:
             runs.append([])
-        else:
-            runs[-1].append(point)
-    return [run for run in runs if run]
+        runs[-1].append(point)
+        last = index
+    return runs
 
 
 def _line(run: Sequence[Point]) -> str:
@@ -227,9 +229,7 @@ def attribute(row: Any, name: str) -> Any:
 
 
 @register.simple_tag(takes_context=True)
-def rail_link(
-    context: template.Context, name: str, words: str, drawing: str, count: int = 0
-) -> SafeString | str:
+def rail_link(context: template.Context, name: str, words: str, drawing: str, count: int = 0) -> SafeString | str:
     """One line of the rail, marked where we are; nothing at all while no page has that name."""
     try:
         address = reverse(name, args=[context["merchant"].slug])

@@ -1,0 +1,32 @@
+"""A real browser over a real server. Where there is no Chromium these tests skip, saying so, unless
+STORESTUDIO_REQUIRE_BROWSER=1 demands it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+CANDIDATES = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+# The browser's driver runs an event loop in this thread; our ORM calls beside it are still synchronous.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """One Chromium for all browser tests."""
+    path = next(filter(None, map(shutil.which, CANDIDATES)), None)
+    if path is None:
+        if os.environ.get("STORESTUDIO_REQUIRE_BROWSER") == "1":
+            pytest.fail("STORESTUDIO_REQUIRE_BROWSER=1, and there is no Chromium on this machine.")
+        pytest.skip("There is no Chromium on this machine.")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield chromium
+        chromium.close()

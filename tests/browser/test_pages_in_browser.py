@@ -1,0 +1,201 @@
+"""Every page in a real browser: nothing axe can find wrong, nothing the content policy stops, keys that work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+
+from storestudio.accounts.models import Membership
+from tests import factories
+from tests.browser import scenes
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+VARIANTS = [(width, theme) for width in (1440, 390) for theme in ("light", "dark")]
+# Where to keep a picture of every page that is looked at; nowhere unless asked.
+PICTURES = os.environ.get("PICTURES_DIR", "")
+
+
+def sign_in(context: Any, client: Any, live_server: Any, user: Any) -> None:
+    """Put the session of a signed-in test client into the browser."""
+    client.force_login(user)
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": cookie.value, "url": live_server.url}])
+
+
+def open_context(browser: Any, *, width: int, theme: str) -> Any:
+    return browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce")
+
+
+def problems_of(page: Any) -> list[str]:
+    """What axe finds, each with its place and what it saw there."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']} at {node['target']}: {node.get('failureSummary', '')[:300]}"
+        for rule in found
+        for node in rule["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("scene_name", ["full", "empty", "broken"])
+def test_pages_of_a_shop_have_no_accessibility_violation(browser, client, live_server, scene_name):
+    scene = getattr(scenes, scene_name)()
+    found = look_at(browser, client, live_server, scene_name, scene.paths(), scene.user)
+    assert not found, "\n".join(found)
+
+
+def look_at(
+    browser: Any, client: Any, live_server: Any, name: str, paths: dict[str, str], user: Any, status: int = 200
+) -> list[str]:
+    """What is wrong with these pages, at both widths, light and dark; a picture of each where asked."""
+    found: list[str] = []
+    for width, theme in VARIANTS:
+        context = open_context(browser, width=width, theme=theme)
+        if user is not None:
+            sign_in(context, client, live_server, user)
+        page = context.new_page()
+        said: list[str] = []
+        page.on("console", lambda line, said=said: said.append(line.text) if line.type == "error" else None)
+        page.on("pageerror", lambda error, said=said: said.append(str(error)))
+        for page_name, path in paths.items():
+            answer = page.goto(live_server.url + path)
+            where = f"{name}-{page_name}-{width}-{theme}"
+            if answer.status != status:
+                found.append(f"{where}: answered {answer.status}")
+            found += [f"{where}: {problem}" for problem in problems_of(page)]
+            found += [f"{where}: {line}" for line in said if f"status of {status} " not in line]
+            said.clear()
+            if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+                found.append(f"{where}: scrolls sideways")
+            if PICTURES:
+                page.screenshot(path=Path(PICTURES) / f"{where}.png", full_page=True)
+        context.close()
+    return found
+
+
+def test_pages_before_signing_in_have_no_accessibility_violation(browser, client, live_server):
+    paths = {"login": "/account/login/", "forgotten": "/account/password/reset/", "logout": "/account/logout/"}
+    found = look_at(browser, client, live_server, "account", paths, None)
+    assert not found, "\n".join(found)
+
+
+def test_pages_of_ones_account_have_no_accessibility_violation(browser, client, live_server):
+    scene = scenes.empty()
+    paths = {"password": "/account/password/change/", "two-step": "/account/2fa/"}
+    found = look_at(browser, client, live_server, "account", paths, scene.user)
+    assert not found, "\n".join(found)
+
+
+def test_error_pages_have_no_accessibility_violation(browser, client, live_server):
+    scene = scenes.empty()
+    found = look_at(browser, client, live_server, "error", {"404": "/no-such-shop/"}, scene.user, status=404)
+    Membership.objects.filter(user=scene.user).update(role=Membership.Role.ASSOCIATE)
+    web = factories.ConnectionFactory(merchant=scene.merchant)
+    refused = {"403": f"{scene.home}channels/{web.pk}/places/"}
+    found += look_at(browser, client, live_server, "error", refused, scene.user, status=403)
+    assert not found, "\n".join(found)
+
+
+@pytest.fixture
+def page(browser):
+    """A page on a desk, nobody signed in."""
+    context = open_context(browser, width=1440, theme="light")
+    yield context.new_page()
+    context.close()
+
+
+def test_a_person_signs_in_by_keyboard_alone(page, live_server):
+    scene = scenes.full()
+    page.goto(live_server.url + scene.home)
+    page.keyboard.type(scene.user.email)
+    page.keyboard.press("Tab")
+    page.keyboard.type(factories.PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(live_server.url + scene.home)
+    assert "agree" in page.locator("h1").inner_text()
+
+
+def test_the_first_tab_stop_skips_to_the_page(page, client, live_server):
+    scene = scenes.full()
+    sign_in(page.context, client, live_server, scene.user)
+    page.goto(live_server.url + scene.home)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the page"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+
+
+def test_slash_goes_to_the_search_and_enter_searches_stock(page, client, live_server):
+    scene = scenes.full()
+    sign_in(page.context, client, live_server, scene.user)
+    page.goto(live_server.url + scene.home)
+    page.keyboard.press("/")
+    page.keyboard.type("LNO")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/stock/?q=LNO")
+
+
+def test_every_control_shows_where_the_focus_is(page, client, live_server):
+    scene = scenes.broken()
+    sign_in(page.context, client, live_server, scene.user)
+    page.goto(live_server.url + scene.home)
+    unseen = []
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        is_on_page = page.evaluate("document.activeElement !== document.body")
+        if is_on_page and outline in ("none", ""):
+            unseen.append(page.evaluate("document.activeElement.outerHTML.slice(0, 120)"))
+    assert not unseen
+
+
+def test_today_moves_by_itself_when_something_happens(page, client, live_server):
+    scene = scenes.full()
+    sign_in(page.context, client, live_server, scene.user)
+    page.goto(live_server.url + scene.home)
+    assert "Nothing needs you" in page.locator("h1").inner_text()
+    factories.IncidentFactory(connection=scene.connections[0], title="Web shop shows 7, the shelf has 5")
+    page.get_by_text("Web shop shows 7, the shelf has 5", exact=True).wait_for(timeout=9000)
+    assert "One thing needs you" in page.locator("h1").inner_text()
+    page.locator("#pulse.pulse-warn").wait_for(timeout=9000)
+
+
+def test_the_pulse_says_so_when_the_server_is_silent(page, client, live_server):
+    scene = scenes.full()
+    sign_in(page.context, client, live_server, scene.user)
+    page.goto(live_server.url + scene.home)
+    page.route("**/pulse/**", lambda route: route.abort())
+    page.get_by_text("No answer from StoreStudio").wait_for(timeout=12000)
+    page.unroute("**/pulse/**")
+    page.get_by_text("In lockstep").first.wait_for(timeout=9000)
+
+
+def test_all_works_without_javascript(browser, client, live_server):
+    scene = scenes.broken()
+    context = browser.new_context(java_script_enabled=False)
+    sign_in(context, client, live_server, scene.user)
+    page = context.new_page()
+    page.goto(f"{live_server.url}{scene.home}channels/{scene.connections[0].pk}/messages/?state=quarantined")
+    page.get_by_role("button", name="Replay").first.click()
+    assert "Back in the queue" in page.locator(".messages").inner_text()
+    context.close()
+
+
+def test_targets_on_a_phone_are_large_enough_for_a_finger(browser, client, live_server):
+    scene = scenes.broken()
+    context = open_context(browser, width=390, theme="light")
+    sign_in(context, client, live_server, scene.user)
+    page = context.new_page()
+    page.goto(live_server.url + scene.home)
+    small = page.evaluate(
+        """() => [...document.querySelectorAll('nav.rail a, .nav a, .btn-primary, .pulse-link, .search input')]
+        .filter((e) => e.getClientRects().length)
+        .map((e) => [e.textContent.trim(), e.getBoundingClientRect().height]).filter(([, h]) => h < 44)"""
+    )
+    assert not small
+    context.close()
