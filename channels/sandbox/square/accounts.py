@@ -111,9 +111,7 @@ def issue_access(*, account: Account, scopes: list[str], now: datetime, is_short
 def revoke(*, account: Account, revoker: str = "MERCHANT", only_access: bool = False) -> None:
     """End every OAuth token of the application, as when the seller disconnects it in the dashboard."""
     now = timezone.now()
-    AccessToken.objects.filter(account=account, kind=AccessToken.Kind.OAUTH, revoked_at=None).update(
-        revoked_at=now
-    )
+    AccessToken.objects.filter(account=account, kind=AccessToken.Kind.OAUTH, revoked_at=None).update(revoked_at=now)
     if not only_access:
         RefreshToken.objects.filter(account=account, revoked_at=None).update(revoked_at=now)
         events.authorization_revoked(account=account, revoker=revoker)

@@ -33,6 +33,18 @@ LIMITS = {
     "update_item_modifier_lists_max_modifier_lists_to_enable": 1000,
     "update_item_modifier_lists_max_modifier_lists_to_disable": 1000,
 }
+SEARCH_TAKES = {
+    "object_types": "texts",
+    "query": "object",
+    "query.exact_query": "object",
+    "query.set_query": "object",
+    "query.set_query.attribute_values": "texts",
+    "query.prefix_query": "object",
+    "query.sorted_attribute_query": "object",
+    "query.text_query": "object",
+    "query.text_query.keywords": "texts",
+}
+ITEMS_TAKES = {"text_filter": "text", "category_ids": "texts", "product_types": "texts"}
 # Attributes a query may name, as columns of the object's row.
 ATTRIBUTES = {"name": "name", "sku": "sku", "upc": "upc", "item_id": "item_id"}
 TEXT_ATTRIBUTES = ("name", "sku", "upc")
@@ -51,9 +63,7 @@ def list_objects(*, call: Call) -> Json:
     rows = CatalogObject.objects.filter(account=call.account, is_deleted=False)
     rows = rows.filter(type__in=types) if types else rows
     query: Json = {"types": types}
-    page, cursor = take_page(
-        call=call, rows=rows, query=query, cursor=call.query.get("cursor"), limit=LIST_PAGE
-    )
+    page, cursor = take_page(call=call, rows=rows, query=query, cursor=call.query.get("cursor"), limit=LIST_PAGE)
     reply: Json = {"objects": store.print_objects(account=call.account, rows=page)} if page else {}
     return reply | cursor
 
@@ -78,7 +88,7 @@ def take_page(
     return page[:limit], {"cursor": make_cursor(place=[page[limit - 1].pk], query=query, now=call.now)}
 
 
-@endpoint(operation="catalog.search", scopes=READ)
+@endpoint(operation="catalog.search", scopes=READ, takes=SEARCH_TAKES)
 def search(*, call: Call) -> Json:
     """By type, time and one query; deleted objects only on request. `latest_time`: the last change."""
     body = call.body
@@ -93,9 +103,7 @@ def search(*, call: Call) -> Json:
     if body.get("query"):
         rows = rows.filter(read_query(body["query"]))
     limit = read_limit(body.get("limit"), default=LIST_PAGE, top=SEARCH_MAX)
-    page, cursor = take_page(
-        call=call, rows=rows, query=without_cursor(body), cursor=body.get("cursor"), limit=limit
-    )
+    page, cursor = take_page(call=call, rows=rows, query=without_cursor(body), cursor=body.get("cursor"), limit=limit)
     reply: Json = {"latest_time": stamp(store.version_time(call.account.catalog_version))} | cursor
     if page:
         reply["objects"] = store.print_objects(account=call.account, rows=page)
@@ -104,9 +112,10 @@ def search(*, call: Call) -> Json:
     return reply
 
 
-def read_query(query: Any) -> Q:
+def read_query(query: Json) -> Q:
     """Exact, set, prefix (case does not matter), text, sorted attribute. Raises SquareError for others."""
-    if not isinstance(query, dict) or len(query) != 1:
+    query = {name: terms for name, terms in query.items() if terms}
+    if len(query) != 1:
         raise invalid("query", "Expected exactly one kind of query.")
     kind, terms = next(iter(query.items()))
     if kind == "text_query":
@@ -157,7 +166,7 @@ def related(*, call: Call, objects: list[Json]) -> list[Json]:
     return store.print_objects(account=call.account, rows=list(rows.order_by("pk")))
 
 
-@endpoint(operation="catalog.search_items", scopes=READ)
+@endpoint(operation="catalog.search_items", scopes=READ, takes=ITEMS_TAKES)
 def search_items(*, call: Call) -> Json:
     """ITEMs by text (name, or a variation's name, SKU, UPC), category and product type; 100 a page."""
     body = call.body
@@ -166,9 +175,7 @@ def search_items(*, call: Call) -> Json:
     text = str(body.get("text_filter") or "")
     if text:
         match = keywords_match(text.split()[:3], field="text_filter")
-        variations = CatalogObject.objects.filter(
-            match, account=call.account, type="ITEM_VARIATION", is_deleted=False
-        )
+        variations = CatalogObject.objects.filter(match, account=call.account, type="ITEM_VARIATION", is_deleted=False)
         matched = list(variations.order_by("pk").values_list("object_id", flat=True))
         items = items.filter(match | Q(object_id__in=variations.values("item_id")))
     if body.get("category_ids"):
@@ -179,23 +186,19 @@ def search_items(*, call: Call) -> Json:
     if body.get("product_types"):
         items = items.filter(data__item_data__product_type__in=body["product_types"])
     limit = read_limit(body.get("limit"), default=100, top=100)
-    page, cursor = take_page(
-        call=call, rows=items, query=without_cursor(body), cursor=body.get("cursor"), limit=limit
-    )
+    page, cursor = take_page(call=call, rows=items, query=without_cursor(body), cursor=body.get("cursor"), limit=limit)
     reply: Json = {"items": store.print_objects(account=call.account, rows=page)} if page else {}
     return reply | ({"matched_variation_ids": matched} if matched else {}) | cursor
 
 
-@endpoint(operation="catalog.batch_get", scopes=READ)
+@endpoint(operation="catalog.batch_get", scopes=READ, takes={"object_ids": "texts"})
 def batch_retrieve(*, call: Call) -> Json:
     """Objects by id; ids that name nothing are passed over."""
     ids = call.body.get("object_ids")
     if not isinstance(ids, list) or not ids:
         raise missing("object_ids")
     if len(ids) > RETRIEVE_MAX:
-        raise SquareError(
-            code="ARRAY_LENGTH_TOO_LONG", detail=f"At most {RETRIEVE_MAX} ids.", field="object_ids"
-        )
+        raise SquareError(code="ARRAY_LENGTH_TOO_LONG", detail=f"At most {RETRIEVE_MAX} ids.", field="object_ids")
     rows = CatalogObject.objects.filter(account=call.account, object_id__in=ids)
     if not call.body.get("include_deleted_objects"):
         rows = rows.filter(is_deleted=False)
@@ -304,7 +307,7 @@ def delete_object(*, call: Call, object_id: str) -> Json:
     return {"deleted_object_ids": ids, "deleted_at": stamp(deleted_at)}
 
 
-@endpoint(operation="catalog.batch_delete", scopes=WRITE)
+@endpoint(operation="catalog.batch_delete", scopes=WRITE, takes={"object_ids": "texts"})
 def batch_delete(*, call: Call) -> Json:
     ids = call.body.get("object_ids")
     if not isinstance(ids, list) or not ids:

@@ -88,9 +88,7 @@ def replace_ids(value: Any, ids: dict[str, str]) -> Any:
     return ids.get(value, value) if isinstance(value, str) and value.startswith("#") else value
 
 
-def upsert(
-    *, account: Account, objects: list[Any], now: datetime
-) -> tuple[list[str], dict[str, str], datetime]:
+def upsert(*, account: Account, objects: list[Any], now: datetime) -> tuple[list[str], dict[str, str], datetime]:
     """Write objects, all or none; returns their ids in order, the ids given to new ones, and the time of it.
 
     An object is replaced whole. An ITEM that lists variations loses those it does not list; one without a
@@ -99,20 +97,18 @@ def upsert(
     for n, entry in enumerate(objects):
         check_shape(entry, field=f"objects[{n}]")
     ids = new_ids(objects)
-    drafts = [
-        d for n, entry in enumerate(objects) for d in flatten(replace_ids(entry, ids), field=f"objects[{n}]")
-    ]
+    drafts = [d for n, entry in enumerate(objects) for d in flatten(replace_ids(entry, ids), field=f"objects[{n}]")]
     rows = {row.object_id: row for row in CatalogObject.objects.filter(
         account=account, object_id__in={draft.object_id for draft in drafts}, is_deleted=False
     )}  # fmt: skip
     fresh = set(ids.values())
+    if len({draft.object_id for draft in drafts}) < len(drafts):
+        raise invalid("objects", "An object may be given only once.")
     for draft in drafts:
         check_version(draft, row=rows.get(draft.object_id), is_new=draft.object_id in fresh)
     check_variations(account=account, drafts=drafts)
     version, updated_at = next_version(account, now=now)
-    written = [
-        make_row(account=account, draft=draft, version=version, updated_at=updated_at) for draft in drafts
-    ]
+    written = [make_row(account=account, draft=draft, version=version, updated_at=updated_at) for draft in drafts]
     CatalogObject.objects.bulk_create(
         written,
         update_conflicts=True,
@@ -159,6 +155,8 @@ def flatten(entry: Json, *, field: str) -> list[Draft]:
         raise missing(f"{field}.item_data.name")
     if variations is None:
         return [draft]
+    if not isinstance(variations, list):
+        raise SquareError(code="EXPECTED_ARRAY", detail="Expected an array.", field=f"{field}.item_data.variations")
     inner = []
     for n, variation in enumerate(variations):
         place = f"{field}.item_data.variations[{n}]"
@@ -185,9 +183,7 @@ def clean_variation(draft: Draft) -> None:
     data.setdefault("name", "Regular")
     for name in ("name", "sku"):
         if len(str(data.get(name) or "")) > 255:
-            raise SquareError(
-                code="VALUE_TOO_LONG", detail="At most 255 characters.", field=f"{field}.{name}"
-            )
+            raise SquareError(code="VALUE_TOO_LONG", detail="At most 255 characters.", field=f"{field}.{name}")
     price = data.get("price_money")
     if price is not None and (not isinstance(price, dict) or not isinstance(price.get("amount"), int)):
         raise invalid(f"{field}.price_money", "Expected an amount in minor units and a currency.")
@@ -221,9 +217,7 @@ def check_variations(*, account: Account, drafts: list[Draft]) -> None:
         if draft.type == "ITEM_VARIATION":
             of_item[draft.item_id].add(draft.object_id)
     outside = set(of_item) - items
-    known = CatalogObject.objects.filter(
-        account=account, object_id__in=outside, type="ITEM", is_deleted=False
-    )
+    known = CatalogObject.objects.filter(account=account, object_id__in=outside, type="ITEM", is_deleted=False)
     lacking = outside - set(known.values_list("object_id", flat=True))
     if lacking:
         detail = f"Item `{min(lacking)}` of an item variation not found."
@@ -281,9 +275,7 @@ def delete(*, account: Account, object_ids: list[str], now: datetime) -> tuple[l
     CatalogObject.objects.filter(account=account, object_id__in=ids).update(
         is_deleted=True, version=version, updated_at=updated_at
     )
-    CatalogObject.objects.filter(account=account, object_id__in=parents).update(
-        version=version, updated_at=updated_at
-    )
+    CatalogObject.objects.filter(account=account, object_id__in=parents).update(version=version, updated_at=updated_at)
     return ids, updated_at
 
 
@@ -302,9 +294,7 @@ def print_objects(*, account: Account, rows: list[CatalogObject]) -> list[Json]:
     return [print_object(row, nested=nested, sold_out=sold_out) for row in rows]
 
 
-def print_object(
-    row: CatalogObject, *, nested: dict[str, list[CatalogObject]], sold_out: dict[str, list[str]]
-) -> Json:
+def print_object(row: CatalogObject, *, nested: dict[str, list[CatalogObject]], sold_out: dict[str, list[str]]) -> Json:
     body: Json = {
         "type": row.type,
         "id": row.object_id,
@@ -327,9 +317,7 @@ def print_object(
 
 def sold_out_places(*, account: Account, variations: list[CatalogObject]) -> dict[str, list[str]]:
     """Where each tracked variation stands at or below zero."""
-    tracked = {
-        row.object_id for row in variations if row.data.get("item_variation_data", {}).get("track_inventory")
-    }
+    tracked = {row.object_id for row in variations if row.data.get("item_variation_data", {}).get("track_inventory")}
     places: dict[str, list[str]] = defaultdict(list)
     if tracked:
         counts = InventoryCount.objects.filter(

@@ -12,9 +12,7 @@ REFUND = "REFUND_ERROR"
 class SquareError(Exception):
     """What the caller is told; everything the call did is undone."""
 
-    def __init__(
-        self, *, code: str, detail: str, field: str = "", status: int = 400, category: str = REQUEST
-    ) -> None:
+    def __init__(self, *, code: str, detail: str, field: str = "", status: int = 400, category: str = REQUEST) -> None:
         super().__init__(f"{code}: {detail}")
         self.status = status
         self.error = {"category": category, "code": code, "detail": detail}
@@ -39,9 +37,7 @@ def not_found(detail: str, field: str = "") -> SquareError:
 
 
 def unauthorized(code: str = "UNAUTHORIZED") -> SquareError:
-    return SquareError(
-        code=code, detail="This request could not be authorized.", status=401, category=AUTHENTICATION
-    )
+    return SquareError(code=code, detail="This request could not be authorized.", status=401, category=AUTHENTICATION)
 
 
 def insufficient_scopes(scopes: tuple[str, ...]) -> SquareError:
@@ -64,9 +60,7 @@ def rate_limited() -> SquareError:
 
 
 def server_error() -> SquareError:
-    return SquareError(
-        code="INTERNAL_SERVER_ERROR", detail="An internal error has occurred.", status=500, category=API
-    )
+    return SquareError(code="INTERNAL_SERVER_ERROR", detail="An internal error has occurred.", status=500, category=API)
 
 
 def version_mismatch(field: str, *, given: object, current: int) -> SquareError:

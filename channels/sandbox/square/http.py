@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
 from channels.sandbox import faults
-from channels.sandbox.square import errors
+from channels.sandbox.square import errors, shapes
 from channels.sandbox.square.errors import SquareError
 from channels.sandbox.square.models import AccessToken, Account
 from channels.sandbox.square.values import Json, now_ms
@@ -39,11 +39,14 @@ class Call:
     now: datetime
 
 
-def endpoint(*, operation: str, scopes: tuple[str, ...] = ()) -> Callable[[Handler], View]:
+def endpoint(
+    *, operation: str, scopes: tuple[str, ...] = (), takes: shapes.Kinds | None = None
+) -> Callable[[Handler], View]:
     """Make a view of a handler `(*, call, **ids) -> body`.
 
     The handler runs in one transaction; a SquareError undoes it and becomes the answer. `operation` is the
-    name that planned faults aim at: the official SDK's, as in `inventory.batch_create_changes`.
+    name that planned faults aim at: the official SDK's, as in `inventory.batch_create_changes`. `takes`: the
+    kinds of the body's fields.
     """
 
     def decorate(handler: Handler) -> View:
@@ -66,6 +69,7 @@ def endpoint(*, operation: str, scopes: tuple[str, ...] = ()) -> Callable[[Handl
                     version=version,
                     now=now_ms(),
                 )
+                shapes.check(call.body, takes or {})
                 with transaction.atomic():
                     body = handler(call=call, **ids)
             except SquareError as error:
@@ -100,9 +104,7 @@ def unknown_path(request: HttpRequest, **_ids: str) -> HttpResponse:
 
 
 def answer(body: Json, *, status: int = 200, version: str = NEWEST_VERSION) -> HttpResponse:
-    response = HttpResponse(
-        json.dumps(body, separators=(",", ":")), content_type="application/json", status=status
-    )
+    response = HttpResponse(json.dumps(body, separators=(",", ":")), content_type="application/json", status=status)
     response["Square-Version"] = version
     return response
 
@@ -115,9 +117,7 @@ def read_version(request: HttpRequest) -> str:
     """The `Square-Version` asked for; without one the newest, as an application would set in its console."""
     asked = request.headers.get("Square-Version", NEWEST_VERSION)
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", asked):
-        raise SquareError(
-            code="INVALID_SQUARE_VERSION_FORMAT", detail=f"`{asked}` is not of the form YYYY-MM-DD."
-        )
+        raise SquareError(code="INVALID_SQUARE_VERSION_FORMAT", detail=f"`{asked}` is not of the form YYYY-MM-DD.")
     if not OLDEST_VERSION <= asked <= NEWEST_VERSION:
         detail = f"Square-Version {asked} is not served; {OLDEST_VERSION} to {NEWEST_VERSION} are."
         raise SquareError(code="API_VERSION_INCOMPATIBLE", detail=detail)
@@ -140,15 +140,21 @@ def authorize(request: HttpRequest, *, scopes: tuple[str, ...]) -> AccessToken:
     return token
 
 
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
 def read_body(request: HttpRequest) -> Json:
     """The JSON object sent; {} without a body."""
     if not request.body:
         return {}
     try:
-        body = json.loads(request.body)
+        body = json.loads(request.body, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         detail = "The request body could not be decoded as JSON."
         raise SquareError(code="EXPECTED_JSON_BODY", detail=detail) from error
     if not isinstance(body, dict):
         raise SquareError(code="EXPECTED_OBJECT", detail="The request body must be a JSON object.")
+    if rb"\u0000" in request.body:
+        raise SquareError(code="INVALID_VALUE", detail="Text must not contain the character NUL.")
     return body

@@ -10,9 +10,7 @@ from channels.sandbox.square.models import IdempotentReply
 from channels.sandbox.square.values import Json
 
 
-def once(
-    *, call: Call, operation: str, chars_max: int, work: Callable[[], Json], required: bool = True
-) -> Json:
+def once(*, call: Call, operation: str, chars_max: int, work: Callable[[], Json], required: bool = True) -> Json:
     """Do `work` the first time this key comes; later give back the first answer.
 
     The key's row is inserted before the work, so a second request with the key waits for the first to

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 
-from channels.sandbox.square import stock
+from channels.sandbox.square import shapes, stock
 from channels.sandbox.square.errors import SquareError, invalid, missing, not_found
 from channels.sandbox.square.http import Call, endpoint
 from channels.sandbox.square.idempotency import once
@@ -25,6 +25,17 @@ ALLOWED_MOVES = {
     ("UNLINKED_RETURN", "WASTE"),
 }
 TRANSFER = ("IN_STOCK", "IN_STOCK")
+FILTERS = {
+    "catalog_object_ids": "texts",
+    "location_ids": "texts",
+    "states": "texts",
+    "types": "texts",
+    "sort": "object",
+}
+TEXTS = dict.fromkeys(
+    ("catalog_object_id", "location_id", "state", "from_state", "to_state", "from_location_id",
+     "to_location_id", "reference_id"), "text",
+)  # fmt: skip
 CHANGE_TYPES = ("ADJUSTMENT", "PHYSICAL_COUNT")
 
 
@@ -84,6 +95,7 @@ def read_change_kind(entry: object, *, field: str) -> tuple[str, Json, str]:
     body = entry.get(name)
     if not isinstance(body, dict):
         raise missing(f"{field}.{name}")
+    shapes.check(body, TEXTS, field=f"{field}.{name}")
     return str(kind), body, f"{field}.{name}"
 
 
@@ -131,9 +143,7 @@ def make_row(*, call: Call, kind: str, body: Json, variation: CatalogObject, fie
     is_count = kind == "PHYSICAL_COUNT"
     reference = body.get("reference_id") or ""
     if len(reference) > 255:
-        raise SquareError(
-            code="VALUE_TOO_LONG", detail="At most 255 characters.", field=f"{field}.reference_id"
-        )
+        raise SquareError(code="VALUE_TOO_LONG", detail="At most 255 characters.", field=f"{field}.reference_id")
     return InventoryChange(
         change_id=upper_id(),
         account=call.account,
@@ -168,7 +178,7 @@ def read_occurred_at(value: object, *, now: datetime, field: str) -> datetime:
     return to_ms(moment)
 
 
-@endpoint(operation="inventory.batch_get_counts", scopes=("INVENTORY_READ",))
+@endpoint(operation="inventory.batch_get_counts", scopes=("INVENTORY_READ",), takes=FILTERS)
 def batch_get_counts(*, call: Call) -> Json:
     """Newest calculation first. A cell nothing ever touched has no row, and none is made up."""
     rows = filter_counts(call=call)
@@ -231,7 +241,7 @@ def check_exists(*, call: Call, ids: Iterable[str]) -> None:
             raise not_found(f"Catalog object `{object_id}` not found.")
 
 
-@endpoint(operation="inventory.batch_get_changes", scopes=("INVENTORY_READ",))
+@endpoint(operation="inventory.batch_get_changes", scopes=("INVENTORY_READ",), takes=FILTERS)
 def batch_get_changes(*, call: Call) -> Json:
     """The history, oldest first by `occurred_at` unless `sort` says otherwise."""
     body = call.body

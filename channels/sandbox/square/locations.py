@@ -6,6 +6,12 @@ from channels.sandbox.square.http import Call, endpoint
 from channels.sandbox.square.models import Account, Location
 from channels.sandbox.square.values import Json, stamp
 
+TAKES = {
+    "location": "object",
+    "location.name": "text",
+    "location.status": "text",
+    "location.timezone": "text",
+}
 WRITABLE = ("address", "business_name", "description", "phone_number", "website_url", "business_hours")
 
 
@@ -50,17 +56,18 @@ def get_location(*, call: Call, location_id: str) -> Json:
     return {"location": print_location(row, account=call.account)}
 
 
-@endpoint(operation="locations.update", scopes=("MERCHANT_PROFILE_WRITE",))
+@endpoint(operation="locations.update", scopes=("MERCHANT_PROFILE_WRITE",), takes=TAKES)
 def update_location(*, call: Call, location_id: str) -> Json:
     """Name, status, timezone and the descriptive fields; the others are Square's to set."""
     row = find(account=call.account, location_id=location_id)
     given = call.body.get("location")
     if not isinstance(given, dict):
         raise missing("location")
-    if given.get("status", row.status) not in ("ACTIVE", "INACTIVE"):
+    if given.get("status") not in (None, "ACTIVE", "INACTIVE"):
         raise SquareError(code="INVALID_ENUM_VALUE", detail="Not a status.", field="location.status")
-    row.name, row.status = given.get("name", row.name), given.get("status", row.status)
-    row.timezone = given.get("timezone", row.timezone)
+    row.name = given.get("name") or row.name
+    row.status = given.get("status") or row.status
+    row.timezone = given.get("timezone") or row.timezone
     row.data |= {name: given[name] for name in WRITABLE if name in given}
     row.save()
     events.emit(

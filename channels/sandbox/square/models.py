@@ -16,9 +16,7 @@ class Account(models.Model):
     client_secret = models.CharField(max_length=120)
     signature_key = models.CharField(max_length=60, help_text="Given to new webhook subscriptions.")
     redirect_url = models.CharField(max_length=500, blank=True)
-    catalog_version = models.BigIntegerField(
-        default=0, help_text="Last catalog write, milliseconds since 1970."
-    )
+    catalog_version = models.BigIntegerField(default=0, help_text="Last catalog write, milliseconds since 1970.")
     created_at = models.DateTimeField(default=now)
 
     def __str__(self) -> str:
@@ -181,9 +179,7 @@ class InventoryCount(models.Model):
     state = models.CharField(max_length=30)
     quantity = models.DecimalField(max_digits=20, decimal_places=5, default=0)
     calculated_at = models.DateTimeField()
-    last_occurred_at = models.DateTimeField(
-        null=True, help_text="Latest change in it; an earlier one is a recount."
-    )
+    last_occurred_at = models.DateTimeField(null=True, help_text="Latest change in it; an earlier one is a recount.")
     counted_quantity = models.DecimalField(max_digits=20, decimal_places=5, null=True)
 
     class Meta:
@@ -289,9 +285,7 @@ class IdempotentReply(models.Model):
     reply = models.JSONField(null=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["account", "operation", "key"], name="sqbox_one_reply_a_key")
-        ]
+        constraints = [models.UniqueConstraint(fields=["account", "operation", "key"], name="sqbox_one_reply_a_key")]
 
     def __str__(self) -> str:
         return f"{self.operation} {self.key}"

@@ -133,9 +133,7 @@ def grant_for_refresh(*, account: Account, body: Json, now: datetime) -> Json:
 
 
 def check_secret(*, account: Account, body: Json) -> None:
-    if not secrets.compare_digest(
-        str(body.get("client_secret") or "").encode(), account.client_secret.encode()
-    ):
+    if not secrets.compare_digest(str(body.get("client_secret") or "").encode(), account.client_secret.encode()):
         raise refuse("Not Authorized")
 
 
@@ -171,9 +169,7 @@ def revoke_token(request: HttpRequest) -> HttpResponse:
     try:
         body = read_body(request)
         kind, _, secret = request.headers.get("Authorization", "").partition(" ")
-        account = Account.objects.filter(
-            application_id=body.get("client_id") or "", client_secret=secret
-        ).first()
+        account = Account.objects.filter(application_id=body.get("client_id") or "", client_secret=secret).first()
         if kind.lower() != "client" or account is None:
             raise refuse("Not Authorized")
         token = AccessToken.objects.filter(account=account, token=body.get("access_token") or "").first()
@@ -181,9 +177,7 @@ def revoke_token(request: HttpRequest) -> HttpResponse:
             raise errors.not_found("No such token or merchant for this application.")
     except SquareError as error:
         return answer_refusal(error)
-    accounts.revoke(
-        account=account, revoker="APPLICATION", only_access=bool(body.get("revoke_only_access_token"))
-    )
+    accounts.revoke(account=account, revoker="APPLICATION", only_access=bool(body.get("revoke_only_access_token")))
     return answer({"success": True})
 
 

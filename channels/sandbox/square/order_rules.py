@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from channels.sandbox import faults
-from channels.sandbox.square import errors, events, locations, pricing, stock
+from channels.sandbox.square import errors, events, locations, pricing, shapes, stock
 from channels.sandbox.square.errors import SquareError, invalid, missing, not_found
 from channels.sandbox.square.models import Account, CatalogObject, InventoryChange, Order
 from channels.sandbox.square.values import (
@@ -30,6 +30,17 @@ WRITABLE = (
     "reference_id", "source", "customer_id", "line_items", "taxes", "discounts", "service_charges",
     "fulfillments", "metadata", "ticket_name", "pricing_options", "returns",
 )  # fmt: skip
+LISTS = ("line_items", "taxes", "discounts", "service_charges", "fulfillments", "returns")
+ORDER_KINDS = dict.fromkeys(LISTS, "objects") | {"source": "object", "metadata": "object"}
+LINE_KINDS = {
+    "uid": "text",
+    "name": "text",
+    "catalog_object_id": "text",
+    "modifiers": "objects",
+    "applied_taxes": "objects",
+    "applied_discounts": "objects",
+    "quantity_unit": "object",
+}
 LINE_ITEMS_MAX = 500
 PRODUCTS = {"Square Online": "ONLINE_STORE", "Invoices": "INVOICES", "Appointments": "APPOINTMENTS"}
 
@@ -47,15 +58,31 @@ def draft(*, account: Account, given: Any, field: str = "order") -> tuple[str, J
     """The location and the checked, priced body of a new order. Raises SquareError."""
     if not isinstance(given, dict):
         raise missing(field)
-    place = locations.find(
-        account=account, location_id=given.get("location_id"), field=f"{field}.location_id"
-    )
+    place = locations.find(account=account, location_id=given.get("location_id"), field=f"{field}.location_id")
     body = {name: given[name] for name in WRITABLE if given.get(name) is not None}
+    check_kinds(body, account=account, field=field)
     body.setdefault("source", {"name": account.name})
     if len(body.get("fulfillments") or []) > 1:
         raise invalid(f"{field}.fulfillments", "An order can be created with at most one fulfillment.")
     complete(body, account=account, location_id=place.location_id, field=field)
     return place.location_id, body
+
+
+def check_kinds(body: Json, *, account: Account, field: str) -> None:
+    """Raise SquareError where a part of an order is of the wrong kind, or a rate or amount is no number."""
+    shapes.check(body, ORDER_KINDS, field=field)
+    for n, line in enumerate(body.get("line_items") or []):
+        shapes.check(line, LINE_KINDS, field=f"{field}.line_items[{n}]")
+    for n, entry in enumerate(body.get("returns") or []):
+        shapes.check(entry, {"return_line_items": "objects"}, field=f"{field}.returns[{n}]")
+    for name in ("taxes", "discounts", "service_charges"):
+        for n, entry in enumerate(body.get(name) or []):
+            place = f"{field}.{name}[{n}]"
+            shapes.check(entry, {"uid": "text", "type": "text", "scope": "text"}, field=place)
+            if entry.get("percentage") is not None:
+                read_quantity(entry["percentage"], field=f"{place}.percentage")
+            elif entry.get("amount_money") is not None:
+                read_money(entry.get("amount_money"), field=f"{place}.amount_money", currency=account.currency)
 
 
 def complete(body: Json, *, account: Account, location_id: str, field: str = "order") -> None:
@@ -66,9 +93,7 @@ def complete(body: Json, *, account: Account, location_id: str, field: str = "or
         raise SquareError(code="ARRAY_LENGTH_TOO_LONG", detail=detail, field=f"{field}.line_items")
     known = catalog_of(account=account, ids=[line.get("catalog_object_id") for line in lines])
     for n, line in enumerate(lines):
-        fill_line(
-            line, known=known, account=account, location_id=location_id, field=f"{field}.line_items[{n}]"
-        )
+        fill_line(line, known=known, account=account, location_id=location_id, field=f"{field}.line_items[{n}]")
     for n, entry in enumerate(body.get("returns") or []):
         fill_return(entry, account=account, field=f"{field}.returns[{n}]")
     for n, entry in enumerate(body.get("fulfillments") or []):
@@ -80,17 +105,13 @@ def catalog_of(*, account: Account, ids: Iterable[Any]) -> dict[str, CatalogObje
     """These variations and their items."""
     wanted = {str(object_id) for object_id in ids if object_id}
     variations = list(
-        CatalogObject.objects.filter(
-            account=account, object_id__in=wanted, type="ITEM_VARIATION", is_deleted=False
-        )
+        CatalogObject.objects.filter(account=account, object_id__in=wanted, type="ITEM_VARIATION", is_deleted=False)
     )
     items = CatalogObject.objects.filter(account=account, object_id__in={row.item_id for row in variations})
     return {row.object_id: row for row in [*variations, *items]}
 
 
-def fill_line(
-    line: Json, *, known: dict[str, CatalogObject], account: Account, location_id: str, field: str
-) -> None:
+def fill_line(line: Json, *, known: dict[str, CatalogObject], account: Account, location_id: str, field: str) -> None:
     object_id = line.get("catalog_object_id")
     variation = known.get(str(object_id))
     if object_id and variation is None:
@@ -113,6 +134,10 @@ def fill_line(
     if not line.get("base_price_money"):
         raise missing(f"{field}.base_price_money")
     read_money(line["base_price_money"], field=f"{field}.base_price_money", currency=account.currency)
+    for n, modifier in enumerate(line.get("modifiers") or []):
+        if modifier.get("base_price_money") is not None:
+            place = f"{field}.modifiers[{n}].base_price_money"
+            read_money(modifier["base_price_money"], field=place, currency=account.currency)
     line.setdefault("uid", uid())
     line.setdefault("item_type", "ITEM")
 
@@ -130,7 +155,8 @@ def fill_return(entry: Json, *, account: Account, field: str) -> None:
     The vendor makes these orders at its own till; taking them at CreateOrder lets a test play
     the till.
     """
-    source = find(account=account, order_id=entry.get("source_order_id"))
+    # Locked, so that two returns at once cannot take back the same unit.
+    source = find(account=account, order_id=entry.get("source_order_id"), is_for_change=True)
     if source.state != "COMPLETED" and not source.has_moved_stock:
         raise SquareError(code="ORDER_UNPAID_NOT_RETURNABLE", detail="The order is not paid.", field=field)
     entry.setdefault("uid", uid())
@@ -168,9 +194,7 @@ def fill_return(entry: Json, *, account: Account, field: str) -> None:
 
 def returned_before(*, account: Account, source_order_id: str) -> dict[str, Decimal]:
     """What other orders took back of this one, by the source's line."""
-    rows = Order.objects.filter(
-        account=account, data__returns__contains=[{"source_order_id": source_order_id}]
-    )
+    rows = Order.objects.filter(account=account, data__returns__contains=[{"source_order_id": source_order_id}])
     back: dict[str, Decimal] = {}
     for row in rows.exclude(state="CANCELED"):
         for entry in row.data["returns"]:

@@ -26,10 +26,31 @@ FULFILLMENT_MOVES = {
     "RESERVED": {"PREPARED", "COMPLETED", "CANCELED", "FAILED"},
     "PREPARED": {"COMPLETED", "CANCELED", "FAILED"},
 }
+UPDATE_TAKES = {"order": "object", "fields_to_clear": "texts", "order.state": "text"}
+SEARCH_TAKES = {
+    "location_ids": "texts",
+    "query": "object",
+    "query.sort": "object",
+    "query.sort.sort_field": "text",
+    "query.filter": "object",
+    "query.filter.date_time_filter": "object",
+    "query.filter.date_time_filter.created_at": "object",
+    "query.filter.date_time_filter.updated_at": "object",
+    "query.filter.date_time_filter.closed_at": "object",
+    "query.filter.state_filter": "object",
+    "query.filter.state_filter.states": "texts",
+    "query.filter.source_filter": "object",
+    "query.filter.source_filter.source_names": "texts",
+    "query.filter.customer_filter": "object",
+    "query.filter.customer_filter.customer_ids": "texts",
+    "query.filter.fulfillment_filter": "object",
+    "query.filter.fulfillment_filter.fulfillment_types": "texts",
+    "query.filter.fulfillment_filter.fulfillment_states": "texts",
+}
 CLEARABLE = re.compile(r"(\w+)(?:\[([^\]]+)\])?(?:\.(\w+))?")
 
 
-@endpoint(operation="orders.create", scopes=WRITE)
+@endpoint(operation="orders.create", scopes=WRITE, takes={"order": "object"})
 def create(*, call: Call) -> Json:
     def work() -> Json:
         given = call.body.get("order")
@@ -37,9 +58,7 @@ def create(*, call: Call) -> Json:
         state = (given or {}).get("state", "OPEN")
         if state not in ("OPEN", "DRAFT"):
             raise invalid("order.state", "An order is created OPEN or DRAFT.")
-        order = rules.create(
-            account=call.account, location_id=location_id, body=body, state=state, now=call.now
-        )
+        order = rules.create(account=call.account, location_id=location_id, body=body, state=state, now=call.now)
         if body.get("returns") and state == "OPEN":
             payment_rules.refund_returns(order=order, now=call.now)
         return {"order": rules.print_order(order)}
@@ -52,7 +71,7 @@ def retrieve(*, call: Call, order_id: str) -> Json:
     return {"order": rules.print_order(rules.find(account=call.account, order_id=order_id))}
 
 
-@endpoint(operation="orders.batch_get", scopes=READ)
+@endpoint(operation="orders.batch_get", scopes=READ, takes={"order_ids": "texts"})
 def batch_retrieve(*, call: Call) -> Json:
     """Orders by id; ids that name nothing are passed over."""
     ids = call.body.get("order_ids")
@@ -66,7 +85,7 @@ def batch_retrieve(*, call: Call) -> Json:
     return {"orders": [rules.print_order(row) for row in rows.order_by("created_at", "pk")]}
 
 
-@endpoint(operation="orders.update", scopes=WRITE)
+@endpoint(operation="orders.update", scopes=WRITE, takes=UPDATE_TAKES)
 def update(*, call: Call, order_id: str) -> Json:
     """A sparse change of an OPEN or DRAFT order.
 
@@ -81,6 +100,7 @@ def update(*, call: Call, order_id: str) -> Json:
         used.reply = {}
         used.save(update_fields=["reply"])
     given = call.body.get("order") or {}
+    rules.check_kinds(given, account=call.account, field="order")
     rules.check_version(order, given=given.get("version"), field="order.version")
     if order.state not in ("OPEN", "DRAFT"):
         raise SquareError(code="BAD_REQUEST", detail=f"The order is {order.state}.", field="order.state")
@@ -148,9 +168,7 @@ def change_state(order: Order, *, wanted: str, now: datetime) -> None:
     is_paid = bool(order.data.get("tenders")) or order.has_moved_stock
     if wanted == "CANCELED":
         if is_paid:
-            raise SquareError(
-                code="BAD_REQUEST", detail="A paid order cannot be canceled.", field="order.state"
-            )
+            raise SquareError(code="BAD_REQUEST", detail="A paid order cannot be canceled.", field="order.state")
         order.state = wanted
         for entry in order.data.get("fulfillments") or []:
             entry["state"] = entry["state"] if entry["state"] in rules.FULFILLMENT_ENDS else "CANCELED"
@@ -168,7 +186,7 @@ def change_state(order: Order, *, wanted: str, now: datetime) -> None:
     rules.save(order=order, now=now)
 
 
-@endpoint(operation="orders.pay", scopes=("PAYMENTS_WRITE", "ORDERS_WRITE"))
+@endpoint(operation="orders.pay", scopes=("PAYMENTS_WRITE", "ORDERS_WRITE"), takes={"payment_ids": "texts"})
 def pay(*, call: Call, order_id: str) -> Json:
     """Collect approved payments that make up the whole total; none at all for a total of 0."""
 
@@ -201,15 +219,13 @@ def clone(*, call: Call) -> Json:
         body = {name: kept[name] for name in kept if name not in ("returns", "fulfillments")}
         body["location_id"] = source.location_id
         location_id, body = rules.draft(account=call.account, given=body)
-        order = rules.create(
-            account=call.account, location_id=location_id, body=body, state="DRAFT", now=call.now
-        )
+        order = rules.create(account=call.account, location_id=location_id, body=body, state="DRAFT", now=call.now)
         return {"order": rules.print_order(order)}
 
     return once(call=call, operation="orders.clone", chars_max=KEY_CHARS, work=work, required=False)
 
 
-@endpoint(operation="orders.search", scopes=READ)
+@endpoint(operation="orders.search", scopes=READ, takes=SEARCH_TAKES)
 def search(*, call: Call) -> Json:
     """Newest first by creation unless sorted otherwise; a time filter must be sorted by its own time."""
     body = call.body
@@ -223,20 +239,14 @@ def search(*, call: Call) -> Json:
     sort = query.get("sort") or {}
     field = sort.get("sort_field", "CREATED_AT")
     if field not in SORT_COLUMNS:
-        raise SquareError(
-            code="INVALID_SORT_ORDER", detail="Not a sort field.", field="query.sort.sort_field"
-        )
+        raise SquareError(code="INVALID_SORT_ORDER", detail="Not a sort field.", field="query.sort.sort_field")
     rows = Order.objects.filter(account=call.account, location_id__in=places)
     rows = filter_orders(rows, wanted=query.get("filter") or {}, sort_field=field)
     limit = read_limit(body.get("limit"), default=500, top=1000)
     is_ascending = sort.get("sort_order", "DESC") == "ASC"
-    page, cursor = take_page(
-        call=call, rows=rows, column=SORT_COLUMNS[field], is_ascending=is_ascending, limit=limit
-    )
+    page, cursor = take_page(call=call, rows=rows, column=SORT_COLUMNS[field], is_ascending=is_ascending, limit=limit)
     if body.get("return_entries"):
-        entries = [
-            {"order_id": row.order_id, "version": row.version, "location_id": row.location_id} for row in page
-        ]
+        entries = [{"order_id": row.order_id, "version": row.version, "location_id": row.location_id} for row in page]
         return {"order_entries": entries} | cursor
     return {"orders": [rules.print_order(row) for row in page]} | cursor
 
@@ -246,7 +256,7 @@ def filter_orders(rows: QuerySet[Order], *, wanted: Json, sort_field: str) -> Qu
     if len(times) > 1:
         detail = "Only one of created_at, updated_at and closed_at may be filtered by."
         raise SquareError(code="CONFLICTING_PARAMETERS", detail=detail, field="query.filter.date_time_filter")
-    for name, span in times.items():
+    for name, span in ((name, span) for name, span in times.items() if span):
         if name.upper() != sort_field:
             detail = f"Filtering by {name} needs sort_field {name.upper()}."
             raise SquareError(code="CONFLICTING_PARAMETERS", detail=detail, field="query.sort.sort_field")

@@ -28,9 +28,7 @@ def read_cursor(cursor: object, *, query: Json, now: datetime) -> list[Any] | No
     except (ValueError, TypeError, binascii.Error) as error:
         raise SquareError(code="INVALID_CURSOR", detail="The cursor is not valid.", field="cursor") from error
     if of_query != fingerprint(query):
-        raise SquareError(
-            code="INVALID_CURSOR", detail="The cursor belongs to another query.", field="cursor"
-        )
+        raise SquareError(code="INVALID_CURSOR", detail="The cursor belongs to another query.", field="cursor")
     if now.timestamp() - issued > faults.switch("square.cursor_ttl_s", CURSOR_TTL_S):
         raise SquareError(code="INVALID_CURSOR", detail="The cursor has expired.", field="cursor")
     return list(place)

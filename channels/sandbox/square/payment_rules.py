@@ -10,10 +10,10 @@ from channels.sandbox.square.values import Json, later_than, mixed_id, money, st
 TENDER_TYPES = {"CASH": "CASH", "EXTERNAL": "OTHER", "CARD": "CARD"}
 
 
-def find(*, account: Account, payment_id: object) -> Payment:
-    """The payment, locked. Raises SquareError (404)."""
+def find(*, account: Account, payment_id: object, is_for_change: bool = False) -> Payment:
+    """Raises SquareError (404). For a change the row is locked, always after its order's."""
     rows = Payment.objects.select_related("account").filter(account=account, pk=str(payment_id or ""))
-    row = rows.select_for_update(of=("self",)).first()
+    row = (rows.select_for_update(of=("self",)) if is_for_change else rows).first()
     if row is None:
         raise not_found(f"Could not find payment with id: {payment_id}", "payment_id")
     return row
@@ -66,10 +66,11 @@ def capture(*, row: Payment, order: Order, now: datetime) -> None:
 def pay_order(*, order: Order, payment_ids: list[str], now: datetime) -> None:
     """Collect these approved payments, cancel the order's others, settle. Raises SquareError."""
     if order.state != "OPEN" or order.has_moved_stock:
-        raise SquareError(
-            code="BAD_REQUEST", detail="The order is not open or already paid.", field="order_id"
-        )
-    payments = [find(account=order.account, payment_id=payment_id) for payment_id in payment_ids]
+        raise SquareError(code="BAD_REQUEST", detail="The order is not open or already paid.", field="order_id")
+    payments = [
+        find(account=order.account, payment_id=payment_id, is_for_change=True)
+        for payment_id in sorted(set(payment_ids))
+    ]
     for row in payments:
         if row.order_id != order.order_id or row.status != "APPROVED":
             detail = f"Payment {row.payment_id} is not an approved payment of this order."
@@ -92,9 +93,7 @@ def refund(*, payment: Payment, amount: int, reason: str, order: Order | None, n
         raise SquareError(code="PAYMENT_NOT_REFUNDABLE", detail=detail, category=REFUND)
     if not 0 < amount <= payment.amount - payment.refunded:
         detail = "The requested refund amount exceeds the amount available to refund."
-        raise SquareError(
-            code="REFUND_AMOUNT_INVALID", detail=detail, field="amount_money.amount", category=REFUND
-        )
+        raise SquareError(code="REFUND_AMOUNT_INVALID", detail=detail, field="amount_money.amount", category=REFUND)
     row = Refund.objects.create(
         refund_id=f"{payment.payment_id}_{mixed_id(length=40, tail='')}",
         account=payment.account,

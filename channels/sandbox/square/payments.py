@@ -16,18 +16,17 @@ from channels.sandbox.square.values import Json, mixed_id, money, read_money, re
 
 READ, WRITE = ("PAYMENTS_READ",), ("PAYMENTS_WRITE",)
 KEY_CHARS = 45
+PAYMENT_TAKES = {"source_id": "text", "cash_details": "object", "external_details": "object"}
 TEST_CARD = "cnon:card-nonce-ok"
 Row = TypeVar("Row", Payment, Refund)
 
 
-@endpoint(operation="payments.create", scopes=WRITE)
+@endpoint(operation="payments.create", scopes=WRITE, takes=PAYMENT_TAKES)
 def create(*, call: Call) -> Json:
     """Take money for an order, or for an amount that becomes an order of its own."""
 
     def work() -> Json:
-        amount = read_money(
-            call.body.get("amount_money"), field="amount_money", currency=call.account.currency
-        )
+        amount = read_money(call.body.get("amount_money"), field="amount_money", currency=call.account.currency)
         source = read_source(call=call, amount=amount)
         order = order_to_pay(call=call, amount=amount)
         row = Payment.objects.create(
@@ -53,11 +52,7 @@ def create(*, call: Call) -> Json:
 def read_source(*, call: Call, amount: int) -> Json:
     """The payment's source and details. Raises SquareError for one the sandbox does not take."""
     source, body, currency = call.body.get("source_id"), call.body, call.account.currency
-    kept = {
-        name: body[name]
-        for name in ("reference_id", "customer_id", "note", "team_member_id")
-        if body.get(name)
-    }
+    kept = {name: body[name] for name in ("reference_id", "customer_id", "note", "team_member_id") if body.get(name)}
     if not source:
         raise missing("source_id")
     if source == "CASH":
@@ -101,9 +96,7 @@ def order_to_pay(*, call: Call, amount: int) -> Order:
     location_id, body = order_rules.draft(
         account=call.account, given={"location_id": place.location_id, "line_items": [line]}
     )
-    return order_rules.create(
-        account=call.account, location_id=location_id, body=body, state="OPEN", now=call.now
-    )
+    return order_rules.create(account=call.account, location_id=location_id, body=body, state="OPEN", now=call.now)
 
 
 @endpoint(operation="payments.get", scopes=READ)
@@ -113,9 +106,8 @@ def retrieve(*, call: Call, payment_id: str) -> Json:
 
 @endpoint(operation="payments.complete", scopes=WRITE)
 def complete(*, call: Call, payment_id: str) -> Json:
-    row = rules.find(account=call.account, payment_id=payment_id)
+    order, row = lock_both(call=call, payment_id=payment_id)
     check_approved(row)
-    order = order_rules.find(account=call.account, order_id=row.order_id, is_for_change=True)
     rules.capture(row=row, order=order, now=call.now)
     order_rules.settle(order=order, now=call.now)
     return {"payment": rules.print_payment(row)}
@@ -123,10 +115,17 @@ def complete(*, call: Call, payment_id: str) -> Json:
 
 @endpoint(operation="payments.cancel", scopes=WRITE)
 def cancel(*, call: Call, payment_id: str) -> Json:
-    row = rules.find(account=call.account, payment_id=payment_id)
+    _order, row = lock_both(call=call, payment_id=payment_id)
     check_approved(row)
     rules.change_status(row=row, status="CANCELED", now=call.now)
     return {"payment": rules.print_payment(row)}
+
+
+def lock_both(*, call: Call, payment_id: object) -> tuple[Order, Payment]:
+    """A payment's order and the payment, locked in this order. Raises SquareError (404)."""
+    named = rules.find(account=call.account, payment_id=payment_id)
+    order = order_rules.find(account=call.account, order_id=named.order_id, is_for_change=True)
+    return order, rules.find(account=call.account, payment_id=payment_id, is_for_change=True)
 
 
 def check_approved(row: Payment) -> None:
@@ -145,20 +144,11 @@ def create_refund(*, call: Call) -> Json:
     """Money back on a payment, noted in the order it paid. Goods come back by an order with returns."""
 
     def work() -> Json:
-        amount = read_money(
-            call.body.get("amount_money"), field="amount_money", currency=call.account.currency
-        )
+        amount = read_money(call.body.get("amount_money"), field="amount_money", currency=call.account.currency)
         if call.body.get("unlinked"):
             detail = "The sandbox does not serve unlinked refunds."
             raise SquareError(code="NOT_IMPLEMENTED", detail=detail, field="unlinked", status=501)
-        named = Payment.objects.filter(
-            account=call.account, pk=str(call.body.get("payment_id") or "")
-        ).first()
-        if named is None:
-            raise not_found("Could not find the payment to refund.", "payment_id")
-        # The order before its payment, as everywhere: two refunds at once must lock in the same order.
-        order = order_rules.find(account=call.account, order_id=named.order_id, is_for_change=True)
-        payment = rules.find(account=call.account, payment_id=named.payment_id)
+        order, payment = lock_both(call=call, payment_id=call.body.get("payment_id"))
         reason = str(call.body.get("reason") or "")
         row = rules.refund(payment=payment, amount=amount, reason=reason, order=None, now=call.now)
         rules.note_refund(order=order, row=row)

@@ -118,9 +118,7 @@ def price_charges(order: Json, *, lines: list[Json], currency: str) -> int:
         charge.setdefault("uid", uid())
         percentage = charge.get("percentage")
         amount = (
-            rounded(Decimal(subtotal) * Decimal(percentage) / 100)
-            if percentage
-            else cents(charge.get("amount_money"))
+            rounded(Decimal(subtotal) * Decimal(percentage) / 100) if percentage else cents(charge.get("amount_money"))
         )
         charge["applied_money"] = charge["total_money"] = money(amount, currency)
         whole += amount

@@ -63,9 +63,7 @@ def effects_of(change: InventoryChange) -> dict[Cell, Effect]:
     }
 
 
-def post(
-    *, account: Account, changes: list[InventoryChange], now: datetime, drops_unchanged: bool = False
-) -> Posted:
+def post(*, account: Account, changes: list[InventoryChange], now: datetime, drops_unchanged: bool = False) -> Posted:
     """Write changes and bring their cells' counts up to date; one event for the counts that moved.
 
     Locks the cells in key order. Counts may go below zero: a till sells what is in the customer's hand.
@@ -78,11 +76,7 @@ def post(
     for row in sorted(changes, key=lambda change: change.occurred_at):
         for cell, effect in effects_of(row).items():
             effects[cell].append(effect)
-    moved = [
-        counts[cell]
-        for cell in sorted(effects)
-        if apply(counts[cell], cell=cell, effects=effects[cell], now=now)
-    ]
+    moved = [counts[cell] for cell in sorted(effects) if apply(counts[cell], cell=cell, effects=effects[cell], now=now)]
     InventoryCount.objects.bulk_update(
         [counts[cell] for cell in effects],
         ["quantity", "calculated_at", "last_occurred_at", "counted_quantity"],
@@ -139,11 +133,7 @@ def recount(*, account_id: str, cell: Cell) -> tuple[Decimal | None, Decimal]:
     history = InventoryChange.objects.filter(account_id=account_id, catalog_object_id=cell.catalog_object_id)
     arrives = Q(to_location_id=cell.location_id, to_state=cell.state)
     leaves = Q(from_location_id=cell.location_id, from_state=cell.state)
-    counted = (
-        history.filter(arrives, type=InventoryChange.Type.PHYSICAL_COUNT)
-        .order_by("-occurred_at", "-pk")
-        .first()
-    )
+    counted = history.filter(arrives, type=InventoryChange.Type.PHYSICAL_COUNT).order_by("-occurred_at", "-pk").first()
     moves = history.filter(type=InventoryChange.Type.ADJUSTMENT)
     if counted is not None:
         # Of two changes at the same instant the one that arrived later counts as later.
@@ -200,9 +190,7 @@ def print_change(row: InventoryChange) -> Json:
 
 def tracked_at(*, account: Account, variation_ids: Iterable[str], location_id: str) -> set[str]:
     """Which of these variations are tracked at this location (an override may differ from the variation)."""
-    rows = CatalogObject.objects.filter(
-        account=account, object_id__in=set(variation_ids), type="ITEM_VARIATION"
-    )
+    rows = CatalogObject.objects.filter(account=account, object_id__in=set(variation_ids), type="ITEM_VARIATION")
     tracked = set()
     for row in rows:
         variation = row.data.get("item_variation_data", {})

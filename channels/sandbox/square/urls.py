@@ -13,9 +13,7 @@ urlpatterns = [
     path("v2/merchants", methods(GET=locations.list_merchants)),
     path("v2/merchants/<str:merchant_id>", methods(GET=locations.get_merchant)),
     path("v2/locations", methods(GET=locations.list_locations)),
-    path(
-        "v2/locations/<str:location_id>", methods(GET=locations.get_location, PUT=locations.update_location)
-    ),
+    path("v2/locations/<str:location_id>", methods(GET=locations.get_location, PUT=locations.update_location)),
     path("v2/catalog/info", methods(GET=catalog.info)),
     path("v2/catalog/list", methods(GET=catalog.list_objects)),
     path("v2/catalog/search", methods(POST=catalog.search)),

@@ -97,13 +97,9 @@ def read_money(value: object, *, field: str, currency: str) -> int:
         raise missing(field)
     amount = value.get("amount")
     if not isinstance(amount, int) or isinstance(amount, bool):
-        raise SquareError(
-            code="EXPECTED_INTEGER", detail="Expected an integer value.", field=f"{field}.amount"
-        )
+        raise SquareError(code="EXPECTED_INTEGER", detail="Expected an integer value.", field=f"{field}.amount")
     if amount < 0:
         raise SquareError(code="VALUE_TOO_LOW", detail="Must not be negative.", field=f"{field}.amount")
     if value.get("currency", currency) != currency:
-        raise SquareError(
-            code="CURRENCY_MISMATCH", detail=f"The location uses {currency}.", field=f"{field}.currency"
-        )
+        raise SquareError(code="CURRENCY_MISMATCH", detail=f"The location uses {currency}.", field=f"{field}.currency")
     return amount

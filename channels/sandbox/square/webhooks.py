@@ -13,6 +13,14 @@ from channels.sandbox.square.models import AccessToken, Subscription
 from channels.sandbox.square.values import Json, now_ms, stamp
 
 SUBSCRIPTIONS_MAX = 100
+TAKES = {
+    "subscription": "object",
+    "subscription.name": "text",
+    "subscription.enabled": "flag",
+    "subscription.event_types": "texts",
+    "subscription.notification_url": "text",
+    "subscription.api_version": "text",
+}
 
 
 def print_subscription(row: Subscription) -> Json:
@@ -57,11 +65,11 @@ def fill(row: Subscription, *, given: Json) -> None:
     if not isinstance(url, str) or not url.startswith(("http://", "https://")):
         raise missing("subscription.notification_url")
     row.event_types, row.notification_url = types, url
-    row.name = given.get("name", row.name)
-    row.enabled = given.get("enabled", row.enabled)
+    row.name = given.get("name") or row.name
+    row.enabled = given.get("enabled") is not False if "enabled" in given else row.enabled
 
 
-@endpoint(operation="webhooks.subscriptions.create")
+@endpoint(operation="webhooks.subscriptions.create", takes=TAKES)
 def create(*, call: Call) -> Json:
     def work() -> Json:
         check_token(call)
@@ -102,7 +110,7 @@ def retrieve(*, call: Call, subscription_id: str) -> Json:
     return {"subscription": print_subscription(find(call=call, subscription_id=subscription_id))}
 
 
-@endpoint(operation="webhooks.subscriptions.update")
+@endpoint(operation="webhooks.subscriptions.update", takes=TAKES)
 def update(*, call: Call, subscription_id: str) -> Json:
     row = find(call=call, subscription_id=subscription_id)
     fill(row, given=call.body.get("subscription") or {})

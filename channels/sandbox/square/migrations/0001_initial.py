@@ -28,9 +28,7 @@ class Migration(migrations.Migration):
                 ("redirect_url", models.CharField(blank=True, max_length=500)),
                 (
                     "catalog_version",
-                    models.BigIntegerField(
-                        default=0, help_text="Last catalog write, milliseconds since 1970."
-                    ),
+                    models.BigIntegerField(default=0, help_text="Last catalog write, milliseconds since 1970."),
                 ),
                 ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
@@ -40,9 +38,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("token", models.CharField(max_length=120, unique=True)),
                 (
@@ -71,9 +67,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("code", models.CharField(max_length=120, unique=True)),
                 ("scopes", models.JSONField(default=list)),
@@ -83,9 +77,7 @@ class Migration(migrations.Migration):
                 ("used_at", models.DateTimeField(null=True)),
                 (
                     "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"),
                 ),
             ],
         ),
@@ -123,9 +115,7 @@ class Migration(migrations.Migration):
                 ("data", models.JSONField(default=dict)),
                 (
                     "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"),
                 ),
             ],
         ),
@@ -134,9 +124,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("token", models.CharField(max_length=120, unique=True)),
                 ("scopes", models.JSONField(default=list)),
@@ -170,15 +158,11 @@ class Migration(migrations.Migration):
                 ("data", models.JSONField(default=dict)),
                 (
                     "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"),
                 ),
                 (
                     "payment",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.payment"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.payment"),
                 ),
             ],
         ),
@@ -196,9 +180,7 @@ class Migration(migrations.Migration):
                 ("updated_at", models.DateTimeField()),
                 (
                     "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"),
                 ),
             ],
         ),
@@ -207,9 +189,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("object_id", models.CharField(max_length=192, unique=True)),
                 ("type", models.CharField(max_length=40)),
@@ -223,9 +203,7 @@ class Migration(migrations.Migration):
                 ("data", models.JSONField(default=dict)),
                 (
                     "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"),
                 ),
             ],
             options={
@@ -241,9 +219,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("operation", models.CharField(max_length=60)),
                 ("key", models.CharField(max_length=192)),
@@ -251,16 +227,12 @@ class Migration(migrations.Migration):
                 ("reply", models.JSONField(null=True)),
                 (
                     "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"),
                 ),
             ],
             options={
                 "constraints": [
-                    models.UniqueConstraint(
-                        fields=("account", "operation", "key"), name="sqbox_one_reply_a_key"
-                    )
+                    models.UniqueConstraint(fields=("account", "operation", "key"), name="sqbox_one_reply_a_key")
                 ],
             },
         ),
@@ -269,9 +241,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("change_id", models.CharField(max_length=40, unique=True)),
                 (
@@ -300,16 +270,12 @@ class Migration(migrations.Migration):
                 ("extra", models.JSONField(default=dict, help_text="Further fields, printed as they are.")),
                 (
                     "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"),
                 ),
             ],
             options={
                 "indexes": [
-                    models.Index(
-                        fields=["account", "catalog_object_id", "occurred_at"], name="sqbox_change_object"
-                    ),
+                    models.Index(fields=["account", "catalog_object_id", "occurred_at"], name="sqbox_change_object"),
                     models.Index(fields=["account", "created_at"], name="sqbox_change_created"),
                 ],
             },
@@ -319,9 +285,7 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
                 ),
                 ("catalog_object_id", models.CharField(max_length=192)),
                 ("location_id", models.CharField(max_length=40)),
@@ -330,22 +294,16 @@ class Migration(migrations.Migration):
                 ("calculated_at", models.DateTimeField()),
                 (
                     "last_occurred_at",
-                    models.DateTimeField(
-                        help_text="Latest change in it; an earlier one is a recount.", null=True
-                    ),
+                    models.DateTimeField(help_text="Latest change in it; an earlier one is a recount.", null=True),
                 ),
                 ("counted_quantity", models.DecimalField(decimal_places=5, max_digits=20, null=True)),
                 (
                     "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"),
                 ),
             ],
             options={
-                "indexes": [
-                    models.Index(fields=["account", "-calculated_at", "id"], name="sqbox_count_calculated")
-                ],
+                "indexes": [models.Index(fields=["account", "-calculated_at", "id"], name="sqbox_count_calculated")],
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("account", "catalog_object_id", "location_id", "state"),
@@ -368,9 +326,7 @@ class Migration(migrations.Migration):
                 ("data", models.JSONField(default=dict)),
                 (
                     "account",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"
-                    ),
+                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to="sandbox_square.account"),
                 ),
             ],
             options={
