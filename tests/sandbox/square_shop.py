@@ -69,9 +69,7 @@ class SquareShop:
         )
 
     def change(self, *changes, key=None):
-        return self.sdk.inventory.batch_create_changes(
-            idempotency_key=key or str(uuid.uuid4()), changes=list(changes)
-        )
+        return self.sdk.inventory.batch_create_changes(idempotency_key=key or str(uuid.uuid4()), changes=list(changes))
 
     def adjustment(self, variation, quantity, *, move=("NONE", "IN_STOCK"), place=None, to=None, at=None):
         return {

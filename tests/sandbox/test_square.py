@@ -110,9 +110,7 @@ def test_a_code_becomes_tokens_which_refresh_and_report_their_status(shop):
     ]
     with pytest.raises(ApiError):  # a code is spent by its use
         shop.sdk.o_auth.obtain_token(**app, **asked)
-    again = shop.sdk.o_auth.obtain_token(
-        **app, grant_type="refresh_token", refresh_token=tokens.refresh_token
-    )
+    again = shop.sdk.o_auth.obtain_token(**app, grant_type="refresh_token", refresh_token=tokens.refresh_token)
     assert again.refresh_token == tokens.refresh_token
     assert again.access_token != tokens.access_token
     with pytest.raises(ApiError) as error:
@@ -173,9 +171,7 @@ def test_search_since_a_time_finds_only_what_changed_and_deleted_objects_on_requ
     ).objects
     assert (gone.id, gone.is_deleted) == (cup, True)
     query = {"exact_query": {"attribute_name": "sku", "attribute_value": "mug"}}
-    assert [o.id for o in shop.sdk.catalog.search(object_types=["ITEM_VARIATION"], query=query).objects] == [
-        mug
-    ]
+    assert [o.id for o in shop.sdk.catalog.search(object_types=["ITEM_VARIATION"], query=query).objects] == [mug]
 
 
 def test_an_item_written_without_one_of_its_variations_loses_it(shop):
@@ -192,9 +188,7 @@ def test_a_batch_with_an_error_is_dropped_whole_and_the_others_are_kept(shop):
     bad = item_body("Bad", ["BAD"], upc="12AB")
     good = item_body("Good", ["GOOD"])
     half = item_body("Half", ["HALF"])
-    reply = shop.sdk.catalog.batch_upsert(
-        idempotency_key="k", batches=[{"objects": [half, bad]}, {"objects": [good]}]
-    )
+    reply = shop.sdk.catalog.batch_upsert(idempotency_key="k", batches=[{"objects": [half, bad]}, {"objects": [good]}])
     assert [entry.item_data.name for entry in reply.objects] == ["Good"]
     assert reply.errors[0].field.startswith("batches[0].")
     assert [entry.item_data.name for entry in shop.sdk.catalog.list(types="ITEM")] == ["Good"]
@@ -378,9 +372,7 @@ def test_a_till_may_sell_below_zero_and_an_untracked_variation_is_left_alone(sho
 def test_tracking_may_be_switched_off_for_one_location(shop):
     (mug,) = shop.item("MUG")
     body = shop.call("GET", f"/v2/catalog/object/{mug}")[1]["object"]
-    body["item_variation_data"]["location_overrides"] = [
-        {"location_id": shop.market, "track_inventory": False}
-    ]
+    body["item_variation_data"]["location_overrides"] = [{"location_id": shop.market, "track_inventory": False}]
     shop.call("POST", "/v2/catalog/object", {"idempotency_key": "k", "object": body})
     shop.sell((mug, "1"), place=shop.market)
     shop.sell((mug, "1"))
@@ -432,10 +424,7 @@ def test_a_paid_pickup_leaves_stock_at_once_and_completes_when_picked_up(shop):
     ).order
     assert (done.state, shop.stock(mug)) == ("COMPLETED", "-1")
     (event,) = shop.events("order.fulfillment.updated", subscription=subscription)
-    assert (
-        event["data"]["object"]["order_fulfillment_updated"]["fulfillment_update"][0]["new_state"]
-        == "COMPLETED"
-    )
+    assert event["data"]["object"]["order_fulfillment_updated"]["fulfillment_update"][0]["new_state"] == "COMPLETED"
 
 
 def test_an_update_is_sparse_needs_the_version_and_a_used_key_drops_the_change(shop):
@@ -501,9 +490,7 @@ def test_search_finds_orders_by_time_of_update_and_by_state(shop):
     assert ids({"filter": span, "sort": sort}) == [first.id]
     assert ids({"filter": {"state_filter": {"states": ["OPEN"]}}}) == [second.id]
     assert ids({}) == [second.id, first.id]
-    page = shop.sdk.orders.search(
-        location_ids=[shop.street], query={"sort": sort}, limit=1, return_entries=True
-    )
+    page = shop.sdk.orders.search(location_ids=[shop.street], query={"sort": sort}, limit=1, return_entries=True)
     rest = shop.sdk.orders.search(
         location_ids=[shop.street], query={"sort": sort}, limit=1, return_entries=True, cursor=page.cursor
     )
@@ -630,14 +617,10 @@ def test_planned_faults_answer_in_squares_words(shop):
     with pytest.raises(ApiError) as error:
         shop.sdk.inventory.get(catalog_object_id=mug, request_options=options)
     assert (error.value.status_code, code_of(error)) == (429, "RATE_LIMITED")
-    Fault.objects.create(
-        vendor="square", operation="inventory.batch_create_changes", kind="timeout_after", remaining=1
-    )
+    Fault.objects.create(vendor="square", operation="inventory.batch_create_changes", kind="timeout_after", remaining=1)
     change = {"idempotency_key": "k", "changes": [shop.adjustment(mug, "4")]}
     with pytest.raises(ApiError) as error:
         shop.sdk.inventory.batch_create_changes(**change, request_options=options)
     assert error.value.status_code == 504
-    shop.sdk.inventory.batch_create_changes(
-        **change
-    )  # the same key again: told what happened, not done twice
+    shop.sdk.inventory.batch_create_changes(**change)  # the same key again: told what happened, not done twice
     assert shop.stock(mug) == "4"

@@ -163,7 +163,5 @@ def test_signatures_equal_the_vendors_vectors():
     with (CONTRACT / "webhook-signature-vectors.json").open() as file:
         vectors = json.load(file)["vectors"]
     for vector in vectors:
-        signed = events.sign(
-            key=vector["signature_key"], url=vector["notification_url"], body=vector["body"].encode()
-        )
+        signed = events.sign(key=vector["signature_key"], url=vector["notification_url"], body=vector["body"].encode())
         assert signed == vector["signature"]
