@@ -338,13 +338,13 @@ def _preview_line(cell: ChannelStock, counted: set[tuple[int, int]]) -> PreviewL
     )
 
 
-def digest(lines: Sequence[PreviewLine]) -> str:
+def preview_digest(lines: Sequence[PreviewLine]) -> str:
     """Names one state of the table, so that a yes is a yes to what was shown."""
     text = "\n".join(f"{line.cell_id} {line.before} {line.after}" for line in sorted(lines, key=lambda x: x.cell_id))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def approve(*, connection: Connection, actor: User, preview_digest: str) -> Approval:
+def approve(*, connection: Connection, actor: User, digest: str) -> Approval:
     """A person's yes: keep what is there now, believe it, and go live.
 
     Cells the channel told no number for, and cells never counted here, are left unwritten (`expected` stays unknown).
@@ -355,7 +355,7 @@ def approve(*, connection: Connection, actor: User, preview_digest: str) -> Appr
         if locked.state != State.PAUSED:
             raise NotAllowed(f"{locked.label} is {locked.get_state_display().lower()}.")
         lines = preview(connection=locked)
-        if digest(lines) != preview_digest:
+        if preview_digest(lines) != digest:
             raise PreviewChanged
         approval = Approval.objects.create(merchant_id=locked.merchant_id, connection=locked, approved_by=actor)
         ApprovalLine.objects.bulk_create(
