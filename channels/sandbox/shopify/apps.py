@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class ShopifySandboxConfig(AppConfig):
+    name = "channels.sandbox.shopify"
+    label = "sandbox_shopify"
