@@ -27,8 +27,7 @@ def channels(*, merchant_id: int) -> list[Channel]:
     """The shop's connections, closed ones left out, oldest first."""
     rows = Connection.objects.filter(merchant=merchant_id).exclude(state=CLOSED).order_by("pk")
     return [
-        Channel(connection_id=row.pk, label=row.label, is_live=row.state == LIVE)
-        for row in rows.only("label", "state")
+        Channel(connection_id=row.pk, label=row.label, is_live=row.state == LIVE) for row in rows.only("label", "state")
     ]
 
 
@@ -129,9 +128,7 @@ def variants_in(*, merchant_id: int, state: str, location_id: int | None) -> Q:
 def _unlinked(merchant_id: int) -> Q:
     missing = Q(pk__in=[])
     for channel in channels(merchant_id=merchant_id):
-        listed = Listing.objects.filter(
-            variant=OuterRef("pk"), connection=channel.connection_id, deleted_at=None
-        )
+        listed = Listing.objects.filter(variant=OuterRef("pk"), connection=channel.connection_id, deleted_at=None)
         missing |= ~Q(Exists(listed))
     return missing
 

@@ -111,9 +111,7 @@ def adjust(*, merchant: Merchant, actor: User, wanted: Adjustment) -> Result:
             actor_id=actor.pk,
             reason=wanted.reason,
         )
-        return _post(
-            merchant, actor, [entry], wanted.variant, "stock.adjust", _summary(wanted), before=str(on_hand)
-        )
+        return _post(merchant, actor, [entry], wanted.variant, "stock.adjust", _summary(wanted), before=str(on_hand))
 
 
 def receive(*, merchant: Merchant, actor: User, wanted: Receipt) -> Result:
@@ -135,9 +133,7 @@ def receive(*, merchant: Merchant, actor: User, wanted: Receipt) -> Result:
     total = sum((quantity for _, quantity in wanted.lines), ZERO)
     summary = f"Received {total.normalize():f} units of {len(entries)} items at {wanted.location.name}"
     with transaction.atomic():
-        return _post(
-            merchant, actor, entries, wanted.location, "stock.receive", summary, reason=wanted.reason
-        )
+        return _post(merchant, actor, entries, wanted.location, "stock.receive", summary, reason=wanted.reason)
 
 
 def undo(*, merchant: Merchant, actor: User, movement: StockMovement) -> Result:
@@ -154,9 +150,7 @@ def undo(*, merchant: Merchant, actor: User, movement: StockMovement) -> Result:
         actor_id=actor.pk,
         reason=f"Undo: {movement.get_kind_display().lower()}, {movement.reason}".rstrip(", "),
     )
-    summary = (
-        f"Took back {movement.on_hand.normalize():f} of {movement.variant.sku or movement.variant.full_title}"
-    )
+    summary = f"Took back {movement.on_hand.normalize():f} of {movement.variant.sku or movement.variant.full_title}"
     with transaction.atomic():
         return _post(merchant, actor, [entry], movement.variant, "stock.undo", summary, movement=movement.pk)
 
@@ -174,9 +168,7 @@ def preview_adjust(*, merchant: Merchant, actor: User, wanted: Adjustment) -> li
 def preview_receive(*, merchant: Merchant, actor: User, wanted: Receipt) -> list[Effect]:
     """What `receive` would do; nothing stays."""
     variants = [variant for variant, _ in wanted.lines]
-    return _preview(
-        merchant, variants, wanted.location, lambda: receive(merchant=merchant, actor=actor, wanted=wanted)
-    )
+    return _preview(merchant, variants, wanted.location, lambda: receive(merchant=merchant, actor=actor, wanted=wanted))
 
 
 def _preview(
@@ -212,9 +204,7 @@ def _views(
 
 
 def _was_posted(merchant: Merchant, key: str) -> bool:
-    return StockMovementKey.objects.filter(
-        merchant_id=merchant.pk, source=SOURCE, idempotency_key=key
-    ).exists()
+    return StockMovementKey.objects.filter(merchant_id=merchant.pk, source=SOURCE, idempotency_key=key).exists()
 
 
 def _post(

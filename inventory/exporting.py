@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from inventory import queries
-from inventory.models import StockLevel, Variant
+from inventory.models import StockLevel
 from storestudio.accounts.models import Merchant
 
-CHUNK = 500
+CHUNK = 2000
+AMOUNTS = ("on_hand", "committed", "reserved", "unavailable", "incoming", "available")
 COLUMNS = (
     "SKU",
     "GTIN",
@@ -51,29 +53,35 @@ def stock_csv(*, merchant: Merchant, narrowed: queries.StockFilter) -> Iterator[
     places = {place.pk: place.name for place in queries.locations(merchant=merchant)}
     if narrowed.location_id:
         places = {key: name for key, name in places.items() if key == narrowed.location_id}
-    rows = queries.variants(merchant=merchant, narrowed=narrowed).select_related("product").order_by("pk")
+    rows = queries.variants(merchant=merchant, narrowed=narrowed).order_by("pk")
     last = 0
-    while chunk := list(rows.filter(pk__gt=last)[:CHUNK]):
-        last = chunk[-1].pk
-        levels = StockLevel.objects.of(merchant).filter(
-            variant__in=[variant.pk for variant in chunk], location__in=places
-        )
-        by_variant: dict[int, list[StockLevel]] = {}
-        for level in levels.order_by("variant_id", "location_id"):
-            by_variant.setdefault(level.variant_id, []).append(level)
-        for variant in chunk:
-            for level in by_variant.get(variant.pk, [None]):
-                yield writer.writerow(_line(variant, level, places))
+    while chunk := list(rows.filter(pk__gt=last).values_list("pk", "sku", "gtin", "product__title", "title")[:CHUNK]):
+        last = chunk[-1][0]
+        levels = _levels(merchant=merchant, variant_ids=[row[0] for row in chunk], places=places)
+        for pk, *texts in chunk:
+            text = [guarded(one) for one in texts]
+            for level in levels.get(pk, [()]):
+                yield writer.writerow(text + _amounts(level, places))
 
 
-def _line(variant: Variant, level: StockLevel | None, places: dict[int, str]) -> list[str]:
-    text = [variant.sku, variant.gtin, variant.product.title, variant.title]
-    text.append(places[level.location_id] if level else "")
-    if level is None:
-        return [*map(guarded, text), *[""] * 7]
-    amounts = (level.on_hand, level.committed, level.reserved, level.unavailable, level.incoming, level.available)
-    updated_at = level.updated_at.strftime("%Y-%m-%d %H:%M:%S")
-    return [*map(guarded, text), *map(_number, amounts), updated_at]
+def _levels(
+    *, merchant: Merchant, variant_ids: Sequence[int], places: Mapping[int, str]
+) -> Mapping[int, list[tuple[Any, ...]]]:
+    rows = StockLevel.objects.of(merchant).filter(variant__in=variant_ids, location__in=places)
+    found: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for row in rows.order_by("variant_id", "location_id").values_list(
+        "variant_id", "location_id", *AMOUNTS, "updated_at"
+    ):
+        found[row[0]].append(row[1:])
+    return found
+
+
+def _amounts(level: tuple[Any, ...], places: Mapping[int, str]) -> list[str]:
+    """Place, amounts and time of a level; all empty where the variant never was anywhere."""
+    if not level:
+        return [""] * (len(AMOUNTS) + 2)
+    place, *amounts, updated_at = level
+    return [guarded(places[place]), *map(_number, amounts), updated_at.strftime("%Y-%m-%d %H:%M:%S")]
 
 
 def _number(amount: Decimal) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 
@@ -54,13 +54,29 @@ class FocusedForm(forms.Form):
                 return
 
 
+class PlaceField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """One of the shop's places, by its name."""
+
+    def __init__(self) -> None:
+        super().__init__(queryset=Location.objects.none(), empty_label=None, label="Where")
+
+    def label_from_instance(self, obj: Any) -> str:
+        """The name alone."""
+        return str(obj.name)
+
+    def of(self, merchant: Merchant) -> None:
+        """Offer this shop's places, and no other's."""
+        keys = [place.pk for place in locations(merchant=merchant)]
+        self.queryset = Location.objects.of(merchant).filter(pk__in=keys).order_by("name", "pk")
+
+
 class AdjustForm(FocusedForm):
     """Change one cell by some units, or set it to what was counted."""
 
     key = forms.UUIDField(widget=forms.HiddenInput)
     seen = UnitsField(required=False, widget=forms.HiddenInput)
     counted_at = forms.DateTimeField(required=False, widget=forms.HiddenInput)
-    location = forms.ModelChoiceField(queryset=Location.objects.none(), empty_label=None, label="Where")
+    location = PlaceField()
     how = forms.ChoiceField(
         choices=[(BY, "Add or take away"), (TO, "Set to what I counted")],
         initial=BY,
@@ -74,9 +90,7 @@ class AdjustForm(FocusedForm):
     def __init__(self, *args: Any, merchant: Merchant, variant: Variant, **options: Any) -> None:
         super().__init__(*args, **options)
         self.variant = variant
-        self.fields["location"].queryset = Location.objects.of(merchant).filter(  # type: ignore[attr-defined]
-            pk__in=[place.pk for place in locations(merchant=merchant)]
-        )
+        cast(PlaceField, self.fields["location"]).of(merchant)
         self.initial.setdefault("key", uuid.uuid4())
 
     def clean(self) -> dict[str, Any]:
@@ -109,16 +123,12 @@ class ReceiveForm(FocusedForm):
     """Where goods arrived and from whom; the lines are read by `received_lines`."""
 
     key = forms.UUIDField(widget=forms.HiddenInput)
-    location = forms.ModelChoiceField(queryset=Location.objects.none(), empty_label=None, label="Where")
-    note = forms.CharField(
-        max_length=200, label="From", help_text="Supplier, delivery note or purchase order."
-    )
+    location = PlaceField()
+    note = forms.CharField(max_length=200, label="From", help_text="Supplier, delivery note or purchase order.")
 
     def __init__(self, *args: Any, merchant: Merchant, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.fields["location"].queryset = Location.objects.of(merchant).filter(  # type: ignore[attr-defined]
-            pk__in=[place.pk for place in locations(merchant=merchant)]
-        )
+        cast(PlaceField, self.fields["location"]).of(merchant)
         self.initial.setdefault("key", uuid.uuid4())
 
 

@@ -94,9 +94,7 @@ class Explanation:
     @property
     def span(self) -> tuple[Decimal, Decimal]:
         """From where to where the bars reach, zero included."""
-        return min([ZERO, *(step.low for step in self.steps)]), max(
-            [ZERO, *(step.high for step in self.steps)]
-        )
+        return min([ZERO, *(step.low for step in self.steps)]), max([ZERO, *(step.high for step in self.steps)])
 
 
 def explanation(
@@ -249,11 +247,7 @@ class Filter:
 
 def movements(*, merchant: Merchant, variant: Variant, narrowed: Filter) -> QuerySet[StockMovement]:
     """The variant's movements that the filter lets through, with what their words need."""
-    rows = (
-        StockMovement.objects.of(merchant)
-        .filter(variant=variant)
-        .select_related("order", "actor", "location")
-    )
+    rows = StockMovement.objects.of(merchant).filter(variant=variant).select_related("order", "actor", "location")
     if narrowed.location_id:
         rows = rows.filter(location=narrowed.location_id)
     if narrowed.channel_id:
@@ -275,9 +269,7 @@ def timeline(
         size=size,
         cursor=cursor,
     )
-    return paging.Page(
-        rows=lines(merchant=merchant, movements=page.rows), before=page.before, after=page.after
-    )
+    return paging.Page(rows=lines(merchant=merchant, movements=page.rows), before=page.before, after=page.after)
 
 
 def lines(*, merchant: Merchant, movements: Sequence[StockMovement]) -> list[Line]:
@@ -290,16 +282,12 @@ def lines(*, merchant: Merchant, movements: Sequence[StockMovement]) -> list[Lin
 
 
 def _line(movement: StockMovement, merchant: Merchant, labels: Mapping[int, str], undone: set[str]) -> Line:
-    details = [
-        (name.replace("_", " "), getattr(movement, name)) for name in _AMOUNTS if getattr(movement, name)
-    ]
+    details = [(name.replace("_", " "), getattr(movement, name)) for name in _AMOUNTS if getattr(movement, name)]
     amount_of, amount = next(iter(details), ("on hand", movement.absorbed))
     is_undone = f"undo:{movement.pk}" in undone
     late_by = movement.recorded_at - movement.occurred_at
     event_url = (
-        explain.channels().event_url(shop=merchant.slug, event_id=movement.event_id)
-        if movement.event_id
-        else ""
+        explain.channels().event_url(shop=merchant.slug, event_id=movement.event_id) if movement.event_id else ""
     )
     return Line(
         movement=movement,
@@ -312,7 +300,7 @@ def _line(movement: StockMovement, merchant: Merchant, labels: Mapping[int, str]
         note=movement.reason,
         place=movement.location.name,
         payload_url=event_url,
-        late_by=late_by if late_by > LATE else None,
+        late_by=late_by if movement.order_id and late_by > LATE else None,
         can_undo=movement.source == USER and bool(movement.on_hand) and not is_undone,
         is_undone=is_undone,
     )
@@ -363,7 +351,5 @@ def order_movements(*, merchant: Merchant, order_id: int, limit: int = 200) -> l
     """All movements an order caused, oldest first."""
     rows = StockMovement.objects.of(merchant).filter(order=order_id)
     return list(
-        rows.select_related("variant__product", "location", "actor", "order").order_by("recorded_at", "pk")[
-            :limit
-        ]
+        rows.select_related("variant__product", "location", "actor", "order").order_by("recorded_at", "pk")[:limit]
     )

@@ -162,7 +162,7 @@ def locations(*, merchant: Merchant) -> list[Location]:
 
 
 def variants(*, merchant: Merchant, narrowed: StockFilter, now: datetime | None = None) -> QuerySet[Variant]:
-    """The variants that the filter lets through, not yet ordered. At most one query a word is made here."""
+    """The variants that the filter lets through, not yet ordered. At most three queries a word are made here."""
     rows = _sortable(Variant.objects.of(merchant), sort=narrowed.sort, location_id=narrowed.location_id)
     # Named on both tables, so that the index by merchant and title can be walked.
     rows = rows.filter(product__merchant=merchant, archived_at=None, product__archived_at=None)
@@ -170,9 +170,7 @@ def variants(*, merchant: Merchant, narrowed: StockFilter, now: datetime | None 
     return _matching(rows, merchant=merchant, q=narrowed.q)
 
 
-def stock_page(
-    *, merchant: Merchant, narrowed: StockFilter, cursor: paging.Cursor, size: int = PAGE
-) -> StockPage:
+def stock_page(*, merchant: Merchant, narrowed: StockFilter, cursor: paging.Cursor, size: int = PAGE) -> StockPage:
     """One page of the stock table with every number on it."""
     places = locations(merchant=merchant)
     if narrowed.location_id not in {place.pk for place in places}:
@@ -180,7 +178,8 @@ def stock_page(
     by, descending = SORTS[narrowed.sort]
     scope = _sortable(Variant.objects.of(merchant), sort=narrowed.sort, location_id=narrowed.location_id)
     page = paging.page(
-        rows=variants(merchant=merchant, narrowed=narrowed).select_related("product"),
+        rows=variants(merchant=merchant, narrowed=narrowed),
+        whole=Variant.objects.of(merchant).select_related("product"),
         scope=scope,
         field=by,
         descending=descending,
@@ -221,10 +220,7 @@ def stock_rows(
                 variant=variant,
                 cells=there,
                 total=sum((cell for cell in there if cell), Cell()),
-                marks=[
-                    _mark(channel, by_channel.get((variant.pk, channel.connection_id), []))
-                    for channel in channels
-                ],
+                marks=[_mark(channel, by_channel.get((variant.pk, channel.connection_id), [])) for channel in channels],
                 is_low=variant.pk in low,
             )
         )
@@ -239,9 +235,7 @@ def cells_of(*, variant_ids: Collection[int]) -> dict[tuple[int, int], Cell]:
 
 def cell_of(level: StockLevel) -> Cell:
     """A level's totals."""
-    return Cell(
-        level.on_hand, level.committed, level.reserved, level.unavailable, level.available, level.location_id
-    )
+    return Cell(level.on_hand, level.committed, level.reserved, level.unavailable, level.available, level.location_id)
 
 
 def _mark(channel: explain.Channel, views: Sequence[explain.ChannelView]) -> Mark:
@@ -289,15 +283,19 @@ def _shows(*, merchant: Merchant, narrowed: StockFilter, now: datetime) -> Q:
 def _matching(rows: QuerySet[Variant], *, merchant: Merchant, q: str) -> QuerySet[Variant]:
     """Every word must occur in the title, the option values, the SKU or the barcode.
 
-    Words with few hits become lists of keys found through the trigram indexes; words with many are left to be checked
-    while the titles are walked in order. Either alone is slow for the other kind (see the decision named above).
+    Words with few hits become lists of keys found through the trigram indexes. Words with many are left to the one
+    big statement, but only over the table they occur in: a condition over both could use neither's index, and titles
+    would be walked in order from A until L for “linen”.
     """
     narrow: set[int] | None = None
     for word in q.split()[:WORDS_MAX]:
-        hits = _hits(merchant=merchant, word=word)
-        if len(hits) > NARROW:
-            rows = rows.filter(Q(product__title__icontains=word) | _in_variant(word))
+        in_variants, in_products = _hits(merchant=merchant, word=word)
+        if len(in_variants) > NARROW or len(in_products) > NARROW:
+            in_title = Q(product__title__icontains=word) if in_products else Q()
+            rows = rows.filter(in_title | _in_variant(word) if in_variants else in_title)
         else:
+            of_products = Variant.objects.of(merchant).filter(product__in=in_products).order_by()
+            hits = in_variants | set(of_products.values_list("pk", flat=True))
             narrow = hits if narrow is None else narrow & hits
     return rows if narrow is None else rows.filter(pk__in=narrow)
 
@@ -308,12 +306,16 @@ def _in_variant(word: str) -> Q:
     return found | Q(sku_key__contains=key) if key else found
 
 
-def _hits(*, merchant: Merchant, word: str) -> set[int]:
-    """Keys of the variants in which the word occurs, at most NARROW + 1 of them."""
-    own = Variant.objects.of(merchant).filter(_in_variant(word)).order_by().values("pk")
-    products = Product.objects.of(merchant).filter(title__icontains=word).order_by().values("pk")
-    of_products = Variant.objects.of(merchant).filter(product__in=products).order_by().values("pk")
-    return {row["pk"] for row in own.union(of_products, all=True)[: NARROW + 1]}
+def _hits(*, merchant: Merchant, word: str) -> tuple[set[int], set[int]]:
+    """Variants and products in which the word occurs; more than NARROW keys mean “many”. Two statements, each one an
+    index and a limit: as one, the planner reads whole tables instead.
+    """
+    own = Variant.objects.of(merchant).filter(_in_variant(word)).order_by()
+    titles = Product.objects.of(merchant).filter(title__icontains=word).order_by()
+    return (
+        set(own.values_list("pk", flat=True)[: NARROW + 1]),
+        set(titles.values_list("pk", flat=True)[: NARROW + 1]),
+    )
 
 
 def by_code(*, merchant: Merchant, code: str) -> list[Variant]:
@@ -417,9 +419,7 @@ def low_stock(*, merchant: Merchant, limit: int = 10, now: datetime | None = Non
         .in_bulk([one.variant_id for one in found])
     )
     return [
-        LowStock(
-            known[one.variant_id], one.available, one.sold, days, max(one.available, ZERO) * days / one.sold
-        )
+        LowStock(known[one.variant_id], one.available, one.sold, days, max(one.available, ZERO) * days / one.sold)
         for one in found
         if one.variant_id in known
     ]

@@ -143,9 +143,7 @@ def at(rows: Sequence[Any], place: int) -> Any:
 @register.simple_tag(takes_context=True)
 def local_input(context: template.Context, when: datetime | None) -> str:
     """An instant as a date-time field wants it, in the shop's zone."""
-    return (
-        when.astimezone(ZoneInfo(context["merchant"].timezone)).strftime("%Y-%m-%dT%H:%M:%S") if when else ""
-    )
+    return when.astimezone(ZoneInfo(context["merchant"].timezone)).strftime("%Y-%m-%dT%H:%M:%S") if when else ""
 
 
 @register.simple_tag

@@ -82,9 +82,7 @@ def _adjust_preview(
     seen = cells.get((wanted.variant.pk, wanted.location.pk), queries.Cell()).on_hand
     wanted = adjustments.Adjustment(**{**vars(wanted), "seen": seen, "counted_at": utc_now()})
     effects = adjustments.preview_adjust(merchant=request.merchant, actor=request.actor, wanted=wanted)
-    again = {
-        name: form.data.get(name, "") for name in ("key", "location", "how", "quantity", "reason", "note")
-    }
+    again = {name: form.data.get(name, "") for name in ("key", "location", "how", "quantity", "reason", "note")}
     again |= {"seen": str(seen), "counted_at": wanted.counted_at.isoformat() if wanted.counted_at else ""}
     context |= {"effects": effects, "wanted": wanted, "again": again}
     return render(request, "inventory/adjust_confirm.html", context)
@@ -148,9 +146,7 @@ def receive(request: ShopRequest) -> HttpResponse:
     return _receive_checked(request, form, lines, is_sure=step == "post")
 
 
-def _receive_checked(
-    request: ShopRequest, form: ReceiveForm, lines: list[LineForm], *, is_sure: bool
-) -> HttpResponse:
+def _receive_checked(request: ShopRequest, form: ReceiveForm, lines: list[LineForm], *, is_sure: bool) -> HttpResponse:
     wanted = adjustments.Receipt(
         location=form.cleaned_data["location"],
         reason=form.cleaned_data["note"],
@@ -159,9 +155,7 @@ def _receive_checked(
     )
     try:
         if not is_sure:
-            effects = adjustments.preview_receive(
-                merchant=request.merchant, actor=request.actor, wanted=wanted
-            )
+            effects = adjustments.preview_receive(merchant=request.merchant, actor=request.actor, wanted=wanted)
             context = {"effects": effects, "wanted": wanted, "form": form, "lines": lines}
             return render(request, "inventory/receive_confirm.html", context)
         result = adjustments.receive(merchant=request.merchant, actor=request.actor, wanted=wanted)
@@ -183,9 +177,7 @@ def _say_received(request: ShopRequest, result: adjustments.Result, wanted: adju
         return
     total = sum((quantity for _, quantity in wanted.lines), Decimal(0))
     items = f"{len(wanted.lines)} item{'' if len(wanted.lines) == 1 else 's'}"
-    messages.success(
-        request, f"Received {history.signed_units(total)} units of {items} at {wanted.location.name}."
-    )
+    messages.success(request, f"Received {history.signed_units(total)} units of {items} at {wanted.location.name}.")
 
 
 def _variants(request: ShopRequest, ids: list[str]) -> list[Variant]:
@@ -231,9 +223,7 @@ def _change_lines(request: ShopRequest, data: QueryDict, chosen: list[Variant], 
 def _not_one(code: str, exact: int, has_suggestions: bool) -> str:
     if exact:
         return f"{exact} items share “{code}”. Choose the one that arrived."
-    return f"No item has the SKU or barcode “{code}”." + (
-        " Did you mean one of these?" if has_suggestions else ""
-    )
+    return f"No item has the SKU or barcode “{code}”." + (" Did you mean one of these?" if has_suggestions else "")
 
 
 def _with(data: QueryDict, chosen: list[Variant], added: Variant) -> tuple[list[Variant], str]:

@@ -14,7 +14,7 @@ from storestudio.accounts.access import ShopRequest, one_of, shop_view, wants_pa
 STATES = (
     ("", "All"),
     ("open", "To send"),
-    ("fulfilled", "Sent"),
+    ("fulfilled", "Done"),
     ("cancelled", "Cancelled"),
     ("unlinked", "Not linked"),
 )
@@ -25,18 +25,14 @@ STATES = (
 def orders(request: ShopRequest) -> HttpResponse:
     """The list: whole, as a part when a filter changes, or only its rows when it looks for news."""
     narrowed = order_queries.OrderFilter.of(request.GET)
-    page = order_queries.order_page(
-        merchant=request.merchant, narrowed=narrowed, cursor=paging.Cursor.of(request.GET)
-    )
+    page = order_queries.order_page(merchant=request.merchant, narrowed=narrowed, cursor=paging.Cursor.of(request.GET))
     context = {"page": page, "filter": narrowed}
     rows = live.part(request, "inventory/_order_rows.html", context)
     if request.GET.get("part") == "rows":
         return live.answer(request, rows)
     channels = explain.channels().channels(merchant_id=request.merchant.pk)
     context |= {"rows": rows, "states": STATES, "channels": channels}
-    return render(
-        request, "inventory/_orders.html" if wants_partial(request) else "inventory/orders.html", context
-    )
+    return render(request, "inventory/_orders.html" if wants_partial(request) else "inventory/orders.html", context)
 
 
 @shop_view()

@@ -46,18 +46,14 @@ def stock(request: ShopRequest) -> HttpResponse:
     if request.GET.get("part") == "rows":
         return live.answer(request, rows)
     context |= {"rows": rows, "chips": CHIPS, "sorts": SORTS}
-    return render(
-        request, "inventory/_stock.html" if wants_partial(request) else "inventory/stock.html", context
-    )
+    return render(request, "inventory/_stock.html" if wants_partial(request) else "inventory/stock.html", context)
 
 
 @shop_view()
 @require_safe
 def stock_export(request: ShopRequest) -> StreamingHttpResponse:
     """The filtered stock as CSV, one line a variant and place, streamed."""
-    lines: Iterator[str] = exporting.stock_csv(
-        merchant=request.merchant, narrowed=queries.StockFilter.of(request.GET)
-    )
+    lines: Iterator[str] = exporting.stock_csv(merchant=request.merchant, narrowed=queries.StockFilter.of(request.GET))
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     name = f"stock-{request.merchant.slug}-{utc_now():%Y-%m-%d-%H%M}.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'

@@ -38,14 +38,10 @@ def variant(request: ShopRequest, variant_id: int) -> HttpResponse:
         channel_id=paging.number(request.GET.get("channel")),
         at=at,
     )
-    part = live.part(
-        request, "inventory/_variant.html", _context(request, found, narrowed) | {"at_error": at_error}
-    )
+    part = live.part(request, "inventory/_variant.html", _context(request, found, narrowed) | {"at_error": at_error})
     if request.GET.get("part") == "why":
         return live.answer(request, part)
-    return render(
-        request, "inventory/variant.html", {"variant": found, "part": part}, status=422 if at_error else 200
-    )
+    return render(request, "inventory/variant.html", {"variant": found, "part": part}, status=422 if at_error else 200)
 
 
 def asked_instant(request: ShopRequest) -> tuple[datetime | None, str]:
@@ -68,9 +64,7 @@ def _context(request: ShopRequest, found: Variant, narrowed: history.Filter) -> 
     places = whole.places
     why = whole
     if narrowed.location_id:
-        why = history.explanation(
-            merchant=merchant, variant=found, location_id=narrowed.location_id, at=narrowed.at
-        )
+        why = history.explanation(merchant=merchant, variant=found, location_id=narrowed.location_id, at=narrowed.at)
     channels = explain.channels().channels(merchant_id=merchant.pk)
     views = explain.channels().views(merchant_id=merchant.pk, variant_ids=[found.pk], with_told=True)
     blocks = [
