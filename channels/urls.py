@@ -17,6 +17,17 @@ urlpatterns: list[URLPattern] = [
     path("<slug:shop>/channels/<int:connection_id>/approve/", views.approve, name="approve_channel"),
     path("<slug:shop>/channels/<int:connection_id>/pause/", views.pause, name="pause_channel"),
     path("<slug:shop>/channels/<int:connection_id>/resume/", views.resume, name="resume_channel"),
+    path("<slug:shop>/channels/<int:connection_id>/put-back/", views.put_back, name="put_back_channel"),
+    path(
+        "<slug:shop>/channels/<int:connection_id>/listings/<int:listing_id>/link/",
+        views.link_listing,
+        name="link_listing",
+    ),
+    path(
+        "<slug:shop>/channels/<int:connection_id>/listings/<int:listing_id>/exclude/",
+        views.exclude_listing,
+        name="exclude_listing",
+    ),
     path(
         "<slug:shop>/channels/<int:connection_id>/messages/<int:event_id>/replay/",
         views.replay_message,

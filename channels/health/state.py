@@ -263,7 +263,9 @@ def pulse(*, merchant: Merchant, now: datetime) -> Pulse:
         need = "1 needs you" if count == 1 else f"{count} need you"
         return Pulse("warn", need, "Today shows what, each with what to do.", incidents=count)
     if kind == "idle":
-        return Pulse("idle", f"{worst.label}: {word.lower()}", words, worst.pk, incidents=count)
+        calm = sum(state[1] in ("ok", "busy") for state in states)
+        said = f"{calm} of {len(states)} in lockstep" if calm else f"{worst.label}: {word.lower()}"
+        return Pulse("idle", said, words, worst.pk, incidents=count)
     return _calm(connections=connections, now=now)
 
 

@@ -35,13 +35,44 @@ def drift_of(cell: ChannelStock) -> Decimal | None:
     """Units by which the channel's number differs from what we believe it shows."""
     if cell.observed is None or cell.expected is None:
         return None
-    return Decimal(cell.observed) - cell.expected
+    return Decimal(cell.observed - cell.expected)
 
 
 @register.filter
 def change_of(line: Any) -> Decimal | None:
     """Units by which a previewed number would change; None where the channel has told none yet."""
-    return None if line.before is None else line.after - line.before
+    return None if line.before is None else Decimal(line.after - line.before)
+
+
+HEX_BYTES_MAX = 2048
+
+
+@register.filter
+def hex_dump(body: bytes | memoryview) -> str:
+    """Bytes as people read them when they are no text: offset, hex, and what is printable; the first 2 KB."""
+    data = bytes(body)[:HEX_BYTES_MAX]
+    rows = []
+    for start in range(0, len(data), 16):
+        chunk = data[start : start + 16]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in chunk)
+        rows.append(f"{start:04x}  {chunk.hex(' '):<47}  {text}")
+    return "\n".join(rows)
+
+
+FLAGS = {
+    "drop_to_zero": ("bad", "drops to 0"),
+    "big_rise": ("warn", "big rise"),
+    "newly_sellable": ("warn", "becomes sellable"),
+    "not_counted": ("", "never counted here: left alone"),
+    "unknown_there": ("", "no number there: left alone"),
+}
+
+
+@register.simple_tag
+def preview_flag(flag: str) -> SafeString:
+    """Why a line of the preview is worth a look, in words."""
+    kind, words = FLAGS.get(flag, ("warn", flag.replace("_", " ")))
+    return format_html('<span class="tag{}">{}</span>', f" tag-{kind}" if kind else "", words)
 
 
 @register.simple_tag

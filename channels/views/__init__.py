@@ -1,17 +1,15 @@
 """Pages about channels: Today and the pulse, the list of channels, a connection's page and its buttons."""
 
 from channels.views.connection import channel, channels, listings, messages, writes
-from channels.views.setup import (
-    approve,
+from channels.views.decisions import (
     discard_message,
-    pause,
-    places,
-    preview,
+    exclude_listing,
+    link_listing,
     replay_message,
     resolve_drift,
-    resume,
     retry_cell,
 )
+from channels.views.setup import approve, pause, places, preview, put_back, resume
 from channels.views.today import pulse, today
 
 __all__ = [
@@ -19,12 +17,15 @@ __all__ = [
     "channel",
     "channels",
     "discard_message",
+    "exclude_listing",
+    "link_listing",
     "listings",
     "messages",
     "pause",
     "places",
     "preview",
     "pulse",
+    "put_back",
     "replay_message",
     "resolve_drift",
     "resume",

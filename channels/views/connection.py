@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import SafeString
@@ -33,7 +33,7 @@ def page_context(request: ShopRequest, connection: Connection, **more: Any) -> d
 
 def connection_of(request: ShopRequest, connection_id: int) -> Connection:
     """The shop's own connection. Raises Http404."""
-    rows = Connection.objects.select_related("approved_by")
+    rows: QuerySet[Connection] = Connection.objects.select_related("approved_by")
     return one_of(rows, merchant=request.merchant, pk=connection_id)
 
 

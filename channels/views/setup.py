@@ -1,22 +1,26 @@
-"""Making a connection live: which places it has, what would change there, a person's yes; pausing and waking it."""
+"""Making a connection live and keeping it so: its places, what would change there, a person's yes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from channels import connections, inbox, publisher, reconcile
+from channels import connections
 from channels.forms import CONFIRM_WORD, ApproveForm, PlacesForm, ReasonForm
-from channels.models import ChannelStock, InboundEvent
+from channels.models import Connection
+from channels.ports import ConnectorError
 from channels.views.connection import connection_of, page_context
-from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
+from storestudio.accounts.access import MAY_MANAGE, ShopRequest, shop_view
 
 ROWS_A_PAGE = 200
+ZEROS_BY_CLICK = 5
+LEFT_OUT = {"not_counted", "unknown_there"}  # flags of cells that approving does not write
 
 
 @shop_view(roles=MAY_MANAGE)
@@ -26,8 +30,9 @@ def places(request: ShopRequest, connection_id: int) -> HttpResponse:
     form = PlacesForm(request.POST or None, connection=connection)
     if request.method == "POST" and form.is_valid():
         changes = form.changes()
-        for place, location in changes:
-            connections.map_location(channel_location=place, location=location, actor=request.actor)
+        with transaction.atomic():
+            for place, location in changes:
+                connections.map_location(channel_location=place, location=location, actor=request.actor)
         if changes:
             messages.success(request, "Saved. Stock at these places is kept from now on.")
         return redirect("channel_places", shop=request.merchant.slug, connection_id=connection.pk)
@@ -35,57 +40,75 @@ def places(request: ShopRequest, connection_id: int) -> HttpResponse:
     return render(request, "channels/places.html", page_context(request, connection, form=form), status=status)
 
 
+@dataclass(frozen=True)
+class Table:
+    """What would change, as a person reads it. `left_out`: never written, because a number is missing on a side."""
+
+    changes: Sequence[connections.PreviewLine]
+    left_out: Sequence[connections.PreviewLine]
+    digest: str
+
+    @property
+    def zeros(self) -> list[connections.PreviewLine]:
+        """What would not be sellable there any more."""
+        return [line for line in self.changes if "drop_to_zero" in line.flags]
+
+    @property
+    def flagged(self) -> list[connections.PreviewLine]:
+        """What is worth a look."""
+        return [line for line in self.changes if line.flags]
+
+    @property
+    def needs_word(self) -> bool:
+        """Whether so much would go to zero that a click is not enough: more than 5, or a fifth of all changes."""
+        zeros = len(self.zeros)
+        return zeros > ZEROS_BY_CLICK or zeros * 5 > len(self.changes)
+
+
+def _table(connection: Connection) -> Table:
+    lines = connections.preview(connection=connection)
+    is_left_out = [bool(LEFT_OUT & set(line.flags)) for line in lines]
+    return Table(
+        changes=[line for line, out in zip(lines, is_left_out, strict=True) if not out],
+        left_out=[line for line, out in zip(lines, is_left_out, strict=True) if out],
+        digest=connections.preview_digest(lines),
+    )
+
+
 @shop_view(roles=MAY_MANAGE)
 @require_safe
 def preview(request: ShopRequest, connection_id: int) -> HttpResponse:
     """The table of what would change at the channel, worst first, and the button that lets it happen."""
-    return _preview_page(request, connection_id)
-
-
-def _preview_page(request: ShopRequest, connection_id: int, *, form: ApproveForm | None = None) -> HttpResponse:
     connection = connection_of(request, connection_id)
-    lines = connections.preview(connection=connection)
-    changes = sorted(
-        (line for line in lines if line.before != line.after), key=lambda line: (not line.flags, line.cell_id)
-    )
-    zeros = [line for line in changes if _drops_to_zero(line)]
-    chosen = request.GET.get("show", "")
-    shown = {"flagged": [line for line in changes if line.flags], "zero": zeros}.get(chosen, changes)
+    return _preview_page(request, connection, table=_table(connection))
+
+
+def _preview_page(
+    request: ShopRequest, connection: Connection, *, table: Table, form: ApproveForm | None = None
+) -> HttpResponse:
+    choices = {"": table.changes, "zero": table.zeros, "flagged": table.flagged, "left": table.left_out}
+    show = request.GET.get("show", "")
+    show = show if show in choices else ""
     start = _start(request)
-    return render(
+    rows = choices[show]
+    context = page_context(
         request,
-        "channels/preview.html",
-        page_context(
-            request,
-            connection,
-            lines=shown[start : start + ROWS_A_PAGE],
-            start=start + 1,
-            end=min(start + ROWS_A_PAGE, len(shown)),
-            shown_count=len(shown),
-            next_start=start + ROWS_A_PAGE if start + ROWS_A_PAGE < len(shown) else None,
-            back_start=max(start - ROWS_A_PAGE, 0) if start else None,
-            changes=len(changes),
-            same=len(lines) - len(changes),
-            zeros=len(zeros),
-            flagged=sum(bool(line.flags) for line in changes),
-            show=chosen,
-            form=form or ApproveForm(needs_word=_needs_word(changes=changes)),
-            needs_word=_needs_word(changes=changes),
-            word=CONFIRM_WORD,
-            digest=connections.preview_digest(lines),
-        ),
-        status=422 if form else 200,
+        connection,
+        table=table,
+        counts={name: len(lines) for name, lines in choices.items()},
+        all_count=len(table.changes),
+        show=show,
+        rows=rows[start : start + ROWS_A_PAGE],
+        first=start + 1,
+        last=min(start + ROWS_A_PAGE, len(rows)),
+        row_count=len(rows),
+        next_start=start + ROWS_A_PAGE if start + ROWS_A_PAGE < len(rows) else None,
+        back_start=max(start - ROWS_A_PAGE, 0) if start else None,
+        form=form or ApproveForm(needs_word=table.needs_word),
+        word=CONFIRM_WORD,
     )
-
-
-def _drops_to_zero(line: connections.PreviewLine) -> bool:
-    return line.after <= 0 and line.before is not None and line.before > 0
-
-
-def _needs_word(*, changes: Sequence[connections.PreviewLine]) -> bool:
-    """Whether so much would go to zero that a click is not enough: more than 5 cells, or a fifth of all changes."""
-    zeros = sum(map(_drops_to_zero, changes))
-    return zeros > 5 or (zeros > 0 and zeros * 5 > len(changes))
+    context["same"] = max(context["line"].queues.cells - len(table.changes) - len(table.left_out), 0)
+    return render(request, "channels/preview.html", context, status=422 if form else 200)
 
 
 def _start(request: HttpRequest) -> int:
@@ -98,16 +121,23 @@ def _start(request: HttpRequest) -> int:
 def approve(request: ShopRequest, connection_id: int) -> HttpResponse:
     """Yes to the table as it was shown; where it has changed since, it is shown again."""
     connection = connection_of(request, connection_id)
-    changes = [line for line in connections.preview(connection=connection) if line.before != line.after]
-    form = ApproveForm(request.POST, needs_word=_needs_word(changes=changes))
+    table = _table(connection)
+    form = ApproveForm(request.POST, needs_word=table.needs_word)
     if not form.is_valid():
-        return _preview_page(request, connection_id, form=form)
+        return _preview_page(request, connection, table=table, form=form)
     try:
-        connections.approve(connection=connection, actor=request.actor, preview_digest=form.cleaned_data["digest"])
+        connections.approve(connection=connection, actor=request.actor, digest=form.cleaned_data["digest"])
     except connections.PreviewChanged:
-        messages.warning(request, "Stock moved while you were reading. Look at the new table, then approve.")
+        messages.warning(request, "Stock moved while you were reading. Look at the new table, then say yes.")
         return redirect("channel_preview", shop=request.merchant.slug, connection_id=connection.pk)
-    messages.success(request, f"{connection.label} is live. The first numbers are on their way.")
+    except connections.NotAllowed as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, f"{connection.label} is live. The first numbers are on their way.")
+    return _to_connection(request, connection)
+
+
+def _to_connection(request: ShopRequest, connection: Connection) -> HttpResponse:
     return redirect("channel", shop=request.merchant.slug, connection_id=connection.pk)
 
 
@@ -117,12 +147,16 @@ def pause(request: ShopRequest, connection_id: int) -> HttpResponse:
     """Stop telling the channel numbers; what it tells us still counts."""
     connection = connection_of(request, connection_id)
     form = ReasonForm(request.POST)
-    if form.is_valid():
-        connections.pause(connection=connection, actor=request.actor, reason=form.cleaned_data["reason"])
-        messages.success(request, f"{connection.label} is paused. Its own sales still count.")
-    else:
+    if not form.is_valid():
         messages.error(request, "Say why, so that others know. Nothing has changed.")
-    return redirect("channel", shop=request.merchant.slug, connection_id=connection.pk)
+        return _to_connection(request, connection)
+    try:
+        connections.pause(connection=connection, actor=request.actor, reason=form.cleaned_data["reason"])
+    except connections.NotAllowed as refused:
+        messages.error(request, str(refused))
+    else:
+        messages.success(request, f"{connection.label} is paused. Its own sales still count.")
+    return _to_connection(request, connection)
 
 
 @shop_view(roles=MAY_MANAGE)
@@ -130,83 +164,27 @@ def pause(request: ShopRequest, connection_id: int) -> HttpResponse:
 def resume(request: ShopRequest, connection_id: int) -> HttpResponse:
     """Tell the channel numbers again."""
     connection = connection_of(request, connection_id)
-    connections.resume(connection=connection, actor=request.actor)
-    messages.success(request, f"{connection.label} is live again.")
-    return redirect("channel", shop=request.merchant.slug, connection_id=connection.pk)
-
-
-def _quarantine_page(request: ShopRequest, connection_id: int) -> HttpResponse:
-    address = redirect("channel_messages", shop=request.merchant.slug, connection_id=connection_id)
-    address["Location"] += f"?state={InboundEvent.State.QUARANTINED}"
-    return address
-
-
-def _event_of(request: ShopRequest, *, connection_id: int, event_id: int) -> InboundEvent:
-    rows = InboundEvent.objects.defer("body", "headers")
-    return one_of(rows, merchant=request.merchant, pk=event_id, connection_id=connection_id)
-
-
-@shop_view(roles=MAY_MANAGE)
-@require_POST
-def replay_message(request: ShopRequest, connection_id: int, event_id: int) -> HttpResponse:
-    """Try a quarantined message again."""
-    event = _event_of(request, connection_id=connection_id, event_id=event_id)
     try:
-        inbox.replay(event_id=event.pk, actor=request.actor)
-    except inbox.NotInQuarantine:
-        messages.info(request, "Someone has decided about this message already.")
+        connections.resume(connection=connection, actor=request.actor)
+    except connections.NotAllowed as refused:
+        messages.error(request, str(refused))
     else:
-        messages.success(request, "Back in the queue. If it fails again it returns here.")
-    return _quarantine_page(request, connection_id)
+        messages.success(request, f"{connection.label} is live again.")
+    return _to_connection(request, connection)
 
 
 @shop_view(roles=MAY_MANAGE)
 @require_POST
-def discard_message(request: ShopRequest, connection_id: int, event_id: int) -> HttpResponse:
-    """Give up on a quarantined message; its bytes stay."""
-    event = _event_of(request, connection_id=connection_id, event_id=event_id)
-    form = ReasonForm(request.POST)
-    if not form.is_valid():
-        messages.error(request, "Say why you give up on it. Nothing has changed.")
-        return _quarantine_page(request, connection_id)
+def put_back(request: ShopRequest, connection_id: int) -> HttpResponse:
+    """Pause, and tell the channel the numbers it showed before the last yes."""
+    connection = connection_of(request, connection_id)
     try:
-        inbox.discard(event_id=event.pk, actor=request.actor, reason=form.cleaned_data["reason"])
-    except inbox.NotInQuarantine:
-        messages.info(request, "Someone has decided about this message already.")
+        told = connections.put_back(connection=connection, actor=request.actor)
+    except connections.NotAllowed as refused:
+        messages.error(request, str(refused))
+    except ConnectorError as failed:
+        messages.error(request, f"{connection.label} did not answer: {failed}. It is paused; try again in a minute.")
     else:
-        messages.success(request, "Discarded. Its bytes are kept.")
-    return _quarantine_page(request, connection_id)
-
-
-def _cell_of(request: ShopRequest, *, connection_id: int, cell_id: int) -> ChannelStock:
-    rows: Any = ChannelStock.objects.all()
-    cell: ChannelStock = one_of(rows, merchant=request.merchant, pk=cell_id, connection_id=connection_id)
-    return cell
-
-
-@shop_view(roles=MAY_MANAGE)
-@require_POST
-def resolve_drift(request: ShopRequest, connection_id: int, cell_id: int) -> HttpResponse:
-    """A person says which number is right: ours goes out, or theirs is booked."""
-    cell = _cell_of(request, connection_id=connection_id, cell_id=cell_id)
-    choice = request.POST.get("choice", "")
-    if choice not in ("ours", "theirs"):
-        return HttpResponse("Choose ours or theirs.", status=422, content_type="text/plain")
-    try:
-        reconcile.resolve_drift(cell_id=cell.pk, choice=choice, actor=request.actor)
-    except reconcile.NoDrift:
-        messages.info(request, "The numbers agree again by themselves.")
-    else:
-        done = "Our number is on its way." if choice == "ours" else "Their number is in the ledger now."
-        messages.success(request, done)
-    return redirect("channel", shop=request.merchant.slug, connection_id=connection_id)
-
-
-@shop_view(roles=MAY_MANAGE)
-@require_POST
-def retry_cell(request: ShopRequest, connection_id: int, cell_id: int) -> HttpResponse:
-    """Send a number again that the channel refused."""
-    cell = _cell_of(request, connection_id=connection_id, cell_id=cell_id)
-    publisher.unblock(cell_id=cell.pk)
-    messages.success(request, "It is sent again with the next numbers.")
-    return redirect("channel", shop=request.merchant.slug, connection_id=connection_id)
+        numbers = "1 number is" if told == 1 else f"{told} numbers are"
+        messages.success(request, f"{connection.label} is paused and {numbers} being put back.")
+    return _to_connection(request, connection)

@@ -100,6 +100,42 @@ def full() -> Scene:
     return Scene(merchant, user, [web, till], variants, locations)
 
 
+def fresh() -> Scene:
+    """A channel connected an hour ago, whose first numbers wait for a yes; many would drop to zero."""
+    dice = random.Random(3)
+    merchant, user = _shop("fresh", name="Fresh Start")
+    locations = [factories.LocationFactory(merchant=merchant, name="High Street")]
+    variants = _goods(merchant)
+    web = factories.ConnectionFactory(merchant=merchant, label="Web shop", channel="shopify", polled_at=utc_now())
+    _stock(variants, locations, dice=dice)
+    _sell_out(variants[:6], locations[0])
+    _listings(web, variants, locations)
+    for cell in ChannelStock.objects.filter(connection=web).select_related("listing__variant"):
+        (level,) = cell.listing.variant.levels.all()
+        observed = dice.choice([level.available, level.available + 4, Decimal(30), Decimal(0)])
+        ChannelStock.objects.filter(pk=cell.pk).update(
+            desired=max(level.available, Decimal(0)), observed=observed, expected=None
+        )
+    return Scene(merchant, user, [web], variants, locations)
+
+
+def _sell_out(variants: list[Variant], location: Location) -> None:
+    entries = [
+        ledger.Entry(
+            variant_id=level.variant_id,
+            location_id=location.pk,
+            kind=ledger.Kind.ADJUST,
+            key=f"gone:{level.pk}",
+            occurred_at=utc_now(),
+            on_hand=-level.on_hand,
+        )
+        for variant in variants
+        for level in variant.levels.all()
+    ]
+    with transaction.atomic():
+        ledger.post(merchant_id=location.merchant_id, source="user", entries=entries)
+
+
 def broken() -> Scene:
     """A bad day: contact lost, drift, a refused number, messages in quarantine, goods oversold."""
     dice = random.Random(11)

@@ -42,7 +42,7 @@ def problems_of(page: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("scene_name", ["full", "empty", "broken"])
+@pytest.mark.parametrize("scene_name", ["full", "fresh", "empty", "broken"])
 def test_pages_of_a_shop_have_no_accessibility_violation(browser, client, live_server, scene_name):
     scene = getattr(scenes, scene_name)()
     found = look_at(browser, client, live_server, scene_name, scene.paths(), scene.user)

@@ -5,10 +5,9 @@ from tests.browser import scenes
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("scene_name", ["full", "empty", "broken"])
+@pytest.mark.parametrize("scene_name", ["full", "fresh", "empty", "broken"])
 def test_every_page_answers(client, scene_name):
     scene = getattr(scenes, scene_name)()
     client.force_login(scene.user)
     for name, path in scene.paths().items():
-        if name != "preview":
-            assert client.get(path).status_code == 200, path
+        assert client.get(path).status_code == 200, f"{name}: {path}"

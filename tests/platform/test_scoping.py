@@ -29,6 +29,7 @@ ROWS = {
     "connection_id": lambda rows: rows["connection"].pk,
     "event_id": lambda rows: rows["event"].pk,
     "cell_id": lambda rows: rows["cell"].pk,
+    "listing_id": lambda rows: rows["cell"].listing_id,
     "variant_id": lambda rows: rows["variant"].pk,
     "order_id": lambda rows: rows["order"].pk,
     "location_id": lambda rows: rows["location"].pk,
