@@ -37,9 +37,14 @@ def labels(*, merchant_id: int) -> dict[int, str]:
 
 
 def views(*, merchant_id: int, variant_ids: Collection[int], with_told: bool = False) -> list[ChannelView]:
-    """The cells of these variants at connections in use. One query, two with `with_told`."""
+    """The cells of these variants where they are listed now. One query, two with `with_told`."""
     cells = list(
-        ChannelStock.objects.filter(merchant=merchant_id, listing__variant__in=variant_ids)
+        ChannelStock.objects.filter(
+            merchant=merchant_id,
+            listing__variant__in=variant_ids,
+            listing__deleted_at=None,
+            channel_location__is_active=True,
+        )
         .exclude(connection__state=CLOSED)
         .select_related("connection", "listing", "channel_location__location")
         .order_by("connection_id", "channel_location__name", "pk")
@@ -73,18 +78,21 @@ def _state(cell: ChannelStock) -> tuple[str, str]:
     """The cell's state and the words for it, the worst that holds."""
     connection = cell.connection
     is_due = cell.desired is not None and cell.desired != cell.expected
+    is_known = cell.desired is not None and cell.expected is not None
     if connection.state == RECONNECT:
         return explain.LOST, "out of contact"
     if cell.drift_at is not None:
         return explain.DRIFT, f"shows {_units(cell.observed)}, we expected {_units(cell.expected)}"
     if cell.blocked_reason:
         return explain.BLOCKED, cell.blocked_reason
+    if not cell.listing.is_tracked:
+        return explain.UNKNOWN, "not counted there"
+    if not is_known:
+        return explain.UNKNOWN, "not read yet"
     if connection.state != LIVE and is_due:
         return explain.PAUSED, "paused: not told"
     if cell.write_id is not None or cell.dirty_at is not None or is_due:
         return explain.PENDING, f"being told {_units(cell.desired)}"
-    if cell.desired is None or cell.expected is None:
-        return explain.UNKNOWN, "not read yet"
     return explain.AGREES, f"shows {_units(cell.expected)}"
 
 
