@@ -60,7 +60,8 @@ def _missing_sources(
     missing = sorted(wanted - set(known.values_list("external_id", flat=True)))
     if not missing:
         return []
-    return credentials.with_fresh_token(connection.pk, lambda connector: connector.fetch_orders(order_ids=missing))
+    found = credentials.with_fresh_token(connection.pk, lambda connector: connector.fetch_orders(order_ids=missing))
+    return [order for order in found if not order.return_of]
 
 
 def _names(connection: Connection, whole: Sequence[ChannelOrder]) -> _Names:

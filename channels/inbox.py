@@ -41,6 +41,7 @@ class _Batch:
     by_order: dict[str, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
     by_stock: dict[str, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
     by_kind: dict[HintKind, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
+    is_whole_catalog: bool = False
 
 
 def process(*, connection_id: int, until: datetime) -> int:
@@ -94,6 +95,7 @@ def _sort(connection: Connection, events: Sequence[InboundEvent]) -> _Batch:
                 batch.by_stock[inventory_id].append(event)
         else:
             batch.by_kind[kind].append(event)
+            batch.is_whole_catalog |= kind == HintKind.CATALOG and bool(ids)
     return batch
 
 
@@ -116,12 +118,14 @@ def _work_off(connection: Connection, batch: _Batch) -> None:
         _finish(revoked, outcome="access withdrawn")
         _release([*_distinct(batch.by_order), *_distinct(batch.by_stock), *sum(batch.by_kind.values(), [])])
         return
+    catalog = batch.by_kind.pop(HintKind.CATALOG, [])
+    if catalog:
+        since = None if batch.is_whole_catalog else connection.catalog_read_until
+        _guarded(connection, catalog, lambda: _read_catalog(connection, since=since))
+    locations = batch.by_kind.pop(HintKind.LOCATIONS, [])
+    if locations:
+        _guarded(connection, locations, lambda: _read_locations(connection))
     # Orders before counts: a count is judged against what the orders say.
-    steps: list[tuple[list[InboundEvent], Callable[[], str]]] = [
-        (events, _READ_AGAIN[kind](connection)) for kind, events in batch.by_kind.items()
-    ]
-    for events, read_again in steps:
-        _guarded(connection, events, read_again)
     if batch.by_order:
         _guarded(connection, _distinct(batch.by_order), lambda: _apply_orders(connection, batch.by_order))
     if batch.by_stock:
@@ -177,26 +181,12 @@ def _check_counts(connection: Connection, inventory_ids: Sequence[str]) -> str:
     return reconcile.check(connection_id=connection.pk, inventory_ids=inventory_ids)
 
 
-def _read_catalog(connection: Connection) -> Callable[[], str]:
-    def read() -> str:
-        seen = connections.import_catalog(connection, since=connection.catalog_read_until)
-        return f"catalog read again: {seen} listings"
-
-    return read
+def _read_catalog(connection: Connection, *, since: datetime | None) -> str:
+    return f"catalog read again: {connections.import_catalog(connection, since=since)} listings"
 
 
-def _read_locations(connection: Connection) -> Callable[[], str]:
-    def read() -> str:
-        connections.refresh_locations(connection)
-        return "locations read again"
-
-    return read
-
-
-_READ_AGAIN: dict[HintKind, Callable[[Connection], Callable[[], str]]] = {
-    HintKind.CATALOG: _read_catalog,
-    HintKind.LOCATIONS: _read_locations,
-}
+def _read_locations(connection: Connection) -> str:
+    return f"locations read again: {connections.refresh_locations(connection)}"
 
 
 def _distinct(by_id: Mapping[str, Sequence[InboundEvent]]) -> list[InboundEvent]:

@@ -66,6 +66,7 @@ class Capabilities:
     can_be_set_negative: bool
     takes_fractions: bool
     has_change_feed: bool  # fetch_stock_changes_since tells causes of stock changes
+    tells_deletions: bool  # page_catalog(since=…) names what was deleted; else only a whole reading shows it
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,10 @@ class HintKind(StrEnum):
 
 @dataclass(frozen=True)
 class Hint:
-    """A webhook is a hint: what to read again, never a value. `ids` are order ids, or inventory ids for STOCK."""
+    """A webhook is a hint: what to read again, never a value.
+
+    `ids` are order ids, inventory ids for STOCK; for CATALOG any id means: read it whole, something was deleted.
+    """
 
     kind: HintKind
     ids: tuple[str, ...] = ()
@@ -180,6 +184,7 @@ class WriteOutcome(StrEnum):
     APPLIED = "applied"
     STALE = "stale"  # the channel's number was not `from_quantity`: nothing written
     REFUSED = "refused"  # this line can never be written as it is
+    SKIPPED = "skipped"  # nothing written because of a neighbour in the batch: send it again under a new key
 
 
 @dataclass(frozen=True)

@@ -53,10 +53,11 @@ class SquareConnector:
         write_mode=WriteMode.RELATIVE,
         write_batch_max=100,
         read_batch_max=500,
-        number="in_stock",
-        can_be_set_negative=True,
+        number="available",
+        can_be_set_negative=False,
         takes_fractions=True,
         has_change_feed=True,
+        tells_deletions=True,
     )
 
     def __init__(self, *, account: Account) -> None:

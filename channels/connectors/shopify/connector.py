@@ -1,0 +1,307 @@
+"""Shopify behind the connector protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from channels.connectors.shopify import documents, mapping, webhooks
+from channels.connectors.shopify.client import Client
+from channels.ports import (
+    Account,
+    Capabilities,
+    CatalogPage,
+    ChannelOrder,
+    ConnectorError,
+    Count,
+    CountResult,
+    CountWrite,
+    Envelope,
+    FreshCredentials,
+    Hint,
+    OrderRef,
+    OrdersPage,
+    RemoteLocation,
+    StockChangesPage,
+    Subscription,
+    WriteMode,
+)
+
+Json = Mapping[str, Any]
+PAGES_MAX = 1_000  # a cursor that never ends must not keep a worker for ever
+ITEMS_MAX = 40  # of levels in one call; the cost decides, not the vendor's limit of 250 ids
+LIST_CHUNK = 5
+
+
+class ShopifyConnector:
+    """One shop's Admin API."""
+
+    capabilities = Capabilities(
+        write_mode=WriteMode.COMPARE_AND_SET,
+        write_batch_max=50,
+        read_batch_max=200,
+        number="available",
+        can_be_set_negative=False,
+        takes_fractions=False,
+        has_change_feed=False,
+        tells_deletions=False,
+    )
+
+    def __init__(self, *, account: Account) -> None:
+        self._account = account
+        self._client = Client(base_url=account.base_url, access_token=self._secret("access_token"))
+
+    # --- webhooks and tokens --------------------------------------------------------------------------------
+
+    def verify(self, *, headers: Mapping[str, str], body: bytes) -> bool:
+        return webhooks.is_signed(
+            headers=headers,
+            body=body,
+            secrets=[self._secret("client_secret"), self._secret("previous_client_secret")],
+            shop_domain=self._account.account_id,
+        )
+
+    def identify(self, *, headers: Mapping[str, str], body: bytes) -> Envelope:
+        return webhooks.identify(headers=headers, body=body)
+
+    def parse(self, *, topic: str, body: bytes) -> Hint:
+        return webhooks.parse(topic=topic, body=body)
+
+    def refresh_auth(self) -> FreshCredentials:
+        """A new token by the grant the app has. A refresh token is replaced with each use."""
+        fields = {"client_id": self._secret("client_id"), "client_secret": self._secret("client_secret")}
+        grant = self._secret("grant")
+        if grant == "client_credentials":
+            reply = self._client.token({"grant_type": "client_credentials", **fields})
+        elif self._secret("refresh_token"):
+            refresh = {"grant_type": "refresh_token", "refresh_token": self._secret("refresh_token")}
+            reply = self._client.token({**refresh, **fields})
+        else:
+            # A token that does not end was refused: the app was removed, or its secret is gone.
+            raise ConnectorError("Shopify does not accept our access any more", permanent=True, needs_reconnect=True)
+        expires_at = datetime.now(UTC) + timedelta(seconds=int(reply["expires_in"]))
+        fresh = {**self._account.credentials, "access_token": reply["access_token"]}
+        if reply.get("refresh_token"):
+            fresh["refresh_token"] = reply["refresh_token"]
+        return FreshCredentials(credentials=fresh, expires_at=expires_at)
+
+    def subscribe(self, *, existing_only: bool = False) -> Sequence[Subscription]:
+        """One subscription a topic at our address; missing ones are made, doubles removed."""
+        ours: dict[str, Json] = {}
+        for node in self._subscriptions():
+            if node["topic"] in ours or node["topic"] not in webhooks.TOPICS:
+                self._unsubscribe(node["id"])
+            else:
+                ours[node["topic"]] = node
+        for topic in webhooks.TOPICS:
+            if topic not in ours and not existing_only:
+                ours[topic] = self._subscribe(topic)
+        return [
+            Subscription(external_id=node["id"], topics=[topic], url=node["uri"])
+            for topic, node in sorted(ours.items())
+        ]
+
+    def unsubscribe(self) -> None:
+        """Remove every subscription of our address, and nobody else's."""
+        for node in self._subscriptions():
+            self._unsubscribe(node["id"])
+
+    # --- places, catalog, counts ----------------------------------------------------------------------------
+
+    def list_locations(self) -> Sequence[RemoteLocation]:
+        pages = self._pages(documents.SHOP_LOCATIONS, {}, "StudioLocations", path=("locations",))
+        return [mapping.location(node) for node in pages]
+
+    def page_catalog(self, *, cursor: str, since: datetime | None) -> CatalogPage:
+        """A hundred variants a page. Deleted ones are not found by search: a whole reading shows them by absence.
+
+        `read_until` is our own clock before the first page, carried in the cursor; the caller overlaps, since the
+        vendor's search index lags.
+        """
+        started, _, after = cursor.partition("|")
+        started = started or datetime.now(UTC).isoformat()
+        query = f"updated_at:>='{_stamp(since)}'" if since else None
+        data = self._client.run(
+            documents.CATALOG_PAGE, {"after": after or None, "query": query}, operation="StudioCatalog"
+        )
+        page = data["productVariants"]
+        more = page["pageInfo"]["hasNextPage"]
+        return CatalogPage(
+            listings=[mapping.listing(node) for node in page["nodes"]],
+            next_cursor=f"{started}|{page['pageInfo']['endCursor']}" if more else "",
+            read_until=None if more else datetime.fromisoformat(started),
+        )
+
+    def read_counts(self, *, inventory_ids: Sequence[str], location_ids: Sequence[str]) -> Sequence[Count]:
+        """`available` now. Untracked items, inactive levels and unknown ids are left out: unknown, not zero."""
+        found: list[Count] = []
+        for chunk in _chunks(list(inventory_ids), ITEMS_MAX):
+            data = self._client.run(documents.LEVELS, {"ids": chunk}, operation="StudioLevels")
+            for item in data["nodes"]:
+                if item and item.get("tracked"):
+                    levels = list(self._levels(item))
+                    found.extend(mapping.counts(item["id"], levels, location_ids=location_ids))
+        return found
+
+    def write_counts(
+        self, *, writes: Sequence[CountWrite], idempotency_key: str, now: datetime
+    ) -> Sequence[CountResult]:
+        """Set `available` where it still is what we believe. `now` is not part of the call.
+
+        Raises ConnectorError with code IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED where this key is spent: use another.
+        """
+        variables = {"input": mapping.set_input(writes, key=idempotency_key), "key": idempotency_key}
+        data = self._client.run(documents.SET_QUANTITIES, variables, operation="StudioSet", is_write=True)
+        payload = data["inventorySetQuantities"]
+        for error in payload["userErrors"]:
+            if error["code"] in mapping.CALL_CODES:
+                raise ConnectorError(
+                    f"Shopify: {error['message']}",
+                    code=error["code"],
+                    permanent=error["code"] == "IDEMPOTENCY_KEY_PARAMETER_MISMATCH",
+                    is_outcome_unknown=error["code"] == "IDEMPOTENCY_CONCURRENT_REQUEST",
+                )
+        return mapping.set_results(payload, writes)
+
+    # --- orders ---------------------------------------------------------------------------------------------
+
+    def fetch_orders_since(self, *, since: datetime, cursor: str, location_ids: Sequence[str]) -> OrdersPage:
+        """By `updated_at`, oldest change first, all locations; `read_until` is the newest change seen."""
+        variables = {"after": cursor or None, "query": f"updated_at:>='{_stamp(since)}'"}
+        data = self._client.run(documents.ORDERS_SINCE, variables, operation="StudioOrdersSince")
+        page = data["orders"]
+        refs = [OrderRef(node["id"], updated_at=mapping.moment(node["updatedAt"])) for node in page["nodes"]]
+        return OrdersPage(
+            orders=refs,
+            next_cursor=page["pageInfo"]["endCursor"] if page["pageInfo"]["hasNextPage"] else "",
+            read_until=max((ref.updated_at for ref in refs if ref.updated_at), default=None),
+        )
+
+    def fetch_orders(self, *, order_ids: Sequence[str]) -> Sequence[ChannelOrder]:
+        """Whole orders, one call each and more where an order is long. Ids may be those of fulfillment orders."""
+        found = []
+        for order_id in self._resolved(order_ids):
+            data = self._client.run(documents.ORDER, {"id": order_id}, operation="StudioOrder")
+            if data.get("order"):
+                found.append(mapping.order(self._whole(data["order"])))
+        return found
+
+    def fetch_stock_changes_since(
+        self, *, since: datetime, cursor: str, location_ids: Sequence[str]
+    ) -> StockChangesPage:
+        """Shopify's stable API tells no causes of stock changes."""
+        raise ConnectorError("Shopify has no feed of stock changes", permanent=True)
+
+    # --- inside ---------------------------------------------------------------------------------------------
+
+    def _secret(self, name: str) -> str:
+        return str(self._account.credentials.get(name) or "")
+
+    def _pages(self, document: str, variables: Json, operation: str, *, path: Sequence[str]) -> Iterator[Json]:
+        """All nodes of the connection at `path`, to its end."""
+        after: str | None = None
+        for _ in range(PAGES_MAX):
+            found: Any = self._client.run(document, {**variables, "after": after}, operation=operation)
+            for name in path:
+                found = (found or {}).get(name)
+            if not found:
+                return
+            yield from found["nodes"]
+            if not found["pageInfo"]["hasNextPage"]:
+                return
+            after = found["pageInfo"]["endCursor"]
+        raise ConnectorError(f"{operation}: the cursor never ends", permanent=True)
+
+    def _rest(self, page: Json, document: str, variables: Json, operation: str, *, path: Sequence[str]) -> list[Json]:
+        """The nodes of a first page and of all that follow it."""
+        nodes = list(page["nodes"])
+        if page["pageInfo"]["hasNextPage"]:
+            # Read again from the start: simpler than a cursor of another page size, and rare.
+            nodes = list(self._pages(document, variables, operation, path=path))
+        return nodes
+
+    def _levels(self, item: Json) -> list[Json]:
+        return self._rest(
+            item["inventoryLevels"], documents.MORE_LEVELS, {"id": item["id"]}, "StudioMoreLevels",
+            path=("inventoryItem", "inventoryLevels"),
+        )  # fmt: skip
+
+    def _resolved(self, order_ids: Sequence[str]) -> list[str]:
+        """Order ids, those of fulfillment orders replaced by their orders'; each once."""
+        owned = [name for name in order_ids if "/FulfillmentOrder/" in name]
+        owners = []
+        for chunk in _chunks(owned, ITEMS_MAX):
+            data = self._client.run(documents.FULFILLMENT_ORDER_OWNERS, {"ids": chunk}, operation="StudioOwners")
+            owners += [node["orderId"] for node in data["nodes"] if node and node.get("orderId")]
+        return list(dict.fromkeys([name for name in order_ids if name not in owned] + owners))
+
+    def _whole(self, head: Json) -> mapping.OrderParts:
+        """Read every connection of an order to its end: a part of an order must never pass for the whole."""
+        own = {"id": head["id"]}
+        lines = self._rest(
+            head["lineItems"], documents.MORE_LINES, own, "StudioMoreLines", path=("order", "lineItems")
+        )
+        fulfillment_orders = self._rest(
+            head["fulfillmentOrders"], documents.MORE_FULFILLMENT_ORDERS, own, "StudioMoreFulfillmentOrders",
+            path=("order", "fulfillmentOrders"),
+        )  # fmt: skip
+        fulfillments, refunds = head["fulfillments"], head["refunds"]
+        if documents.LIST_MAX in (len(fulfillments), len(refunds)):
+            fulfillments, refunds = self._long_lists(head["id"])
+        return mapping.OrderParts(
+            head=head,
+            lines=lines,
+            fulfillment_orders=[self._filled(node, "lineItems") for node in fulfillment_orders],
+            fulfillments=[self._filled(node, "fulfillmentLineItems") for node in fulfillments],
+            refund_lines=[
+                line for node in refunds for line in self._filled(node, "refundLineItems")["refundLineItems"]["nodes"]
+            ],
+        )
+
+    def _filled(self, node: Json, name: str) -> Json:
+        nodes = self._rest(
+            node[name], documents.MORE_OF_NODE, {"id": node["id"]}, "StudioMoreOfNode", path=("node", name)
+        )
+        return {**node, name: {"nodes": nodes}}
+
+    def _long_lists(self, order_id: str) -> tuple[list[Json], list[Json]]:
+        data = self._client.run(documents.LISTS, {"id": order_id}, operation="StudioLists")["order"]
+        ids = [node["id"] for name in ("fulfillments", "refunds") for node in data[name]]
+        nodes: list[Json] = []
+        for chunk in _chunks(ids, LIST_CHUNK):
+            nodes += self._client.run(documents.LIST_NODES, {"ids": chunk}, operation="StudioListNodes")["nodes"]
+        known = [node for node in nodes if node]
+        return (
+            [node for node in known if node["__typename"] == "Fulfillment"],
+            [node for node in known if node["__typename"] == "Refund"],
+        )
+
+    def _subscriptions(self) -> list[Json]:
+        pages = self._pages(documents.SUBSCRIPTIONS, {}, "StudioSubscriptions", path=("webhookSubscriptions",))
+        return [node for node in pages if node["uri"] == self._account.webhook_url]
+
+    def _subscribe(self, topic: str) -> Json:
+        variables = {"topic": topic, "subscription": {"uri": self._account.webhook_url, "format": "JSON"}}
+        data = self._client.run(documents.SUBSCRIBE, variables, operation="StudioSubscribe", is_write=True)
+        payload: Json = data["webhookSubscriptionCreate"]
+        if payload["userErrors"]:
+            raise ConnectorError(f"Shopify: {payload['userErrors'][0]['message']}", permanent=True)
+        node: Json = payload["webhookSubscription"]
+        return node
+
+    def _unsubscribe(self, subscription_id: str) -> None:
+        self._client.run(
+            documents.UNSUBSCRIBE, {"id": subscription_id}, operation="StudioUnsubscribe", is_write=True
+        )
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(ids), size):
+        yield list(ids[start : start + size])
+
+

@@ -1,0 +1,224 @@
+"""Every GraphQL text we send, against Admin 2026-10; tests hold them against the vendor's schema and its cost limit."""
+
+SHOP_LOCATIONS = """
+query StudioLocations($after: String) {
+  locations(first: 50, after: $after, includeInactive: true, includeLegacy: true) {
+    nodes { id name isActive }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+
+CATALOG_PAGE = """
+query StudioCatalog($after: String, $query: String) {
+  productVariants(first: 100, after: $after, query: $query, sortKey: ID) {
+    nodes {
+      id title sku barcode price updatedAt inventoryPolicy
+      selectedOptions { name value }
+      inventoryItem { id tracked }
+      product { id title vendor productType }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+
+LEVELS = """
+query StudioLevels($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    ... on InventoryItem {
+      id tracked
+      inventoryLevels(first: 10, includeInactive: true) {
+        nodes { ...StudioLevel }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  }
+}
+fragment StudioLevel on InventoryLevel {
+  isActive updatedAt
+  location { id }
+  quantities(names: ["available"]) { name quantity }
+}
+"""
+
+MORE_LEVELS = """
+query StudioMoreLevels($id: ID!, $after: String) {
+  inventoryItem(id: $id) {
+    inventoryLevels(first: 50, after: $after, includeInactive: true) {
+      nodes { ...StudioLevel }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+fragment StudioLevel on InventoryLevel {
+  isActive updatedAt
+  location { id }
+  quantities(names: ["available"]) { name quantity }
+}
+"""
+
+SET_QUANTITIES = """
+mutation StudioSet($input: InventorySetQuantitiesInput!, $key: String!) {
+  inventorySetQuantities(input: $input) @idempotent(key: $key) {
+    inventoryAdjustmentGroup {
+      id
+      changes(quantityNames: ["available"]) { name quantityAfterChange item { id } location { id } }
+    }
+    userErrors { code field message }
+  }
+}
+"""
+
+ORDERS_SINCE = """
+query StudioOrdersSince($after: String, $query: String) {
+  orders(first: 100, after: $after, query: $query, sortKey: UPDATED_AT) {
+    nodes { id updatedAt }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+
+FULFILLMENT_ORDER_OWNERS = """
+query StudioOwners($ids: [ID!]!) {
+  nodes(ids: $ids) { ... on FulfillmentOrder { id orderId } }
+}
+"""
+
+_LINE = """
+fragment StudioLine on LineItem {
+  id sku title variantTitle quantity currentQuantity unfulfilledQuantity variant { id }
+}
+"""
+_FULFILLMENT_ORDER = """
+fragment StudioFulfillmentOrder on FulfillmentOrder {
+  id status
+  assignedLocation { location { id } }
+  lineItems(first: 20) { nodes { remainingQuantity lineItem { id } } pageInfo { hasNextPage endCursor } }
+}
+"""
+_FULFILLMENT = """
+fragment StudioFulfillment on Fulfillment {
+  id status
+  location { id }
+  fulfillmentLineItems(first: 20) { nodes { quantity lineItem { id } } pageInfo { hasNextPage endCursor } }
+}
+"""
+_REFUND = """
+fragment StudioRefund on Refund {
+  id
+  refundLineItems(first: 20) {
+    nodes { quantity restockType restocked location { id } lineItem { id } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+
+LIST_MAX = 3  # fulfillments and refunds are plain lists: a full one is read whole by LISTS
+
+ORDER = (
+    """
+query StudioOrder($id: ID!) {
+  order(id: $id) {
+    id name createdAt processedAt updatedAt cancelledAt
+    currentTotalPriceSet { shopMoney { amount currencyCode } }
+    lineItems(first: 30) { nodes { ...StudioLine } pageInfo { hasNextPage endCursor } }
+    fulfillmentOrders(first: 4) { nodes { ...StudioFulfillmentOrder } pageInfo { hasNextPage endCursor } }
+    fulfillments(first: 3) { ...StudioFulfillment }
+    refunds(first: 3) { ...StudioRefund }
+  }
+}
+"""
+    + _LINE
+    + _FULFILLMENT_ORDER
+    + _FULFILLMENT
+    + _REFUND
+)
+
+MORE_LINES = (
+    """
+query StudioMoreLines($id: ID!, $after: String) {
+  order(id: $id) { lineItems(first: 100, after: $after) { nodes { ...StudioLine } pageInfo { hasNextPage endCursor } } }
+}
+"""
+    + _LINE
+)
+
+MORE_FULFILLMENT_ORDERS = (
+    """
+query StudioMoreFulfillmentOrders($id: ID!, $after: String) {
+  order(id: $id) {
+    fulfillmentOrders(first: 10, after: $after) {
+      nodes { ...StudioFulfillmentOrder }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+"""
+    + _FULFILLMENT_ORDER
+)
+
+LISTS = """
+query StudioLists($id: ID!) {
+  order(id: $id) { fulfillments(first: 250) { id } refunds(first: 250) { id } }
+}
+"""
+
+LIST_NODES = (
+    """
+query StudioListNodes($ids: [ID!]!) {
+  nodes(ids: $ids) { __typename ...StudioFulfillment ...StudioRefund }
+}
+"""
+    + _FULFILLMENT
+    + _REFUND
+)
+
+MORE_OF_NODE = """
+query StudioMoreOfNode($id: ID!, $after: String) {
+  node(id: $id) {
+    ... on FulfillmentOrder {
+      lineItems(first: 100, after: $after) {
+        nodes { remainingQuantity lineItem { id } }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    ... on Fulfillment {
+      fulfillmentLineItems(first: 100, after: $after) {
+        nodes { quantity lineItem { id } }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+    ... on Refund {
+      refundLineItems(first: 100, after: $after) {
+        nodes { quantity restockType restocked location { id } lineItem { id } }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  }
+}
+"""
+
+SUBSCRIPTIONS = """
+query StudioSubscriptions($after: String) {
+  webhookSubscriptions(first: 100, after: $after) {
+    nodes { id topic uri }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+
+SUBSCRIBE = """
+mutation StudioSubscribe($topic: WebhookSubscriptionTopic!, $subscription: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $subscription) {
+    webhookSubscription { id topic uri }
+    userErrors { field message }
+  }
+}
+"""
+
+UNSUBSCRIBE = """
+mutation StudioUnsubscribe($id: ID!) {
+  webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { field message } }
+}
+"""

@@ -1,0 +1,136 @@
+"""Shopify's webhooks: is it theirs, what names it, what should be read again.
+
+https://shopify.dev/docs/apps/build/webhooks
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from channels.ports import Envelope, Hint, HintKind, MalformedPayload
+
+# What we subscribe to, as the GraphQL enum names it.
+TOPICS = (
+    "APP_SCOPES_UPDATE",
+    "APP_UNINSTALLED",
+    "FULFILLMENTS_CREATE",
+    "FULFILLMENTS_UPDATE",
+    "FULFILLMENT_ORDERS_MOVED",
+    "INVENTORY_ITEMS_UPDATE",
+    "INVENTORY_LEVELS_CONNECT",
+    "INVENTORY_LEVELS_DISCONNECT",
+    "INVENTORY_LEVELS_UPDATE",
+    "LOCATIONS_ACTIVATE",
+    "LOCATIONS_CREATE",
+    "LOCATIONS_DEACTIVATE",
+    "LOCATIONS_DELETE",
+    "LOCATIONS_UPDATE",
+    "ORDERS_CANCELLED",
+    "ORDERS_CREATE",
+    "ORDERS_EDITED",
+    "ORDERS_UPDATED",
+    "PRODUCTS_CREATE",
+    "PRODUCTS_DELETE",
+    "PRODUCTS_UPDATE",
+    "REFUNDS_CREATE",
+)
+NO_CONCERN = (
+    "app/", "bulk_operations/", "carts/", "checkouts/", "collections/", "customers/", "domains/", "draft_orders/",
+    "returns/", "shop/", "themes/",
+)  # fmt: skip
+
+
+def is_signed(*, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], shop_domain: str) -> bool:
+    """Whether Shopify signed this body with one of the app's secrets, and says it is this shop's.
+
+    While a secret is rotated both are good. Headers are not signed: the shop is known by the address's token, and the
+    domain only has to agree.
+    """
+    given = headers.get("x-shopify-hmac-sha256", "").encode()
+    if not given or not body or headers.get("x-shopify-shop-domain", "").lower() != shop_domain.lower():
+        return False
+    return any(hmac.compare_digest(_signature(secret, body), given) for secret in secrets if secret)
+
+
+def _signature(secret: str, body: bytes) -> bytes:
+    return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest())
+
+
+def identify(*, headers: Mapping[str, str], body: bytes) -> Envelope:
+    """A delivery is one topic's webhook id; the event id alone is shared by all deliveries one action caused."""
+    _payload(body)
+    topic, webhook_id = headers.get("x-shopify-topic", ""), headers.get("x-shopify-webhook-id", "")
+    if not topic or not webhook_id:
+        raise MalformedPayload("the topic or the webhook's id is missing from the headers")
+    return Envelope(
+        topic=topic, dedupe_key=f"{topic}:{webhook_id}", occurred_at=_time(headers.get("x-shopify-triggered-at"))
+    )
+
+
+def parse(*, topic: str, body: bytes) -> Hint:
+    """What to read again. Bodies are made when they are sent, not when it happened: no value in them is believed."""
+    payload = _payload(body)
+    family, _, event = topic.partition("/")
+    if topic == "app/uninstalled":
+        return Hint(HintKind.REVOKED)
+    if family == "orders":
+        return Hint(HintKind.ORDERS, (_order_of(payload),))
+    if family in ("refunds", "fulfillments"):
+        return Hint(HintKind.ORDERS, (_gid("Order", payload.get("order_id")),))
+    if family == "fulfillment_orders":
+        return Hint(HintKind.ORDERS, tuple(_fulfillment_orders(payload)))
+    if family == "inventory_levels":
+        return Hint(HintKind.STOCK, (_gid("InventoryItem", payload.get("inventory_item_id")),))
+    if family in ("products", "inventory_items"):
+        # Search finds nothing that is gone: only reading the whole catalog shows what is not in it.
+        return Hint(HintKind.CATALOG, ("all",) if event == "delete" else ())
+    if family == "locations":
+        return Hint(HintKind.LOCATIONS)
+    return Hint(HintKind.NOTHING if topic.startswith(NO_CONCERN) else HintKind.UNKNOWN)
+
+
+def _order_of(payload: Mapping[str, Any]) -> str:
+    edit = payload.get("order_edit")
+    return _gid("Order", edit.get("order_id") if isinstance(edit, dict) else payload.get("id"))
+
+
+def _fulfillment_orders(payload: Mapping[str, Any]) -> list[str]:
+    """Fulfillment orders name no order: their own ids stand for it, and reading resolves them."""
+    found = [
+        str(value["id"])
+        for value in payload.values()
+        if isinstance(value, dict) and str(value.get("id", "")).startswith("gid://shopify/FulfillmentOrder/")
+    ]
+    if not found:
+        raise MalformedPayload("no fulfillment order is named")
+    return list(dict.fromkeys(found))
+
+
+def _gid(kind: str, number: Any) -> str:
+    if isinstance(number, bool) or not isinstance(number, int) or number <= 0:
+        raise MalformedPayload(f"no {kind} is named")
+    return f"gid://shopify/{kind}/{number}"
+
+
+def _payload(body: bytes) -> dict[str, Any]:
+    try:
+        payload = json.loads(body)
+    except ValueError as error:
+        raise MalformedPayload(str(error)) from error
+    if not isinstance(payload, dict):
+        raise MalformedPayload("the body is no JSON object")
+    return payload
+
+
+def _time(text: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
