@@ -55,14 +55,12 @@ class PlacesForm(forms.Form):
                 taken[chosen] = place
         return cleaned
 
-    def changes(self) -> list[tuple[ChannelLocation, Location | None]]:
-        """What the person changed; places let go of first, so that a swap does not meet itself."""
-        changed = [
-            (place, self.locations.get(self.cleaned_data[self.name_of(place)]))
-            for place in self.places
-            if self.cleaned_data[self.name_of(place)] != str(place.location_id or "")
-        ]
-        return sorted(changed, key=lambda change: change[1] is not None)
+    def steps(self) -> list[tuple[ChannelLocation, Location | None]]:
+        """What to change, in order: changed places let go of theirs first, so that a swap does not meet itself."""
+        chosen = {place: self.cleaned_data[self.name_of(place)] for place in self.places}
+        changed = [place for place in self.places if chosen[place] != str(place.location_id or "")]
+        freed = [(place, None) for place in changed if place.location_id]
+        return [*freed, *((place, self.locations[chosen[place]]) for place in changed if chosen[place])]
 
 
 class ReasonForm(forms.Form):

@@ -29,11 +29,11 @@ def places(request: ShopRequest, connection_id: int) -> HttpResponse:
     connection = connection_of(request, connection_id)
     form = PlacesForm(request.POST or None, connection=connection)
     if request.method == "POST" and form.is_valid():
-        changes = form.changes()
+        steps = form.steps()
         with transaction.atomic():
-            for place, location in changes:
+            for place, location in steps:
                 connections.map_location(channel_location=place, location=location, actor=request.actor)
-        if changes:
+        if steps:
             messages.success(request, "Saved. Stock at these places is kept from now on.")
         return redirect("channel_places", shop=request.merchant.slug, connection_id=connection.pk)
     status = 422 if request.method == "POST" else 200
