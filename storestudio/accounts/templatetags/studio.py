@@ -183,11 +183,11 @@ BRIDGED_MAX = 5
 def _runs(points: Sequence[Point | None]) -> list[list[Point]]:
     """Stretches whose gaps are short."""
     runs: list[list[Point]] = []
-    last = -len(points)
+    last = 0
     for index, point in enumerate(points):
         if point is None:
             continue
-        if index - last > BRIDGED_MAX:
+        if not runs or index - last > BRIDGED_MAX:
             runs.append([])
         runs[-1].append(point)
         last = index
