@@ -49,7 +49,7 @@ def readable(*, body: bytes) -> Body:
     """The bytes as text, JSON set out in lines."""
     try:
         text, is_json = json.dumps(json.loads(body), indent=2, ensure_ascii=False), True
-    except ValueError:
+    except (ValueError, RecursionError):  # no JSON, or nested so deeply that it cannot be set out
         text, is_json = body.decode("utf-8", errors="replace"), False
     return Body(text=text[:SHOWN_MAX], size=len(body), is_json=is_json, is_cut=len(text) > SHOWN_MAX)
 
