@@ -186,3 +186,10 @@ LOGGING = {
 
 # Email is unique whatever its case, by a constraint over lower(email), which the check cannot see.
 SILENCED_SYSTEM_CHECKS = ["auth.W004"]
+
+# Probes speak plain HTTP to the process itself; background processes say that they live (storestudio/health.py).
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+CELERY_IMPORTS = ["storestudio.tasks"]
+CELERY_BEAT_SCHEDULE["heartbeat"] = {
+    "task": "storestudio.tasks.heartbeat", "schedule": 5.0, "kwargs": {"scheduled": True}, "options": {"expires": 30},
+}  # fmt: skip
