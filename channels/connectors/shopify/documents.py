@@ -28,7 +28,7 @@ query StudioLevels($ids: [ID!]!) {
   nodes(ids: $ids) {
     ... on InventoryItem {
       id tracked
-      inventoryLevels(first: 10, includeInactive: true) {
+      inventoryLevels(first: 6, includeInactive: true) {
         nodes { ...StudioLevel }
         pageInfo { hasNextPage endCursor }
       }

@@ -1,0 +1,149 @@
+import json
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import close_old_connections
+from django.db.utils import DatabaseError
+from django.utils.text import slugify
+
+from channels.models import ChannelLocation, Connection, Listing
+from channels.sandbox import bringup, deliveries, goods
+from channels.sandbox.models import Fault
+from channels.sandbox.shopify.models import Shop
+from channels.sandbox.square.models import Account
+from storestudio.accounts.models import Membership, Merchant, User
+
+IDLE_S = 0.05
+SENDERS = 8
+
+
+class Command(BaseCommand):
+    help = "The vendors' stand-ins: deliver their webhooks, say how to trade there, load shops, misbehave on request."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """One subcommand each."""
+        steps = parser.add_subparsers(dest="step", required=True)
+        steps.add_parser("deliver", help="send the webhooks that are due, until told to stop")
+        info = steps.add_parser("info", help="what an outside client needs to trade there")
+        info.add_argument("--json", action="store_true")
+        info.add_argument("--shop", default="harbour-and-pine", help="slug of the shop")
+        load = steps.add_parser("load", help="open a shop with a catalog at both vendors, connected and live")
+        load.add_argument("--shop", required=True, help="name of the new shop")
+        load.add_argument("--products", type=Path, nargs="*", default=[], help="product CSV files, Shopify's classic format")
+        load.add_argument("--trace", type=Path, help="trading trace whose stock codes become the catalog")
+        load.add_argument("--units", type=int, default=100, help="opening count of each variant at each place")
+        fault = steps.add_parser("fault", help="plan a misbehaviour, list them, or clear them")
+        fault.add_argument("vendor", nargs="?", choices=["square", "shopify"])
+        fault.add_argument("kind", nargs="?", choices=Fault.Kind.values)
+        fault.add_argument("--operation", default="", help="prefix; “webhook” for deliveries")
+        fault.add_argument("--probability", type=float, default=1.0)
+        fault.add_argument("--times", type=int, help="how often; for ever where left out")
+        fault.add_argument("--delay-s-max", type=float, help="for late, reordered and repeated webhooks")
+        fault.add_argument("--clear", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the subcommand."""
+        getattr(self, options["step"])(options)
+
+    def deliver(self, options: dict[str, Any]) -> None:
+        """Send what is due; wait a little when nothing is."""
+        stopping: list[int] = []
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda received, _: stopping.append(received))
+        with ThreadPoolExecutor(SENDERS) as pool:
+            while not stopping:
+                try:
+                    sent = deliveries.send_due(pool=pool)
+                except DatabaseError as error:
+                    self.stderr.write(f"database away: {error}")
+                    close_old_connections()
+                    time.sleep(1)
+                    continue
+                if not sent:
+                    time.sleep(IDLE_S)
+
+    def info(self, options: dict[str, Any]) -> None:
+        """Addresses, tokens, and the ids of linked variants and mapped places, as each vendor names them."""
+        merchant = Merchant.objects.filter(slug=options["shop"]).first()
+        if merchant is None:
+            raise CommandError(f"There is no shop {options['shop']}. Load the demo first: manage.py demo")
+        self.stdout.write(json.dumps(describe(merchant), indent=None if options["json"] else 2))
+
+    def load(self, options: dict[str, Any]) -> None:
+        """Open a shop with the catalog given."""
+        counts = {"High Street": options["units"], "Stock room": options["units"]}
+        catalog = goods.from_product_csv(options["products"], counts=counts)
+        if options["trace"]:
+            catalog += goods.from_trace(options["trace"], counts=counts)
+        if not catalog:
+            raise CommandError("Nothing to load: give --products or --trace.")
+        slug = slugify(options["shop"])
+        if Merchant.objects.filter(slug=slug).exists():
+            raise CommandError(f"There is a shop {slug} already.")
+        merchant = Merchant.objects.create(name=options["shop"], slug=slug)
+        owner = User.objects.filter(email="owner@demo.storestudio.example").first() or User.objects.create_user(
+            f"owner@{slug}.example"
+        )
+        Membership.objects.create(user=owner, merchant=merchant, role=Membership.Role.OWNER)
+        bringup.bring_up(
+            merchant=merchant, actor=owner, goods=catalog, places=list(counts), domain=f"{slug}.myshopify.com",
+            say=self.stdout.write,
+        )  # fmt: skip
+
+    def fault(self, options: dict[str, Any]) -> None:
+        """Plan, list or clear misbehaviour."""
+        if options["clear"]:
+            Fault.objects.all().delete()
+        if options["vendor"] and options["kind"]:
+            delay = options["delay_s_max"]
+            Fault.objects.create(
+                vendor=options["vendor"], kind=options["kind"], operation=options["operation"],
+                probability=options["probability"], remaining=options["times"],
+                params={} if delay is None else {"delay_s_max": delay},
+            )  # fmt: skip
+        for fault in Fault.objects.order_by("pk"):
+            self.stdout.write(f"{fault}, probability {fault.probability}, remaining {fault.remaining}")
+
+
+def describe(merchant: Merchant) -> dict[str, Any]:
+    """What a client of the vendors' own needs to trade in a shop's sandbox accounts."""
+    till = Connection.objects.of(merchant).filter(channel="square").exclude(state="closed").get()
+    web = Connection.objects.of(merchant).filter(channel="shopify").exclude(state="closed").get()
+    account, shop = Account.objects.get(pk=till.account_id), Shop.objects.get(domain=web.account_id)
+    token = shop.tokens.filter(kind="access", revoked_at=None).order_by("-expires_at", "-pk").first()
+    by_variant: dict[int, dict[int, Listing]] = {}
+    linked = Listing.objects.of(merchant).filter(link="linked", deleted_at=None).select_related("variant__product")
+    for listing in linked.order_by("variant_id"):
+        if listing.variant_id is not None:
+            by_variant.setdefault(listing.variant_id, {})[listing.connection_id] = listing
+    places: dict[int, dict[int, ChannelLocation]] = {}
+    for place in ChannelLocation.objects.of(merchant).filter(location__isnull=False).order_by("location_id"):
+        if place.location_id is not None:
+            places.setdefault(place.location_id, {})[place.connection_id] = place
+    return {
+        "square": {"base_url": till.base_url, "access_token": account.personal_token},
+        "shopify": {
+            "graphql_url": f"{web.base_url}/admin/api/2026-10/graphql.json",
+            "access_token": token.value if token else "",
+        },
+        "locations": [
+            {"name": pair[till.pk].name, "square_id": pair[till.pk].external_id, "shopify_id": pair[web.pk].external_id}
+            for pair in places.values()
+            if till.pk in pair and web.pk in pair
+        ],
+        "variants": [
+            {
+                "sku": pair[till.pk].sku,
+                "title": pair[till.pk].variant.full_title if pair[till.pk].variant else "",
+                "square_id": pair[till.pk].external_id,
+                "shopify_variant_id": pair[web.pk].external_id,
+                "shopify_inventory_item_id": pair[web.pk].inventory_id,
+            }
+            for pair in by_variant.values()
+            if till.pk in pair and web.pk in pair
+        ],
+    }
