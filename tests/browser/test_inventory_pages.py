@@ -1,0 +1,211 @@
+"""Stock, a variant, orders and changes by hand in a real browser: nothing axe finds, live numbers, scanners, no script."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from inventory import adjustments
+from inventory.models import StockMovement
+from tests import factories
+from tests.browser import scenes
+from tests.browser.test_pages_in_browser import look_at, open_context, problems_of, sign_in
+from tests.inventory.pages_shop import Shop, ago
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+def busy_shop() -> Shop:
+    """All that the pages can show: sales, returns, holds, drift, doubt, negative stock, unlinked lines, undone changes."""
+    shop = Shop()
+    shirt = shop.stock("Linen Overshirt", units=40, title="M / Sand", gtin="05012345678900")
+    crew = shop.stock("Merino Crew", units=2, title="S / Navy")
+    stool = shop.stock("Oak Stool with a very long name that has to wrap somewhere sensible", units=0, title="Natural")
+    cloth = shop.stock("Cotton, per metre", units="38.25", is_whole_unit=False, title="Ecru")
+    event = factories.InboundEventFactory(connection=shop.web, is_done=True)
+    shop.order(shirt, None, number="#1041", committed=2, fulfilled=1, event_id=event.pk)
+    shop.order(shirt, number="#1042", fulfilled=2, returned=1, placed_at=ago(hours=2))
+    shop.order(crew, number="#1043", connection=shop.till, fulfilled=5)
+    shop.cell(shirt, desired=36, expected=36, observed=38, drift_at=ago(minutes=3), doubt=2)
+    shop.cell(crew, desired=0, expected=2, observed=2, dirty_at=ago(seconds=2))
+    shop.cell(stool, connection=shop.till, blocked_reason="Would drop to zero; a person must say yes")
+    cell = shop.cell(cloth, desired=38, expected=38, observed=38)
+    factories.ChannelWriteLineFactory(cell=cell, to_quantity=38)
+    posted = shop.post(shirt, units=-3, reason="Damaged: wet", actor_id=shop.user.pk)
+    movement = StockMovement.objects.select_related("variant__product", "location").get(pk=posted.movement_id)
+    adjustments.undo(merchant=shop.merchant, actor=shop.user, movement=movement)
+    return shop
+
+
+def paths_of(shop: Shop) -> dict[str, str]:
+    shirt, crew = shop.variants[:2]
+    order = shirt.order_lines.order_by("pk")[0].order_id
+    event = StockMovement.objects.filter(event_id__isnull=False)[0].event_id
+    return {
+        "stock": shop.url("stock"),
+        "stock-drift": shop.url("stock") + "?show=drift",
+        "stock-nothing": shop.url("stock") + "?q=zeppelin",
+        "variant": shop.url("variant", shirt.pk),
+        "variant-oversold": shop.url("variant", crew.pk),
+        "variant-past": shop.url("variant", shirt.pk) + "?at=2020-01-01T00:00",
+        "orders": shop.url("orders"),
+        "order": shop.url("order", order),
+        "adjust": shop.url("adjust", shirt.pk),
+        "receive": f"{shop.url('receive')}?variant={shirt.pk}",
+        "event": shop.url("event", event),
+    }
+
+
+def test_the_stock_pages_have_no_accessibility_violation(browser, client, live_server):
+    shop = busy_shop()
+    found = look_at(browser, client, live_server, "inventory", paths_of(shop), shop.user)
+    assert not found, "\n".join(found)
+
+
+def test_the_stock_pages_of_a_new_shop_have_no_accessibility_violation(browser, client, live_server):
+    scene = scenes.empty()
+    paths = {"stock": f"{scene.home}stock/", "orders": f"{scene.home}orders/", "receive": f"{scene.home}stock/receive/"}
+    found = look_at(browser, client, live_server, "inventory-new", paths, scene.user)
+    assert not found, "\n".join(found)
+
+
+@pytest.fixture
+def page(browser: Any) -> Any:
+    """A page on a desk, nobody signed in; motion as it comes."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def opened(page: Any, client: Any, live_server: Any, shop: Shop, path: str) -> Any:
+    sign_in(page.context, client, live_server, shop.user)
+    page.goto(live_server.url + path)
+    return page
+
+
+def test_a_sale_moves_the_number_on_the_stock_page_and_it_flashes_once(page, client, live_server):
+    shop = Shop()
+    mug = shop.stock("Mug", units=5)
+    opened(page, client, live_server, shop, shop.url("stock"))
+    shop.order(mug, fulfilled=1)
+    number = page.locator(f'[data-moves="v{mug.pk}"].moved')
+    number.wait_for(timeout=9000)
+    assert number.inner_text() == "4"
+
+
+def test_a_variants_page_moves_but_not_under_someone_who_types(page, client, live_server):
+    shop = Shop()
+    mug = shop.stock("Mug", units=5)
+    opened(page, client, live_server, shop, shop.url("variant", mug.pk))
+    page.locator("#at").focus()
+    shop.order(mug, fulfilled=1)
+    page.wait_for_timeout(4000)
+    assert page.locator('[data-moves="available"]').inner_text() == "5"
+    page.locator("#at").blur()
+    page.locator('[data-moves="available"].moved').wait_for(timeout=9000)
+    assert page.locator('[data-moves="available"]').inner_text() == "4"
+
+
+def test_a_filter_changes_the_address_and_the_way_back_works(page, client, live_server):
+    shop = Shop()
+    shop.stock("Apron", units=1)
+    shop.stock("Bowl", units=9)
+    opened(page, client, live_server, shop, shop.url("stock"))
+    page.locator("#stock-sort").select_option("-available")
+    page.wait_for_url("**sort=-available**")
+    assert page.locator("tbody th a").all_inner_texts() == ["Bowl", "Apron"]
+    page.go_back()
+    page.wait_for_url(lambda url: "sort" not in url)
+    expect(page.locator("tbody th a").first).to_have_text("Apron")
+
+
+def test_a_wedge_scanner_receives_a_delivery_without_the_mouse(page, client, live_server):
+    shop = Shop()
+    mug = shop.stock("Mug", units=5, gtin="05012345678900")
+    bowl = shop.stock("Bowl", units=0, sku="BOWL-1")
+    opened(page, client, live_server, shop, shop.url("receive"))
+    scans = (
+        ("5012345678900", "Mug · M / Sand: 1"),
+        ("BOWL-1", "Bowl · M / Sand: 1"),
+        ("5012345678900", "Mug · M / Sand: 2"),
+    )
+    for code, said in scans:
+        page.locator("#code:focus").wait_for()
+        page.keyboard.type(code)
+        page.keyboard.press("Enter")
+        page.get_by_text(said, exact=True).wait_for()
+    page.get_by_label("From").fill("Fern & Co, 881")
+    page.get_by_role("button", name="See what changes").click()
+    assert page.evaluate("document.activeElement.textContent") == "Post it"
+    assert not problems_of(page)
+    page.keyboard.press("Enter")
+    page.get_by_text("Received 3 units of 2 items at High Street.").wait_for()
+    assert (shop.level(mug).on_hand, shop.level(bowl).on_hand) == (7, 1)
+
+
+def test_adjusting_works_without_javascript_and_a_second_press_posts_nothing(browser, client, live_server):
+    shop = Shop()
+    mug = shop.stock("Mug", units=5)
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    opened(page, client, live_server, shop, shop.url("variant", mug.pk))
+    page.get_by_role("link", name="Adjust", exact=True).click()
+    page.get_by_label("Units").fill("-2")
+    page.get_by_role("button", name="See what changes").click()
+    assert page.locator("[autofocus]").get_attribute("name") == "reason"
+    page.get_by_label("Reason").select_option("lost")
+    page.get_by_role("button", name="See what changes").click()
+    page.get_by_role("button", name="Post it").click()
+    assert "High Street now has 3 on hand" in page.locator(".messages").inner_text()
+    page.go_back()
+    page.get_by_role("button", name="Post it").click()
+    assert "posted already" in page.locator(".messages").inner_text()
+    assert shop.level(mug).on_hand == 3
+    page.get_by_role("button", name="Undo").first.click()
+    assert "Undone." in page.locator(".messages").inner_text()
+    assert shop.level(mug).on_hand == 5
+    context.close()
+
+
+def test_checking_pages_and_wrong_forms_have_no_accessibility_violation(browser, client, live_server):
+    shop = busy_shop()
+    shirt = shop.variants[0]
+    found = []
+    for theme in ("light", "dark"):
+        context = open_context(browser, width=390, theme=theme)
+        page = context.new_page()
+        opened(page, client, live_server, shop, shop.url("adjust", shirt.pk))
+        page.get_by_role("button", name="See what changes").click()
+        assert page.evaluate("document.activeElement.name") == "quantity"
+        found += problems_of(page)
+        page.get_by_label("Units").fill("-60")
+        page.get_by_label("Reason").select_option("lost")
+        page.get_by_role("button", name="See what changes").click()
+        page.get_by_text("Is this right?").wait_for()
+        found += problems_of(page)
+        page.goto(live_server.url + shop.url("receive"))
+        page.get_by_label("SKU or barcode").fill(f"no such {uuid.uuid4().hex[:6]}")
+        page.keyboard.press("Enter")
+        page.get_by_text("No item has the SKU").wait_for()
+        found += problems_of(page)
+        context.close()
+    assert not found, "\n".join(found)
+
+
+def test_targets_on_a_phone_are_large_enough_for_a_finger(browser, client, live_server):
+    shop = busy_shop()
+    context = open_context(browser, width=390, theme="light")
+    page = context.new_page()
+    small = []
+    for path in paths_of(shop).values():
+        opened(page, client, live_server, shop, path)
+        small += page.evaluate(
+            """() => [...document.querySelectorAll('.main .btn:not(.btn-small), .main input:not([type=hidden], [type=radio]), .main select')]
+            .filter((e) => e.getClientRects().length)
+            .map((e) => [e.outerHTML.slice(0, 80), e.getBoundingClientRect().height]).filter(([, h]) => h < 44)"""
+        )
+    assert not small
+    context.close()
