@@ -8,7 +8,6 @@ taken by conditional UPDATE, so that any number of dispatchers may run.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -76,11 +75,3 @@ def end(*, connection_id: int, kind: str, lease: uuid.UUID) -> None:
     ConnectionWork.objects.filter(connection=connection_id, kind=kind, lease=lease).update(
         leased_until=timezone.now(), lease=None
     )
-
-
-def wake(work: Sequence[Work]) -> None:
-    """Send one message each; a broker that is away costs time, never work."""
-    from channels import tasks
-
-    for one in work:
-        tasks.BY_KIND[one.kind].delay(connection_id=one.connection_id, lease=str(one.lease))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -54,3 +54,9 @@ def sweep_incidents(**_: Any) -> None:
 
 
 BY_KIND = {Kind.INBOX.value: process_inbox, Kind.PUBLISH.value: publish, Kind.POLL.value: poll}
+
+
+def wake(work: Iterable[dispatcher.Work]) -> None:
+    """Send one message for each lease; a broker that is away costs time, never work: the lease runs out."""
+    for one in work:
+        BY_KIND[one.kind].delay(connection_id=one.connection_id, lease=str(one.lease))

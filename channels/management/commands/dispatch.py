@@ -9,7 +9,7 @@ from django.db.utils import DatabaseError
 from django.utils import timezone
 from kombu.exceptions import KombuError
 
-from channels import dispatcher
+from channels import dispatcher, tasks
 from storestudio.accounts.models import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Command(BaseCommand):
         beat_due = 0.0
         while not stopping:
             try:
-                dispatcher.wake(dispatcher.take_due())
+                tasks.wake(dispatcher.take_due())
                 if time.monotonic() >= beat_due:
                     Heartbeat.objects.update_or_create(name="dispatcher", defaults={"beat_at": timezone.now()})
                     beat_due = time.monotonic() + BEAT_S
