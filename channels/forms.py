@@ -69,6 +69,17 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(max_length=300, strip=True, label="Why?")
 
 
+class ReconnectForm(forms.Form):
+    """A new key for an account that no longer accepts the old one."""
+
+    access_token = forms.CharField(max_length=2000, strip=True, label="New access token")
+    refresh_token = forms.CharField(max_length=2000, strip=True, required=False, label="New refresh token")
+
+    def secrets(self) -> dict[str, str]:
+        """What was typed; an empty field leaves the stored secret as it is."""
+        return {name: value for name, value in self.cleaned_data.items() if value}
+
+
 class ApproveForm(forms.Form):
     """A yes to the table that was shown, word typed where much would go to zero."""
 

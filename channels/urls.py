@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern] = [
     path("<slug:shop>/channels/<int:connection_id>/approve/", views.approve, name="approve_channel"),
     path("<slug:shop>/channels/<int:connection_id>/pause/", views.pause, name="pause_channel"),
     path("<slug:shop>/channels/<int:connection_id>/resume/", views.resume, name="resume_channel"),
+    path("<slug:shop>/channels/<int:connection_id>/reconnect/", views.reconnect, name="reconnect_channel"),
     path("<slug:shop>/channels/<int:connection_id>/put-back/", views.put_back, name="put_back_channel"),
     path(
         "<slug:shop>/channels/<int:connection_id>/listings/<int:listing_id>/link/",

@@ -9,7 +9,7 @@ from channels.views.decisions import (
     resolve_drift,
     retry_cell,
 )
-from channels.views.setup import approve, pause, places, preview, put_back, resume
+from channels.views.setup import approve, pause, places, preview, put_back, reconnect, resume
 from channels.views.today import pulse, today
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "preview",
     "pulse",
     "put_back",
+    "reconnect",
     "replay_message",
     "resolve_drift",
     "resume",

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from channels import connections
-from channels.forms import CONFIRM_WORD, ApproveForm, PlacesForm, ReasonForm
+from channels.forms import CONFIRM_WORD, ApproveForm, PlacesForm, ReasonForm, ReconnectForm
 from channels.models import Connection
 from channels.ports import ConnectorError
 from channels.views.connection import connection_of, page_context
@@ -170,6 +170,22 @@ def resume(request: ShopRequest, connection_id: int) -> HttpResponse:
         messages.error(request, str(refused))
     else:
         messages.success(request, f"{connection.label} is live again.")
+    return _to_connection(request, connection)
+
+
+@shop_view(roles=MAY_MANAGE)
+@require_POST
+def reconnect(request: ShopRequest, connection_id: int) -> HttpResponse:
+    """Take a new key for the same account; what waited meanwhile is applied, what is due is sent."""
+    connection = connection_of(request, connection_id)
+    form = ReconnectForm(request.POST)
+    if connection.state != Connection.State.RECONNECT:
+        messages.info(request, f"{connection.label} lets us in already.")
+    elif not form.is_valid():
+        messages.error(request, "Paste the new access token. Nothing has changed.")
+    else:
+        connections.reconnect(connection=connection, secrets=form.secrets(), actor=request.actor)
+        messages.success(request, f"{connection.label} is asked again at once; what it told us meanwhile is applied.")
     return _to_connection(request, connection)
 
 

@@ -57,8 +57,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--base-url", default="http://127.0.0.1:8000", type=lambda url: url.rstrip("/"))
     parser.add_argument("--out", default=Path(__file__).parent, type=Path)
-    parser.add_argument("--email", default="owner@example.com", help="a demo login, as `./dev up` prints it")
-    parser.add_argument("--password", default="storestudio")
+    parser.add_argument(
+        "--email", default="owner@demo.storestudio.example", help="a demo login, as `./dev up` prints it"
+    )
+    parser.add_argument("--password", default="lockstep-demo")
     parser.add_argument("--sku", default="", help="show this variant, not the first one")
     parser.add_argument("--chromium", default="", help="the browser's path")
     return parser.parse_args()

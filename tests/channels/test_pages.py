@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now as utc_now
 
+from channels import credentials
 from channels.models import ChannelStock, Connection, InboundEvent, Incident, Listing
 from storestudio.accounts.models import AuditEntry, Membership
 from tests import factories
@@ -307,3 +308,19 @@ def test_old_messages_lie_on_later_pages_and_none_is_shown_twice(client, live):
         seen += [row["event"].pk for row in answer.context["rows"]]
         url = answer.context["page"].next_url
     assert len(seen) == len(set(seen)) == 120
+
+
+def test_a_new_key_connects_again_and_is_stored_encrypted(client, live):
+    credentials.store(live, {"access_token": "old", "application_token": "kept"})
+    live.state = Connection.State.RECONNECT
+    live.save()
+    factories.IncidentFactory(connection=live, kind=Incident.Kind.RECONNECT, key=f"connection:{live.pk}")
+    assert "Paste" in said(client.post(to("reconnect_channel", live), {"access_token": " "}))
+    client.post(to("reconnect_channel", live), {"access_token": "fresh-key"})
+    live.refresh_from_db()
+    assert live.state == Connection.State.LIVE
+    assert credentials.load(live) == {"access_token": "fresh-key", "application_token": "kept"}
+    assert b"fresh-key" not in bytes(live.credentials)
+    assert "fresh-key" not in client.get(to("channel", live)).content.decode()
+    assert not Incident.objects.filter(resolved_at=None).exists()
+    assert "already" in said(client.post(to("reconnect_channel", live), {"access_token": "other"}))
