@@ -109,9 +109,9 @@ def _sign_of_life(name: str) -> Callable[[], None]:
 
 
 def sandbox() -> None:
-    """The vendors' stand-ins answer, whatever they say."""
+    """The vendors' stand-ins answer."""
     try:
-        requests.get(settings.SANDBOX_URL, timeout=SANDBOX_S)
+        requests.get(f"{settings.SANDBOX_URL}/healthz", timeout=SANDBOX_S).raise_for_status()
     except requests.RequestException as error:
         raise Missing(f"{settings.SANDBOX_URL} does not answer ({type(error).__name__})") from None
 

@@ -10,7 +10,7 @@ if not SANDBOX:
 
 ROOT_URLCONF = "channels.sandbox.urls"
 WSGI_APPLICATION = "storestudio.sandbox_wsgi.application"
-MIDDLEWARE: list[str] = []
+MIDDLEWARE = []
 # Nobody signs in here, and allauth insists on its middleware.
 INSTALLED_APPS = [app for app in INSTALLED_APPS if not app.startswith("allauth")]
 APPEND_SLASH = False

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+_open_steps: list[str] = []
+
 
 class Failure(Exception):
     """Something a person must see to; its text says what and how."""
@@ -30,17 +32,25 @@ def step(label: str) -> Iterator[Callable[[], None]]:
             print(f"\r  {label:<44}{seconds:4d}   s", end="", flush=True)
 
     print(f"  {label:<44}", end="", flush=True)
+    _open_steps.append(label)
     try:
         yield tick
     except BaseException as error:
-        print("stopped" if isinstance(error, Interrupted) else "failed", flush=True)
+        ending = "stopped" if isinstance(error, Interrupted) else "failed"
         raise
-    mark = f"\r  {label:<44}" if shown[0] else ""
-    print(f"{mark}{time.monotonic() - started:6.1f} s", flush=True)
+    else:
+        ending = f"{time.monotonic() - started:6.1f} s"
+    finally:
+        untouched = label in _open_steps and not shown[0]
+        print(ending if untouched else f"\r  {label:<44}{ending}", flush=True)
+        _open_steps.clear()
 
 
 def say(text: str) -> None:
     """Tell what happened, with the local time of day."""
+    if _open_steps:  # a step has begun its line and will write it anew at its end
+        print(flush=True)
+        _open_steps.clear()
     print(f"  {datetime.now().astimezone():%H:%M:%S}  {text}", flush=True)
 
 

@@ -43,11 +43,15 @@ def up(instance: Instance) -> int:
         instance.make_folders()
         _require_ports(instance)
         runtime = _new_runtime(instance)
-        environment = _start_services(instance, supervisor, runtime)
-        _prepare(instance, supervisor, environment)
-        supervisor.start(_workers(instance, environment))
-        supervisor.start(_servers(instance, environment))
-        supervisor.start(_movers(instance, environment))
+        environment, cluster = _start_services(instance, supervisor, runtime)
+        run = _Manage(instance=instance, supervisor=supervisor, environment=environment)
+        _prepare(instance, run)
+        if cluster:  # signs of life from the last run say nothing about this one
+            cluster.query("DELETE FROM accounts_heartbeat")
+        for group in (_servers, _workers, _movers):
+            supervisor.start(group(instance, environment))
+        if instance.sandbox:
+            run("demo shop", "demo")  # trades with the sandbox as a shop would; changes nothing when it is there
         _wait_until_ready(instance, supervisor)
         print(_welcome(instance, time.monotonic() - started), flush=True)
         supervisor.serve()
@@ -87,10 +91,13 @@ def _new_runtime(instance: Instance) -> Path:
     return runtime
 
 
-def _start_services(instance: Instance, supervisor: Supervisor, runtime: Path) -> dict[str, str]:
+def _start_services(
+    instance: Instance, supervisor: Supervisor, runtime: Path
+) -> tuple[dict[str, str], postgres.Cluster | None]:
     """Start the servers that the environment does not name. Returns the environment of the product's processes."""
     url, broker = instance.given.get("DATABASE_URL"), instance.given.get("CELERY_BROKER_URL")
     keep_open, base = [instance.children_lock()], dict(os.environ)
+    cluster: postgres.Cluster | None = None
     if not url:
         fresh = not (instance.data / "postgres" / "PG_VERSION").exists()
         with step("PostgreSQL cluster" if fresh else "PostgreSQL"):
@@ -112,7 +119,7 @@ def _start_services(instance: Instance, supervisor: Supervisor, runtime: Path) -
             _wait_for_socket(socket, valkey, supervisor)
     environment = instance.environment(database_url=url, broker_url=broker)
     instance.write_environment(environment)
-    return base | environment
+    return base | environment, cluster
 
 
 def _valkey(instance: Instance, socket: Path, environment: Mapping[str, str], keep_open: list[int]) -> Child:
@@ -138,32 +145,25 @@ def _wait_for_socket(socket: Path, valkey: Child, supervisor: Supervisor) -> Non
         time.sleep(0.02)
 
 
-def _prepare(instance: Instance, supervisor: Supervisor, environment: Mapping[str, str]) -> None:
-    """Migrate, collect static files when they changed, load the demo shop (which changes nothing when it is there)."""
-    run = _Manage(instance=instance, supervisor=supervisor, environment=environment)
+def _prepare(instance: Instance, run: _Manage) -> None:
+    """Migrate, and collect static files when they changed."""
     run("migrations", "migrate", "--no-input")
     stamp, digest = instance.data / "static.sha256", _static_digest()
     if not stamp.exists() or stamp.read_text() != digest:
         run("static files", "collectstatic", "--no-input")
         stamp.write_text(digest)
-    if instance.sandbox and _has("demo"):
-        run("demo shop", "demo")
-
-
-def _has(command: str) -> bool:  # DROP when they are there
-    return any(ROOT.glob(f"**/management/commands/{command}.py"))
 
 
 @dataclass(frozen=True)
 class _Manage:
-    """Runs manage.py as one step, its output in a log."""
+    """Runs manage.py as one step, its output in a log, while the other processes are watched."""
 
     instance: Instance
     supervisor: Supervisor
     environment: Mapping[str, str]
 
     def __call__(self, label: str, *words: str) -> None:
-        """Raises Failure with the log's end, Interrupted when asked to stop."""
+        """Raises Failure with the end of its log, Interrupted when asked to stop."""
         child = Child(
             name=f"manage.py {words[0]}", command=[sys.executable, "manage.py", *words], folder=ROOT,
             log=self.instance.logs / f"{words[0]}.log", environment=self.environment,
@@ -173,6 +173,7 @@ class _Manage:
             def wait() -> None:
                 tick()
                 self.supervisor.check()
+                self.supervisor.look()
 
             run_to_end(child, tick=wait)
 
@@ -228,7 +229,7 @@ def _movers(instance: Instance, environment: Mapping[str, str]) -> list[Child]:
         _product(instance, environment, "beat", *beat),
         _product(instance, environment, "dispatcher", "python", "manage.py", "dispatch"),
     ]
-    if instance.sandbox and _has("sandbox"):
+    if instance.sandbox:
         movers.append(_product(instance, environment, "deliverer", "python", "manage.py", "sandbox", "deliver"))
     return movers
 
