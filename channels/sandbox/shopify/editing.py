@@ -28,8 +28,24 @@ class EditedLine:
     variant: ProductVariant | None
     quantity: int
     editable_quantity: int
-    editable_before: int
-    restocks: bool
+    editable_quantity_before_changes: int
+    restocking: bool
+
+    @property
+    def restockable(self) -> bool:
+        return self.variant is not None
+
+    @property
+    def sku(self) -> str | None:
+        return (self.line.sku if self.line else self.variant.item.sku if self.variant else "") or None
+
+    @property
+    def title(self) -> str:
+        return self.line.title if self.line else self.variant.product.title if self.variant else ""
+
+    @property
+    def variant_title(self) -> str | None:
+        return (self.line.variant_title if self.line else self.variant.title if self.variant else "") or None
 
     @property
     def gid(self) -> str:
@@ -68,8 +84,8 @@ def lines_of(edit: CalculatedOrder) -> list[EditedLine]:
                 variant=line.variant,
                 quantity=change["quantity"],
                 editable_quantity=change["quantity"] - left,
-                editable_before=line.current_quantity - left,
-                restocks=change["restock"],
+                editable_quantity_before_changes=line.current_quantity - left,
+                restocking=change["restock"],
             )
         )
     variants = ProductVariant.objects.select_related("item", "product").in_bulk(
@@ -91,7 +107,7 @@ def line_of(edit: CalculatedOrder, *, line_id: int) -> EditedLine:
 
 def set_quantity(
     *, shop: Shop, edit_id: int, line_id: int, quantity: int, restocks: bool, location_id: int | None
-) -> EditedLine:
+) -> tuple[CalculatedOrder, EditedLine]:
     """Stage a line's new quantity, counted with the units that have left. Raises Rejected."""
     with transaction.atomic():
         edit = open_edit(shop=shop, edit_id=edit_id)
@@ -103,7 +119,7 @@ def set_quantity(
         else:
             edit.changes["set"][str(row.pk)] = {"quantity": quantity, "restock": restocks, "location": location_id}
         edit.save(update_fields=["changes"])
-    return line_of(edit, line_id=line_id)
+    return edit, line_of(edit, line_id=line_id)
 
 
 def add_variant(
