@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import hotp_value, yield_hotp_counters_from_time
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 
@@ -118,6 +119,29 @@ def test_a_person_signs_in_by_keyboard_alone(page, live_server):
     page.keyboard.press("Enter")
     page.wait_for_url(live_server.url + scene.home)
     assert "agree" in page.locator("h1").inner_text()
+
+
+def test_a_person_sets_up_two_step_sign_in(page, live_server):
+    scene = scenes.empty()
+    page.goto(f"{live_server.url}/account/login/?next=/account/2fa/totp/activate/")
+    page.fill("[name=login]", scene.user.email)
+    page.fill("[name=password]", factories.PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/reauthenticate/**")
+    assert not problems_of(page)
+    page.fill("[name=password]", factories.PASSWORD)
+    page.get_by_role("button", name="Confirm").click()
+    page.locator("img.qr").wait_for()
+    assert not problems_of(page)
+    secret = page.locator("#authenticator_secret").input_value()
+    page.fill("[name=code]", f"{hotp_value(secret, next(iter(yield_hotp_counters_from_time()))):06}")
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / "account-totp.png", full_page=True)
+    page.get_by_role("button", name="Activate").click()
+    page.wait_for_url("**/account/2fa/**codes/**")
+    assert not problems_of(page)
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / "account-codes.png", full_page=True)
 
 
 def test_the_first_tab_stop_skips_to_the_page(page, client, live_server):
