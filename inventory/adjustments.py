@@ -1,4 +1,4 @@
-"""What people do to stock by hand: adjust, set to what was counted, receive, undo. Each posts once, whatever is clicked.
+"""What people do to stock by hand: adjust, set to what was counted, receive, undo. Each posts once.
 
 The preview is the deed itself, rolled back: it shows what the ledger and the channels' rules really make of it.
 """

@@ -102,7 +102,8 @@ def bar(step: Step, why: Explanation) -> SafeString:
         kind = "below"
     return format_html(
         '<svg class="fall" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-        '<line class="fall-zero" x1="{0}" x2="{0}" y1="0" y2="10"/><rect class="fall-{1}" x="{2}" y="1" width="{3}" height="8"/></svg>',
+        '<line class="fall-zero" x1="{0}" x2="{0}" y1="0" y2="10"/>'
+        '<rect class="fall-{1}" x="{2}" y="1" width="{3}" height="8"/></svg>',
         f"{(0 - low) * scale:.2f}",
         kind,
         f"{(step.low - low) * scale:.2f}",
@@ -150,3 +151,12 @@ def local_input(context: template.Context, when: datetime | None) -> str:
 def held_of(line: OrderLine, name: str) -> Decimal:
     """The sum of one kind of hold over all places of an order line, in units."""
     return sum((getattr(hold, name) for hold in line.holds.all()), Decimal(0))
+
+
+@register.simple_tag(takes_context=True)
+def sort_link(context: template.Context, name: str, label: str, current: str) -> SafeString:
+    """A table head that sorts; pressed again, the other way round. The arrow shows which way it is sorted now."""
+    arrow = {name: "↑", f"-{name}": "↓"}.get(current, "")
+    there = address(context, sort=f"-{name}" if current == name else name)
+    shown = format_html('<span aria-hidden="true">{}</span>', arrow) if arrow else ""
+    return format_html('<a class="sort" href="{}">{}{}</a>', there, label, shown)

@@ -128,7 +128,10 @@ def receive(request: ShopRequest) -> HttpResponse:
         chosen = _variants(request, request.GET.getlist("variant"))
         initial = {"location": paging.number(request.GET.get("location"))}
         lines = [LineForm(prefix=f"v{variant.pk}", variant=variant) for variant in chosen]
-        return _receive_page(request, ReceiveForm(merchant=request.merchant, initial=initial), lines)
+        if lines:  # sent here from an item's page: all that is missing is how many
+            lines[0].fields["quantity"].widget.attrs["autofocus"] = True
+        form = ReceiveForm(merchant=request.merchant, initial=initial)
+        return _receive_page(request, form, lines, is_scanning=not lines)
     data = request.POST.copy()
     step = data.get("step", "add")
     chosen = _variants(request, data.getlist("variant"))
@@ -246,5 +249,5 @@ def _receive_page(
         if not form.errors:
             next(line for line in lines if line.errors).focus_first_error()
     is_scanning = not (form.is_bound and is_wrong and (form.errors or any(line.errors for line in lines)))
-    context = {"form": form, "lines": lines, "is_scanning": is_scanning, **extra}
+    context = {"form": form, "lines": lines, "is_scanning": is_scanning} | extra
     return render(request, "inventory/receive.html", context, status=422 if is_wrong else 200)

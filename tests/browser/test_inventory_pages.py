@@ -1,4 +1,4 @@
-"""Stock, a variant, orders and changes by hand in a real browser: nothing axe finds, live numbers, scanners, no script."""
+"""Stock, a variant, orders, changes by hand in a real browser: axe, live numbers, scanners, pages without script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 
 def busy_shop() -> Shop:
-    """All that the pages can show: sales, returns, holds, drift, doubt, negative stock, unlinked lines, undone changes."""
+    """All that the pages can show: sales, returns, drift, doubt, negative stock, unlinked lines, undone changes."""
     shop = Shop()
     shirt = shop.stock("Linen Overshirt", units=40, title="M / Sand", gtin="05012345678900")
     crew = shop.stock("Merino Crew", units=2, title="S / Navy")
@@ -203,7 +203,8 @@ def test_targets_on_a_phone_are_large_enough_for_a_finger(browser, client, live_
     for path in paths_of(shop).values():
         opened(page, client, live_server, shop, path)
         small += page.evaluate(
-            """() => [...document.querySelectorAll('.main .btn:not(.btn-small), .main input:not([type=hidden], [type=radio]), .main select')]
+            """() => [...document.querySelectorAll(
+                '.main .btn:not(.btn-small), .main input:not([type=hidden], [type=radio]), .main select')]
             .filter((e) => e.getClientRects().length)
             .map((e) => [e.outerHTML.slice(0, 80), e.getBoundingClientRect().height]).filter(([, h]) => h < 44)"""
         )
