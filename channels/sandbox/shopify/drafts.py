@@ -28,9 +28,7 @@ class DraftLine:
         return f"gid://shopify/DraftOrderLineItem/{self.pk}"
 
 
-def create(
-    *, shop: Shop, lines: list[orders.NewLine], reserve_until: datetime | None, now: datetime
-) -> DraftOrder:
+def create(*, shop: Shop, lines: list[orders.NewLine], reserve_until: datetime | None, now: datetime) -> DraftOrder:
     """Keep a draft; with `reserve_until` its units go from available to reserved. Raises Rejected."""
     if not lines:
         raise Rejected("Add at least 1 product", field=["lineItems"])

@@ -1,7 +1,7 @@
 """The vendor's inputs for orders and drafts, read into values."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,14 @@ from channels.sandbox.shopify.orders import BYPASS, NewLine, NewOrder, variant_l
 from channels.sandbox.shopify.resolving import parse_gid
 
 Json = dict[str, Any]
+
+
+def moment(value: datetime | str | None) -> datetime | None:
+    """A DateTime argument; one without a zone is UTC."""
+    if value is None:
+        return None
+    read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def location(*, shop: Shop, gid: str, field: Iterable[str], code: str | None = None) -> Location:
@@ -84,7 +92,7 @@ def new_order(*, shop: Shop, given: Json, behaviour: str | None, now: datetime) 
     """OrderCreateOrderInput. Raises Rejected."""
     if not given.get("lineItems"):
         raise Rejected("Line items must have at least one line item", code="INVALID", field=["order", "lineItems"])
-    processed_at = given.get("processedAt")
+    processed_at = moment(given.get("processedAt"))
     if processed_at is not None and processed_at > now:
         raise Rejected(
             "Processed at must not be in the future", code="PROCESSED_AT_INVALID", field=["order", "processedAt"]
@@ -106,6 +114,6 @@ def new_order(*, shop: Shop, given: Json, behaviour: str | None, now: datetime) 
         is_fulfilled=given.get("fulfillmentStatus") == "FULFILLED",
         test=bool(given.get("test")),
         processed_at=processed_at,
-        closed_at=given.get("closedAt"),
+        closed_at=moment(given.get("closedAt")),
         currency=given.get("currency") or "",
     )

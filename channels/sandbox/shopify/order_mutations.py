@@ -1,5 +1,8 @@
 """GraphQL over orders: the mutations. Each reads its input, makes one call into a rule, and answers the payload."""
 
+# Arguments bear the names of the vendor's schema.
+# ruff: noqa: A002, N803
+
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +11,7 @@ from channels.sandbox.shopify import (
     drafts,
     editing,
     fulfilling,
+    moving,
     order_inputs,
     order_state,
     orders,
@@ -118,11 +122,17 @@ def fulfillment_create(context: Any, fulfillment: Json, message: str | None = No
     return {"fulfillment": fulfilling.fulfil(shop=context.shop, asked=asked, now=context.now)}
 
 
+@mutation("fulfillmentCancel")
+def fulfillment_cancel(context: Any, id: str) -> Json:
+    row_id = parse_gid(id, "Fulfillment")
+    return {"fulfillment": fulfilling.cancel(shop=context.shop, fulfillment_id=row_id, now=context.now)}
+
+
 @mutation("fulfillmentOrderMove")
 def fulfillment_order_move(
     context: Any, id: str, newLocationId: str, fulfillmentOrderLineItems: list[Json] | None = None
 ) -> Json:
-    result = fulfilling.move(
+    result = moving.move(
         shop=context.shop,
         row_id=parse_gid(id, "FulfillmentOrder"),
         to=order_inputs.location(shop=context.shop, gid=newLocationId, field=["newLocationId"]),
@@ -145,7 +155,7 @@ def fulfillment_orders_reroute(
     excludedLocationIds: list[str] | None = None,
     includedLocationIds: list[str] | None = None,
 ) -> Json:
-    rows = fulfilling.reroute(
+    rows = moving.reroute(
         shop=context.shop,
         row_ids=[parse_gid(gid, "FulfillmentOrder") for gid in fulfillmentOrderIds],
         excluded={parse_gid(gid, "Location") for gid in excludedLocationIds or []},
@@ -211,9 +221,7 @@ def order_edit_add_variant(
 
 
 @mutation("orderEditCommit")
-def order_edit_commit(
-    context: Any, id: str, notifyCustomer: bool | None = None, staffNote: str | None = None
-) -> Json:
+def order_edit_commit(context: Any, id: str, notifyCustomer: bool | None = None, staffNote: str | None = None) -> Json:
     order = editing.commit(shop=context.shop, edit_id=edit_id_of(id), now=context.now)
     return {"order": order, "success_messages": ["Order updated"]}
 
@@ -223,7 +231,7 @@ def draft_order_create(context: Any, input: Json) -> Json:
     lines = order_inputs.lines(
         shop=context.shop, given=input.get("lineItems") or [], field=["lineItems"], price_of=order_inputs.draft_price
     )
-    until = input.get("reserveInventoryUntil")
+    until = order_inputs.moment(input.get("reserveInventoryUntil"))
     return {"draft_order": drafts.create(shop=context.shop, lines=lines, reserve_until=until, now=context.now)}
 
 

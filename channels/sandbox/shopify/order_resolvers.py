@@ -1,9 +1,12 @@
 """GraphQL over orders, fulfillment orders, refunds and drafts: reading. The mutations are in order_mutations."""
 
+# Arguments bear the names of the vendor's schema.
+# ruff: noqa: A002, N803
+
 from decimal import Decimal
 from typing import Any
 
-from channels.sandbox.shopify import drafts, editing, fulfilling, order_state
+from channels.sandbox.shopify import drafts, editing, fulfilling, moving, order_state
 from channels.sandbox.shopify.models import (
     CalculatedOrder,
     DraftOrder,
@@ -252,10 +255,10 @@ def locations_for_move(
     for place in source.order.shop.locations.filter(is_active=True).order_by("rank", "pk"):
         if place.pk == source.location_id or (wanted and place.pk not in wanted):
             continue
-        stocked = fulfilling.stocked_at(item_ids=items, location=place)
+        stocked = moving.stocked_at(item_ids=items, location=place)
         have = [line for line in rows if line.line.item_id is None or line.line.item_id in stocked]
         parts = [fulfilling.Part(line, line.remaining) for line in rows]
-        refusal = fulfilling.refusal_to_move(source, to=place, parts=parts)
+        refusal = moving.refusal_to_move(source, to=place, parts=parts)
         found.append(
             {
                 "location": place,

@@ -80,7 +80,7 @@ def place(*, shop: Shop, new: NewOrder, now: datetime) -> Order:
         ]
         lock_stock(demands)
         if new.behaviour == OBEYING:
-            refuse_short(shop=shop, new=new, demands=demands)
+            refuse_short(new=new, demands=demands)
         shares = routing.route(locations=candidates(shop=shop, new=new), demands=demands)
         order = write_order(shop=shop, new=new, now=now)
         lines = write_lines(order=order, new=new)
@@ -99,9 +99,9 @@ def lock_stock(demands: list[routing.Demand]) -> None:
     order_state.lock_levels(item_ids=[row.item.pk for row in demands if row.item is not None])
 
 
-def refuse_short(*, shop: Shop, new: NewOrder, demands: list[routing.Demand]) -> None:
+def refuse_short(*, new: NewOrder, demands: list[routing.Demand]) -> None:
     """Raise Rejected where a variant that may not be oversold is not there in that quantity."""
-    short = routing.short_items(shop=shop, demands=demands)
+    short = routing.short_items(demands=demands)
     for index, line in enumerate(new.lines):
         if line.variant and line.variant.inventory_policy == "DENY" and line.variant.item_id in short:
             raise Rejected(

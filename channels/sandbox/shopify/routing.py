@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from channels.sandbox.shopify import stock
 from channels.sandbox.shopify.models import InventoryItem, InventoryLevel, Location, Shop
 
 
@@ -44,7 +45,9 @@ def stock_at(*, item_ids: Iterable[int], locations: Iterable[Location]) -> dict[
     rows = InventoryLevel.objects.filter(
         item_id__in=set(item_ids), location_id__in=[row.pk for row in locations], is_active=True
     )
-    return {(item, location): units for item, location, units in rows.values_list("item_id", "location_id", "available")}
+    return {
+        (item, location): units for item, location, units in rows.values_list("item_id", "location_id", "available")
+    }
 
 
 def totals(demands: Iterable[Demand]) -> Counter[int]:
@@ -56,13 +59,11 @@ def totals(demands: Iterable[Demand]) -> Counter[int]:
     return sums
 
 
-def short_items(*, shop: Shop, demands: list[Demand]) -> set[int]:
+def short_items(*, demands: list[Demand]) -> set[int]:
     """Items of which less is available, over all online locations, than is asked for."""
     wanted = totals(demands)
-    there: Counter[int] = Counter()
-    for (item, _), units in stock_at(item_ids=wanted, locations=online_locations(shop=shop)).items():
-        there[item] += units
-    return {item for item, units in wanted.items() if there[item] < units}
+    there = stock.available(wanted)
+    return {item for item, units in wanted.items() if there.get(item, 0) < units}
 
 
 def route(*, locations: list[Location], demands: list[Demand]) -> list[Share]:
