@@ -19,7 +19,7 @@ EARLY_DEATHS_MAX = 4  # before everything was ready once: then something is wron
 class _Watched:
     child: Child
     started_at: float
-    pause_s: float = RESTART_FIRST_S
+    pause_s: float
     due_at: float | None = None
     deaths: int = 0
 
@@ -32,6 +32,7 @@ class Supervisor:
     received: list[int] = field(default_factory=list)
     watched: dict[str, _Watched] = field(default_factory=dict)
     steady: bool = False
+    restart_first_s: float = RESTART_FIRST_S
 
     def listen(self) -> None:
         """From here on SIGINT, SIGTERM and SIGHUP are requests to stop; a second one ends everything at once."""
@@ -55,7 +56,7 @@ class Supervisor:
         self.groups.append(list(group))
         for child in group:
             child.start()
-            self.watched[child.name] = _Watched(child=child, started_at=time.monotonic())
+            self.watched[child.name] = _Watched(child=child, started_at=time.monotonic(), pause_s=self.restart_first_s)
 
     def look(self) -> None:
         """One look at every child: note who died, start again whose pause is over. Raises Failure while starting."""
@@ -73,7 +74,7 @@ class Supervisor:
         child = watched.child
         watched.deaths += 1
         if now - watched.started_at >= STEADY_S:
-            watched.pause_s = RESTART_FIRST_S
+            watched.pause_s = self.restart_first_s
         if not self.steady and watched.deaths >= EARLY_DEATHS_MAX:
             raise Failure(f"{child.name} does not stay up, {child.ending()} ({child.log}):\n{tail(child.log)}")
         watched.due_at = now + watched.pause_s

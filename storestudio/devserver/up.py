@@ -237,7 +237,7 @@ def _movers(instance: Instance, environment: Mapping[str, str]) -> list[Child]:
 def _wait_until_ready(instance: Instance, supervisor: Supervisor) -> None:
     """Wait for 200 from /readyz. Late is told, with what is missing, and is no reason to end."""
     deadline, missing = time.monotonic() + READY_S, {"web": "does not answer"}
-    with step("web, sandbox, worker, scheduler, dispatcher") as tick:
+    with step("web, workers, scheduler, dispatcher") as tick:
         while missing and time.monotonic() < deadline:
             supervisor.check()
             supervisor.look()
