@@ -19,6 +19,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import environ
+import psycopg
+
 from storestudio.devserver.console import Failure, tail
 from storestudio.devserver.process import Child
 
@@ -195,6 +198,19 @@ def _initialise(cluster: Cluster) -> None:
     if cluster.data.exists():  # an empty folder, made for it by a person
         cluster.data.rmdir()
     making.rename(cluster.data)
+
+
+def require_server(url: str) -> None:
+    """Raise Failure unless a PostgreSQL that is new enough answers at DATABASE_URL, in the server's own words."""
+    named = environ.Env.db_url_config(url)
+    options = {name: named[name.upper()] for name in ("host", "port", "user", "password") if named.get(name.upper())}
+    try:
+        with psycopg.connect(dbname=named.get("NAME") or None, connect_timeout=5, **options) as link:
+            major = link.info.server_version // 10_000
+    except psycopg.OperationalError as error:
+        raise Failure(f"The server of DATABASE_URL cannot be used: {error}") from None
+    if major < MAJOR_MIN:
+        raise Failure(f"The server of DATABASE_URL is PostgreSQL {major}; StoreStudio needs {MAJOR_MIN} or newer.")
 
 
 def _run_as(user: pwd.struct_passwd | None, command: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -98,7 +98,10 @@ def _start_services(
     url, broker = instance.given.get("DATABASE_URL"), instance.given.get("CELERY_BROKER_URL")
     keep_open, base = [instance.children_lock()], dict(os.environ)
     cluster: postgres.Cluster | None = None
-    if not url:
+    if url:
+        with step("PostgreSQL of DATABASE_URL"):
+            postgres.require_server(url)
+    else:
         fresh = not (instance.data / "postgres" / "PG_VERSION").exists()
         with step("PostgreSQL cluster" if fresh else "PostgreSQL"):
             cluster = postgres.open_cluster(

@@ -239,7 +239,7 @@ def test_a_server_that_cannot_be_reached_fails_the_start_with_its_own_words(tmp_
     instance = Running(data=tmp_path / "d", port=port, sandbox_port=sandbox_port, output=tmp_path / "output", more=more)
     refused = instance.command("up")
     assert refused.returncode == 1
-    assert "manage.py migrate failed" in refused.stderr
+    assert "The server of DATABASE_URL cannot be used" in refused.stderr
     assert "refused" in refused.stderr
 
 
