@@ -32,7 +32,7 @@ from channels.sandbox.shopify import costs, resolving
 from channels.sandbox.shopify.models import IdempotentCall, Shop
 
 RESOLVER_MODULES = (
-    "shop_resolvers", "catalog_resolvers", "catalog_mutations", "stock_resolvers", "order_resolvers", "order_mutations",
+    "shop_resolvers", "catalog_resolvers", "catalog_mutations", "stock_resolvers", "order_resolvers", "order_queries", "order_mutations",
 )  # fmt: skip
 # Mutations that since 2026-04 are refused without @idempotent (those of them that are served here).
 IDEMPOTENT = {
