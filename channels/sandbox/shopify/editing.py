@@ -211,7 +211,7 @@ def apply_adds(*, order: Order, edit: CalculatedOrder, now: datetime) -> tuple[l
 
 def assign(*, order: Order, line: LineItem, quantity: int, location_id: int | None, now: datetime) -> list[stock.Move]:
     """Route added units: onto the location's open fulfillment order, else onto a new one; gives the stock moves."""
-    chosen = order.shop.locations.filter(pk=location_id, is_active=True)
+    chosen = order.shop.locations.filter(pk=location_id, is_active=True) if location_id else []
     places = list(chosen) or orders.candidates(shop=order.shop, new=orders.NewOrder(lines=[]))
     shares = routing.route(locations=places, demands=[routing.Demand(key=0, item=line.item, quantity=quantity)])
     moves = []

@@ -1,12 +1,12 @@
 """GraphQL over orders, fulfillment orders, refunds and drafts: reading. The mutations are in order_mutations."""
 
 # Arguments bear the names of the vendor's schema.
-# ruff: noqa: A002, N803
+# ruff: noqa: N803
 
 from decimal import Decimal
 from typing import Any
 
-from channels.sandbox.shopify import drafts, editing, fulfilling, moving, order_state
+from channels.sandbox.shopify import drafts, editing, fulfilling, moving, order_mutations, order_queries, order_state
 from channels.sandbox.shopify.models import (
     CalculatedOrder,
     DraftOrder,
@@ -21,6 +21,7 @@ from channels.sandbox.shopify.models import (
 from channels.sandbox.shopify.resolving import connection, parse_gid, resolver
 
 Json = dict[str, Any]
+ATTACHED = (order_mutations, order_queries)  # importing them attaches their resolvers too
 
 
 def money_bag(value: Decimal, *, currency: str) -> Json:
@@ -173,8 +174,8 @@ def fulfillment_order_order_name(source: FulfillmentOrder, info: Any) -> str:
 
 
 @resolver("FulfillmentOrder", "fulfillAt")
-def fulfill_at(source: FulfillmentOrder, info: Any) -> Any:
-    return source.created_at
+def fulfill_at(source: FulfillmentOrder, info: Any) -> str:
+    return source.created_at.isoformat()
 
 
 @resolver("FulfillmentOrder", "fulfillBy")
@@ -289,8 +290,8 @@ def fulfillment_line_items(source: Fulfillment, info: Any, **page: Any) -> Any:
 
 
 @resolver("Refund", "processedAt")
-def refund_processed_at(source: Refund, info: Any) -> Any:
-    return source.created_at
+def refund_processed_at(source: Refund, info: Any) -> str:
+    return source.created_at.isoformat()
 
 
 @resolver("Refund", "note")
@@ -338,8 +339,8 @@ def draft_lines(source: DraftOrder, info: Any, **page: Any) -> Any:
 
 
 @resolver("DraftOrder", "reserveInventoryUntil")
-def reserve_inventory_until(source: DraftOrder, info: Any) -> Any:
-    return source.reserve_until
+def reserve_inventory_until(source: DraftOrder, info: Any) -> str | None:
+    return source.reserve_until.isoformat() if source.reserve_until else None
 
 
 @resolver("DraftOrder", "order")
