@@ -14,7 +14,7 @@ from inventory.queries import locations
 from storestudio.accounts.models import Merchant
 
 UNITS_MAX = Decimal(1_000_000)
-BY, TO = "by", "to"
+ADD, TAKE, TO = "add", "take", "to"
 OTHER = "other"
 REASONS = [
     ("", "Choose a reason"),
@@ -29,12 +29,17 @@ REASONS = [
 ]
 
 
+_UNITS_WORDS = {"required": "Type how many units.", "invalid": "Type a number, such as 3."}
+
+
 class UnitsField(forms.DecimalField):
     """Units with up to 5 places; the true minus that our own pages print is understood."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"max_digits": 12, "decimal_places": 5, **options})
-        self.widget.attrs.update({"inputmode": "decimal", "autocomplete": "off", "step": "any"})
+        # Plain text: a number field would eat spaces and true minus signs before they reach us.
+        shown = {"widget": forms.TextInput} | options
+        super().__init__(**{"max_digits": 12, "decimal_places": 5, "error_messages": _UNITS_WORDS, **shown})
+        self.widget.attrs.update({"inputmode": "decimal", "autocomplete": "off"})
 
     def to_python(self, value: Any) -> Decimal | None:  # type: ignore[override]  # the stubs say int
         """Read "−2", "1 000" as people and our pages write them."""
@@ -78,13 +83,15 @@ class AdjustForm(FocusedForm):
     counted_at = forms.DateTimeField(required=False, widget=forms.HiddenInput)
     location = PlaceField()
     how = forms.ChoiceField(
-        choices=[(BY, "Add or take away"), (TO, "Set to what I counted")],
-        initial=BY,
+        choices=[(TAKE, "Take away"), (ADD, "Add"), (TO, "Set to what I counted")],
+        initial=TAKE,
         widget=forms.RadioSelect,
         label="How",
     )
-    quantity = UnitsField(label="Units", help_text="3 adds, −3 takes away; a count is what lies there.")
-    reason = forms.ChoiceField(choices=REASONS, label="Reason")
+    quantity = UnitsField(label="Units", help_text="How many to take or add; for a count, how many lie there.")
+    reason = forms.ChoiceField(
+        choices=REASONS, label="Reason", error_messages={"required": "Choose a reason: it stays with the movement."}
+    )
     note = forms.CharField(required=False, max_length=200, label="Note")
 
     def __init__(self, *args: Any, merchant: Merchant, variant: Variant, **options: Any) -> None:
@@ -102,10 +109,12 @@ class AdjustForm(FocusedForm):
                 self.add_error("quantity", "That is more than a million units. Check the number.")
             elif self.variant.is_whole_unit and quantity != quantity.to_integral_value():
                 self.add_error("quantity", "This is sold in whole units.")
-            elif how == BY and quantity == 0:
-                self.add_error("quantity", "Nothing to change: type how many units to add or take away.")
             elif how == TO and quantity < 0:
                 self.add_error("quantity", "A count cannot be below zero.")
+            elif how in (ADD, TAKE) and quantity == 0:
+                self.add_error("quantity", "Nothing to change: type how many units to add or take away.")
+            elif how in (ADD, TAKE) and quantity < 0:
+                self.add_error("quantity", "Type it without a minus, and choose “Add” or “Take away” above.")
         if found.get("reason") == OTHER and not found.get("note", "").strip():
             self.add_error("note", "Say in a few words what happened.")
         return found

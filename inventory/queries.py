@@ -37,6 +37,7 @@ SORTS = {
 # A search with more hits than this is dense enough to be met by walking the titles in order.
 NARROW = 2000
 WORDS_MAX = 8
+COUNTED_MAX = 100
 COVER_DAYS = 7
 PACE_DAYS, PACE_DAYS_MIN = 28, 7
 
@@ -190,6 +191,19 @@ def stock_page(*, merchant: Merchant, narrowed: StockFilter, cursor: paging.Curs
     channels = explain.channels().channels(merchant_id=merchant.pk)
     rows = stock_rows(merchant=merchant, variants=page.rows, locations=shown, channels=channels)
     return StockPage(narrowed, places, shown, channels, page, rows)
+
+
+def counts(*, merchant: Merchant, narrowed: StockFilter, shows: Collection[str] = SHOWS[1:]) -> dict[str, int]:
+    """How many variants each chip would show with the same search and place; COUNTED_MAX stands for that many or more.
+
+    One statement a chip, each ending as soon as the limit is reached.
+    """
+    now = utc_now()
+    found = {}
+    for show in shows:
+        rows = variants(merchant=merchant, narrowed=replace(narrowed, show=show, sort="title"), now=now)
+        found[show] = rows.order_by()[:COUNTED_MAX].count()
+    return found
 
 
 def stock_rows(

@@ -13,7 +13,7 @@ from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_http_methods, require_POST
 
 from inventory import adjustments, history, ledger, paging, queries
-from inventory.forms import LINES_MAX, TO, AdjustForm, LineForm, ReceiveForm, received_lines
+from inventory.forms import ADD, LINES_MAX, TO, AdjustForm, LineForm, ReceiveForm, received_lines
 from inventory.models import StockMovement, Variant
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
 
@@ -63,12 +63,13 @@ def _adjust_form(request: ShopRequest, context: dict[str, Any], form: AdjustForm
 def _adjustment(variant: Variant, form: AdjustForm) -> adjustments.Adjustment:
     typed = form.cleaned_data
     is_count = typed["how"] == TO
+    delta = typed["quantity"] if typed["how"] == ADD else -typed["quantity"]
     return adjustments.Adjustment(
         variant=variant,
         location=typed["location"],
         reason=form.reason_text(),
         key=typed["key"],
-        delta=None if is_count else typed["quantity"],
+        delta=None if is_count else delta,
         counted=typed["quantity"] if is_count else None,
         seen=typed["seen"] or Decimal(0),
         counted_at=min(typed["counted_at"] or utc_now(), utc_now()),

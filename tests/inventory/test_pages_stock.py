@@ -100,6 +100,21 @@ def test_chips_filter(client, shop, chip, expected):
     assert titles(show(client, shop, show=chip)) == expected
 
 
+def test_chips_say_how_many_they_would_show_and_stop_counting_somewhere(client, shop, monkeypatch):
+    for number in range(4):
+        shop.stock(f"Mug {number}", units=-1)
+    shop.stock("Bowl", units=-1)
+
+    def chips(**query):
+        html = client.get(shop.url("stock"), {"part": "chips", **query}).content.decode()
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", html))
+
+    assert "All Oversold 5 Out of stock 5 Running low Being told Drift Not linked 5" in chips()
+    assert "Oversold 4 " in chips(q="mug")
+    monkeypatch.setattr(queries, "COUNTED_MAX", 3)
+    assert "Oversold 2+ " in chips()
+
+
 def test_low_is_what_runs_out_within_a_week_at_its_pace(client, shop):
     fast, slow, still = shop.stock("Fast", units=12), shop.stock("Slow", units=40), shop.stock("Still", units=1)
     shop.order(fast, number="#1", fulfilled=10)
