@@ -44,6 +44,11 @@ class Need:
     since: datetime | None
     times: int = 1
 
+    @property
+    def is_for_managers(self) -> bool:
+        """Whether its page opens only to who may decide."""
+        return self.page in ("channel_places", "channel_preview")
+
 
 def needs(*, merchant: Merchant, lines: Sequence[ChannelLine]) -> list[Need]:
     """Open incidents, worst first, then the steps that a connection waits for."""

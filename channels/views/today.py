@@ -38,7 +38,11 @@ def today(request: ShopRequest) -> HttpResponse:
 
 def _lockstep(request: ShopRequest, now: datetime) -> SafeString:
     lines = health.lines(merchant=request.merchant, now=now)
-    needs = health.needs(merchant=request.merchant, lines=lines)
+    needs = [
+        need
+        for need in health.needs(merchant=request.merchant, lines=lines)
+        if request.may_manage or not need.is_for_managers
+    ]
     context = {
         "lines": lines,
         "needs": needs,

@@ -36,7 +36,5 @@ def theme(request: HttpRequest) -> HttpResponse:
     response = HttpResponseRedirect(there)
     wanted = request.POST.get("theme", "")
     if wanted in THEMES:
-        response.set_cookie(
-            "theme", wanted, max_age=YEAR_S, secure=request.is_secure(), httponly=True, samesite="Lax"
-        )
+        response.set_cookie("theme", wanted, max_age=YEAR_S, secure=request.is_secure(), httponly=True, samesite="Lax")
     return response

@@ -297,6 +297,17 @@ def test_an_associate_sees_all_and_decides_nothing(client, live):
         assert client.post(to(name, live, *more), {"reason": "x"}).status_code == 403
 
 
+def test_today_asks_nobody_for_what_their_role_does_not_reach(client):
+    scene = scenes.fresh()
+    associate = factories.MembershipFactory(merchant=scene.merchant, role=Membership.Role.ASSOCIATE)
+    client.force_login(scene.user)
+    assert "See what would change" in client.get(scene.home).content.decode()
+    client.force_login(associate.user)
+    page = client.get(scene.home).content.decode()
+    assert "See what would change" not in page
+    assert "Nothing needs you" in page
+
+
 def test_old_messages_lie_on_later_pages_and_none_is_shown_twice(client, live):
     now = utc_now()
     for index in range(120):
