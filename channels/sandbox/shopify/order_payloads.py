@@ -83,7 +83,8 @@ def order_body(order: Order) -> Json:
         ("current_total_price", current),
     ):
         body[name] = money(value)
-        body[f"{name}_set"] = money_set(value, currency=order.currency)
+        if name.startswith("current_"):
+            body[f"{name}_set"] = money_set(value, currency=order.currency)
     body["total_line_items_price"] = money(total)
     body["line_items"] = [line_body(line, order=order) for line in lines]
     body["fulfillments"] = [fulfillment_body(row, order=order) for row in order.fulfillments.all()]
