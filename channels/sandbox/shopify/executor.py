@@ -25,7 +25,7 @@ from graphql import (
     parse,
     validate,
 )
-from graphql.execution.values import get_argument_values, get_directive_values
+from graphql.execution.values import VariableValues, get_argument_values, get_directive_values, get_variable_values
 from graphql.language.ast import DocumentNode
 
 from channels.sandbox.shopify import costs, resolving
@@ -132,10 +132,13 @@ def _execute(
 
     if not _is_mutation(operation):
         return now()
-    refusal = _runtime_rules(operation, variables)
+    given = get_variable_values(schema(), operation.variable_definitions or (), variables)
+    if not isinstance(given, VariableValues):
+        return ExecutionResult(None, list(given))
+    refusal = _runtime_rules(operation, given)
     if refusal is not None:
         return ExecutionResult(None, [refusal])
-    call = _keyed(operation, variables)
+    call = _keyed(operation, given)
     try:
         with transaction.atomic():
             if call is None:
@@ -168,7 +171,7 @@ def _fields(operation: OperationDefinitionNode) -> list[FieldNode]:
     return [node for node in operation.selection_set.selections if isinstance(node, FieldNode)]
 
 
-def _runtime_rules(operation: OperationDefinitionNode, variables: dict[str, Any]) -> GraphQLError | None:
+def _runtime_rules(operation: OperationDefinitionNode, variables: VariableValues) -> GraphQLError | None:
     """What the schema leaves open and the vendor refuses all the same (contract of 2026-04 and later)."""
     for node in _fields(operation):
         name = node.name.value
@@ -185,7 +188,7 @@ def _runtime_rules(operation: OperationDefinitionNode, variables: dict[str, Any]
     return None
 
 
-def _says_change_from(node: FieldNode, name: str, variables: dict[str, Any]) -> bool:
+def _says_change_from(node: FieldNode, name: str, variables: VariableValues) -> bool:
     given = _arguments(node, variables).get("input") or {}
     entries = given.get(CHANGE_FROM[name]) or []
     if name == "inventoryMoveQuantities":
@@ -193,13 +196,13 @@ def _says_change_from(node: FieldNode, name: str, variables: dict[str, Any]) -> 
     return all("changeFromQuantity" in entry for entry in entries)
 
 
-def _arguments(node: FieldNode, variables: dict[str, Any]) -> dict[str, Any]:
+def _arguments(node: FieldNode, variables: VariableValues) -> dict[str, Any]:
     """Arguments with every key as given: a key set to null stays, one left out is not there."""
     field = schema().mutation_type.fields[node.name.value]  # type: ignore[union-attr]
     return get_argument_values(field, node, variables)
 
 
-def _keyed(operation: OperationDefinitionNode, variables: dict[str, Any]) -> tuple[str, str, str] | None:
+def _keyed(operation: OperationDefinitionNode, variables: VariableValues) -> tuple[str, str, str] | None:
     """The mutation's name, its key and a digest of what it asks; None without a key."""
     directive = next(item for item in schema().directives if item.name == "idempotent")
     for node in _fields(operation):
