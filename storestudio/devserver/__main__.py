@@ -108,7 +108,7 @@ def _database_for(instance: Instance) -> Iterator[dict[str, str]]:
         return
     with _cluster(
         data=instance.data / "postgres", password=instance.secret("DATABASE_PASSWORD"), durable=True,
-        log=instance.logs / "postgresql.log", keep_open=[instance.children_lock()],
+        log=instance.logs / "postgresql.log", keep_open=[instance.children_lock(tell=_tell)],
     ) as cluster:  # fmt: skip
         yield _environment_of(instance, kept, cluster.url, broker)
 
@@ -119,6 +119,11 @@ def _environment_of(instance: Instance, kept: Mapping[str, str], url: str, broke
         **instance.environment(database_url=url, broker_url=broker), **kept,
         "DATABASE_URL": url, "CELERY_BROKER_URL": broker,
     }  # fmt: skip
+
+
+def _tell(text: str) -> None:
+    """Beside what manage.py prints, which another program may read."""
+    print(text, file=sys.stderr)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,13 +143,13 @@ class Instance:
         while self.held:
             os.close(self.held.pop())
 
-    def children_lock(self) -> int:
+    def children_lock(self, *, tell: Callable[[str], None]) -> int:
         """A descriptor for children to inherit: while any of them lives, nobody starts others beside it.
 
         However we ended. Raises Failure when processes of an earlier run do not end."""
         path = self.data / "children.lock"
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        deadline = time.monotonic() + LEFTOVERS_S
+        deadline, told = time.monotonic() + LEFTOVERS_S, False
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,6 +157,9 @@ class Instance:
                 if time.monotonic() > deadline:
                     pids = ", ".join(map(str, _holders(path)))
                     raise Failure(f"Processes of an earlier run do not end: {pids or 'of another user'}.") from None
+                if not told:
+                    tell("Waiting for the processes of an earlier run to end")
+                told = True
                 time.sleep(0.1)
             else:
                 self.held.append(lock)

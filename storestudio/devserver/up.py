@@ -41,6 +41,7 @@ def up(instance: Instance) -> int:
     runtime: Path | None = None
     try:
         instance.make_folders()
+        instance.children_lock(tell=say)
         _require_ports(instance)
         runtime = _new_runtime(instance)
         environment, cluster = _start_services(instance, supervisor, runtime)
@@ -96,7 +97,7 @@ def _start_services(
 ) -> tuple[dict[str, str], postgres.Cluster | None]:
     """Start the servers that the environment does not name. Returns the environment of the product's processes."""
     url, broker = instance.given.get("DATABASE_URL"), instance.given.get("CELERY_BROKER_URL")
-    keep_open, base = [instance.children_lock()], dict(os.environ)
+    keep_open, base = instance.held[1:], dict(os.environ)
     cluster: postgres.Cluster | None = None
     if url:
         with step("PostgreSQL of DATABASE_URL"):
