@@ -66,7 +66,7 @@ class ShopifySales:
         accounts.load_products(self.shop, [accounts.ProductRow(handle=sku.lower(), title=sku, variants=[row])])
         return ProductVariant.objects.get(shop=self.shop, item__sku=sku)
 
-    def ask(self, query, **variables):
+    def ask(self, query, /, **variables):
         """The data of an answer without errors."""
         answer = requests.post(
             self.url,

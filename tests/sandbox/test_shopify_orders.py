@@ -13,8 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from shopify_sales import CONTRACT, ShopifySales, line_of, operation, places_of
 
-from channels.sandbox.shopify import order_state, orders
+from channels.sandbox.shopify import executor, order_state, orders
 from channels.sandbox.shopify.models import InventoryLevel, Order
+from channels.sandbox.shopify.resolving import Context
 
 needs_contract = pytest.mark.skipif(
     not (CONTRACT / "operations.graphql").exists(), reason="the contract pages are not beside this repository"
@@ -93,6 +94,12 @@ def test_a_sale_at_the_till_leaves_at_once(sales):
     assert order["retailLocation"]["id"] == sales.market.gid
     assert order["displayFulfillmentStatus"] == "FULFILLED"
     assert order["fulfillmentOrders"]["nodes"][0]["deliveryMethod"]["methodType"] == "RETAIL"
+
+
+def test_a_till_sells_what_the_stock_says_is_not_there(sales):
+    mug = sales.stock(street=1)
+    sales.place((mug, 2), sourceName="pos", fulfillment={"locationId": sales.street.gid})
+    assert sales.units(mug, sales.street) == (-1, 0, -1)
 
 
 def test_an_order_is_picked_up_where_its_shipping_line_says(sales):
@@ -479,23 +486,33 @@ def test_orders_are_found_and_sorted(sales):
     assert found("financial_status:paid") == [first["id"], second["id"], third["id"]]
 
 
+def queries(sales, name, **variables):
+    """How many statements the contract's query takes here."""
+    context = Context(shop=sales.shop, app=sales.shop.app, now=timezone.now())
+    with CaptureQueriesContext(connection) as seen:
+        answer = executor.run(context=context, query=operation(name), variables=variables, operation_name=name)
+    assert "errors" not in answer
+    return len(seen)
+
+
 @needs_contract
 @pytest.mark.parametrize("name", ["OrdersSince", "OpenFulfillmentOrders"])
-def test_reading_more_orders_takes_no_more_queries(sales, name, settings):
-    from channels.sandbox.shopify import executor
-    from channels.sandbox.shopify.resolving import Context
-
+def test_reading_more_orders_takes_no_more_queries(sales, name):
     mug = sales.stock(street=99)
-
-    def queries():
-        context = Context(shop=sales.shop, app=sales.shop.app, now=timezone.now())
-        with CaptureQueriesContext(connection) as seen:
-            answer = executor.run(context=context, query=operation(name), variables={}, operation_name=name)
-        assert "errors" not in answer
-        return len(seen)
-
     sales.place((mug, 1))
-    few = queries()
+    few = queries(sales, name)
     for _ in range(4):
         sales.place((mug, 1))
-    assert queries() == few
+    assert queries(sales, name) == few
+
+
+@needs_contract
+def test_reading_an_order_of_many_lines_takes_no_more_queries(sales):
+    variants = [sales.stock(street=9, sku=sku) for sku in ("MUG", "CUP", "JUG", "PAN")]
+    small, large = sales.place((variants[0], 2)), sales.place(*[(variant, 2) for variant in variants])
+    for order in (small, large):
+        for line in order["lineItems"]["nodes"]:
+            only = {"lineItems": {"nodes": [line]}, "id": order["id"]}
+            assert sales.refund(only, 1, "CANCEL", place=sales.street)["userErrors"] == []
+    taken = [queries(sales, "OrderById", id=order["id"]) for order in (small, large)]
+    assert taken[0] == taken[1]
