@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -14,7 +16,7 @@ from django.utils import timezone
 from shopify_sales import CONTRACT, ShopifySales, line_of, operation, places_of
 
 from channels.sandbox.shopify import executor, order_state, orders
-from channels.sandbox.shopify.models import InventoryLevel, Order
+from channels.sandbox.shopify.models import FulfillmentOrderLineItem, InventoryLevel, LineItem, Order
 from channels.sandbox.shopify.resolving import Context
 
 needs_contract = pytest.mark.skipif(
@@ -368,6 +370,44 @@ def test_the_lock_is_held_until_the_commit(sales):
         assert taken == []
     buyer.join(timeout=10)
     assert taken == [[]]
+
+
+def play(sales, variants, *, seed, steps):
+    """One seller's random steps; each order is the seller's own, the stock is everybody's."""
+    dice, mine = random.Random(seed), []
+    for _ in range(steps):
+        step = dice.choice(["place", "fulfil", "cancel", "refund", "move"]) if mine else "place"
+        order = sales.order(dice.choice(mine)) if mine else {}
+        if step == "place":
+            lines = [(variant, dice.randint(1, 3)) for variant in dice.sample(variants, k=dice.randint(1, 2))]
+            payload = sales.place(*lines, behaviour="DECREMENT_IGNORING_POLICY")
+            mine.append(payload)
+        elif step == "fulfil":
+            sales.fulfil(order, units=1)
+        elif step == "cancel":
+            sales.cancel(order, restock=dice.random() < 0.5)
+        elif step == "refund":
+            kind = dice.choice(["CANCEL", "RETURN", "NO_RESTOCK"])
+            sales.refund(order, 1, kind, place=None if kind == "NO_RESTOCK" else sales.street)
+        else:
+            sales.move(order, dice.choice([sales.street, sales.market]))
+
+
+@pytest.mark.race
+def test_after_many_steps_at_once_what_is_committed_is_what_remains(sales):
+    variants = [sales.stock(street=9, market=9), sales.stock(street=9, market=9, sku="CUP")]
+    with ThreadPoolExecutor(3) as pool:
+        sellers = [pool.submit(play, sales, variants, seed=seed, steps=14) for seed in (1, 2, 3)]
+        for seller in sellers:
+            seller.result()
+    for level in InventoryLevel.objects.order_by("pk"):
+        rows = FulfillmentOrderLineItem.objects.filter(
+            line__item=level.item, fulfillment_order__location=level.location, remaining__gt=0
+        )
+        assert level.committed == sum(row.remaining for row in rows), level
+    for line in LineItem.objects.order_by("pk"):
+        remains = sum(row.remaining for row in line.fulfillment_order_lines.all())
+        assert 0 <= remains <= line.current_quantity <= line.quantity, line
 
 
 # Webhooks
