@@ -185,7 +185,8 @@ class _Manage:
 def _static_digest() -> str:
     """Changes with any static file of ours and with any installed package."""
     parts = [(ROOT / "requirements.lock").read_text(), str(ROOT)]
-    for folder in [ROOT / "static", *sorted(ROOT.glob("*/static"))]:
+    apps = sorted(path.parent for path in ROOT.glob("*/__init__.py"))  # not the data folder, which may lie here too
+    for folder in [ROOT / "static", *(app / "static" for app in apps)]:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 state = path.stat()
