@@ -67,7 +67,8 @@ class Web:
 
     def buy(self, *, invoice: str, units: Mapping[str, int]) -> Checkout:
         """Place a paid order. What the shop says it has not is taken out of the basket and the rest bought."""
-        basket, refused = dict(units), {}
+        basket = dict(units)
+        refused: dict[str, int] = {}
         while basket:
             skus = list(basket)
             try:
