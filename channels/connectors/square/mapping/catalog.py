@@ -61,15 +61,16 @@ def listing(*, variation: Json, item: Json, related: Mapping[str, Json]) -> Remo
     image = related.get(image_id(variation=variation, item=item)) or {}
     pictures = item_data.get("ecom_image_uris") or []
     overrides = data.get("location_overrides") or []
+    options = {} if name.strip().casefold() in ("", DEFAULT_VARIATION) else {"Variation": name}
     return RemoteListing(
         external_id=str(variation["id"]),
         inventory_id=str(variation["id"]),
         product_external_id=item_id(variation) or str(item.get("id") or ""),
         product_title=str(item_data.get("name") or ""),
-        title=name,
+        title=name if options else "",
         sku=str(data.get("sku") or ""),
         barcode=str(data.get("upc") or ""),
-        options={} if name.strip().casefold() in ("", DEFAULT_VARIATION) else {"Variation": name},
+        options=options,
         price=money(data.get("price_money")),
         is_tracked=bool(data.get("track_inventory")) or any(o.get("track_inventory") for o in overrides),
         sells_past_zero=False,
