@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.db.models import Count, Prefetch, Q, QuerySet
@@ -17,28 +18,38 @@ from channels.sandbox.shopify.models import (
     Location,
     Order,
     Product,
+    ProductSetOperation,
     ProductVariant,
     Refund,
 )
-from channels.sandbox.shopify.resolving import by_id, by_time, connection, parse_gid, resolver, search
+from channels.sandbox.shopify.resolving import Field, by_id, by_time, connection, parse_gid, resolver, search
 
 Json = dict[str, Any]
 LEVELS = Prefetch("levels", InventoryLevel.objects.select_related("location").order_by("pk"))
 ITEM_LEVELS = Prefetch("item__levels", InventoryLevel.objects.select_related("location").order_by("pk"))
 COUNTED = ("available", "on_hand", "committed", "reserved", "incoming", "safety_stock", "damaged", "quality_control")
 
-PRODUCT_FIELDS = {
+
+
+def _of_variants(path: str, value: str) -> Q:
+    """Products by one of their variants: by subquery, for a join would show a product twice."""
+    how, text = ("istartswith", value[:-1]) if value.endswith("*") else ("iexact", value)
+    return Q(pk__in=ProductVariant.objects.filter(**{f"{path}__{how}": text}).values("product"))
+
+
+PRODUCT_FIELDS: dict[str, Field] = {
     "id": by_id(), "updated_at": by_time("updated_at"), "created_at": by_time("created_at"), "status": "status",
     "handle": "handle", "vendor": "vendor", "product_type": "product_type", "title": "title", "default": "title",
-    "sku": "variants__item__sku", "barcode": "variants__barcode",
+    "sku": lambda _, value: _of_variants("item__sku", value), "barcode": lambda _, value: _of_variants("barcode", value),
 }  # fmt: skip
-VARIANT_FIELDS = {
+VARIANT_FIELDS: dict[str, Field] = {
     "id": by_id(), "updated_at": by_time("updated_at"), "sku": "item__sku", "barcode": "barcode",
     "product_id": by_id("product"), "title": "title", "default": "item__sku",
 }  # fmt: skip
-ITEM_FIELDS = {
+ITEM_FIELDS: dict[str, Field] = {
     "id": by_id(), "sku": "sku", "updated_at": by_time("updated_at"), "created_at": by_time("created_at"), "default": "sku",
 }  # fmt: skip
+LEVEL_ID = re.compile(r"gid://shopify/InventoryLevel/(\d+)\?inventory_item_id=(\d+)")
 SORTS = {"UPDATED_AT": "updated_at", "CREATED_AT": "created_at", "TITLE": "title", "ID": "pk", "NAME": "name", "SKU": "item__sku"}
 
 
@@ -117,7 +128,30 @@ def locations(
     return connection(_sorted(search(rows, query, fields={"name": "name", "default": "name"}), sortKey), **page)
 
 
-_BY_TYPE = {
+@resolver("QueryRoot", "inventoryLevel")
+def level(source: Any, info: Any, id: str) -> InventoryLevel | None:  # noqa: A002
+    """A level's id is its place's number with the item's in the query string."""
+    match = LEVEL_ID.fullmatch(id)
+    if match is None:
+        raise GraphQLError(f"Invalid global id '{id}'", extensions={"code": "INVALID_GLOBAL_ID"})
+    return _levels(info.context.shop).filter(location=int(match[1]), item=int(match[2])).first()
+
+
+@resolver("QueryRoot", "productOperation")
+def product_operation(source: Any, info: Any, id: str) -> ProductSetOperation | None:  # noqa: A002
+    return ProductSetOperation.objects.filter(shop=info.context.shop, pk=parse_gid(id, "ProductSetOperation")).first()
+
+
+@resolver("ProductSetOperation", "product")
+def operation_product(source: Any, info: Any) -> Product | None:
+    return products(info.context.shop).filter(pk=source.product_id).first() if source.product_id else None
+
+
+def _levels(shop: Any) -> QuerySet[InventoryLevel]:
+    return InventoryLevel.objects.filter(item__shop=shop).select_related("location", "item__variant__product")
+
+
+_BY_TYPE: dict[str, Callable[[Any], QuerySet[Any]]] = {
     "Product": lambda shop: products(shop),
     "ProductVariant": lambda shop: variants(shop),
     "InventoryItem": lambda shop: items(shop),

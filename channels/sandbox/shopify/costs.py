@@ -11,9 +11,11 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLSchema,
     InlineFragmentNode,
+    ListValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     get_named_type,
+    is_abstract_type,
     is_leaf_type,
 )
 from graphql.language.ast import DocumentNode, FragmentDefinitionNode, ValueNode
@@ -36,7 +38,7 @@ def requested(document: DocumentNode, operation: OperationDefinitionNode, schema
 def _selection(
     selected: SelectionSetNode | None, parent: Any, schema: GraphQLSchema, fragments: dict[str, Any], variables: Any
 ) -> int:
-    total = 0
+    total, branches = 0, [0]
     for node in selected.selections if selected else ():
         if isinstance(node, FieldNode):
             field = getattr(parent, "fields", {}).get(node.name.value)
@@ -51,12 +53,13 @@ def _selection(
                 total += (size or 1) * (1 + inner)
         elif isinstance(node, InlineFragmentNode):
             kind = schema.type_map[node.type_condition.name.value] if node.type_condition else parent
-            total += _selection(node.selection_set, kind, schema, fragments, variables)
+            branches.append(_selection(node.selection_set, kind, schema, fragments, variables))
         elif isinstance(node, FragmentSpreadNode):
             fragment = fragments[node.name.value]
             kind = schema.type_map[fragment.type_condition.name.value]
-            total += _selection(fragment.selection_set, kind, schema, fragments, variables)
-    return total
+            branches.append(_selection(fragment.selection_set, kind, schema, fragments, variables))
+    # Of an interface or a union one branch will be true: the dearest counts.
+    return total + (max(branches) if is_abstract_type(parent) else sum(branches))
 
 
 def _page_size(node: FieldNode, variables: Any) -> int | None:
@@ -64,6 +67,8 @@ def _page_size(node: FieldNode, variables: Any) -> int | None:
         if argument.name.value in ("first", "last"):
             return _integer(argument.value, variables)
         if argument.name.value == "ids":
+            if isinstance(argument.value, ListValueNode):
+                return len(argument.value.values)
             given = variables.get(getattr(getattr(argument.value, "name", None), "value", ""), [])
             return len(given) if isinstance(given, list) else None
     return None
@@ -72,7 +77,7 @@ def _page_size(node: FieldNode, variables: Any) -> int | None:
 def _integer(value: ValueNode, variables: Any) -> int | None:
     name = getattr(getattr(value, "name", None), "value", None)
     found = variables.get(name) if name else getattr(value, "value", None)
-    return int(found) if found is not None else None
+    return max(0, int(found)) if found is not None else None
 
 
 def limits() -> tuple[float, float]:
@@ -83,7 +88,8 @@ def limits() -> tuple[float, float]:
 
 _TAKE = """
 UPDATE sandbox_shopify_shop
-SET bucket_available = filled - CASE WHEN filled >= %(cost)s THEN %(cost)s ELSE 0 END, bucket_at = clock_timestamp()
+SET bucket_available = least(%(size)s, filled - CASE WHEN filled >= %(cost)s THEN %(cost)s ELSE 0 END),
+     bucket_at = clock_timestamp()
 FROM (SELECT id AS shop_id, least(%(size)s,
              bucket_available + %(rate)s * extract(epoch FROM clock_timestamp() - bucket_at)) AS filled
       FROM sandbox_shopify_shop WHERE id = %(shop)s FOR UPDATE) b
@@ -113,9 +119,13 @@ def told(*, requested_cost: int, actual_cost: int | None, left: float) -> dict[s
 
 
 def actual(data: Any) -> int:
-    """Objects that were really there."""
+    """Objects that were really there, below the root."""
     if isinstance(data, dict):
-        return 1 + sum(actual(value) for value in data.values() if isinstance(value, dict | list))
-    if isinstance(data, list):
-        return sum(actual(value) for value in data if isinstance(value, dict | list))
+        return sum(_objects(value) for value in data.values())
     return 0
+
+
+def _objects(value: Any) -> int:
+    if isinstance(value, dict):
+        return 1 + actual(value)
+    return sum(_objects(one) for one in value) if isinstance(value, list) else 0

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
+import logging
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from graphql import (
     ExecutionResult,
     FieldNode,
     GraphQLError,
+    GraphQLResolveInfo,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
     build_schema,
     execute_sync,
-    get_named_type,
     is_abstract_type,
     is_object_type,
     parse,
@@ -28,21 +27,21 @@ from graphql import (
 from graphql.execution.values import VariableValues, get_argument_values, get_directive_values, get_variable_values
 from graphql.language.ast import DocumentNode
 
-from channels.sandbox.shopify import costs, resolving
-from channels.sandbox.shopify.models import IdempotentCall, Shop
+from channels.sandbox.shopify import access, costs, idempotency, resolving
+from channels.sandbox.shopify.models import IdempotentCall
+
+log = logging.getLogger(__name__)
 
 RESOLVER_MODULES = (
-    "shop_resolvers", "catalog_resolvers", "catalog_mutations", "stock_resolvers", "order_resolvers", "order_queries", "order_mutations",
+    "shop_resolvers", "bulk_resolvers", "catalog_resolvers", "catalog_mutations", "stock_resolvers", "order_resolvers", "order_queries", "order_mutations",
 )  # fmt: skip
-# Mutations that since 2026-04 are refused without @idempotent (those of them that are served here).
-IDEMPOTENT = {
-    "inventoryActivate", "inventoryAdjustQuantities", "inventoryMoveQuantities", "inventorySetQuantities",
-    "locationActivate", "locationDeactivate", "refundCreate",
-}  # fmt: skip
 # Input lists whose entries must say what they change from: an integer, or null to skip the check.
 CHANGE_FROM = {
-    "inventorySetQuantities": "quantities", "inventoryAdjustQuantities": "changes", "inventoryMoveQuantities": "changes",
-}  # fmt: skip
+    "inventorySetQuantities": ("quantities", "InventoryQuantityInput"),
+    "inventoryAdjustQuantities": ("changes", "InventoryChangeInput"),
+    "inventoryMoveQuantities": ("changes", "InventoryMoveQuantityTerminalInput"),
+}
+ENTRIES_MAX = 250  # of an input list; productSet takes more
 
 
 @functools.cache
@@ -54,10 +53,23 @@ def schema() -> GraphQLSchema:
     for kind in built.type_map.values():
         if is_object_type(kind) and not kind.name.startswith("__"):
             for name, field in kind.fields.items():
-                field.resolve = resolving.RESOLVERS.get((kind.name, name), resolving.default)
+                resolve = resolving.RESOLVERS.get((kind.name, name), resolving.default)
+                field.resolve = _refusable(resolve) if kind is built.mutation_type else resolve
         elif is_abstract_type(kind):
             kind.resolve_type = _type_of
     return built
+
+
+def _refusable(resolve: resolving.Resolve) -> resolving.Resolve:
+    """A mutation that does nothing where its idempotency key was refused but say so."""
+
+    def guarded(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+        refusal = info.context.refusal
+        if refusal is None:
+            return resolve(source, info, **arguments)
+        return {"user_errors": [refusal], f"{resolving.snake(info.field_name)}_user_errors": [refusal]}
+
+    return guarded
 
 
 def _type_of(value: Any, info: Any, abstract: Any) -> str:
@@ -75,23 +87,47 @@ def run(*, context: resolving.Context, query: str, variables: dict[str, Any], op
         return {"errors": [problem.formatted for problem in problems]}
     operation = _operation(document, operation_name)
     if operation is None:
-        return {"errors": [{"message": "An operation name is required"}]}
-    asked = costs.requested(document, operation, schema(), variables)
+        return {"errors": [{"message": "An operation name is required", "extensions": {"code": "BAD_REQUEST"}}]}
+    given = get_variable_values(schema(), operation.variable_definitions or (), variables)
+    if isinstance(given, list):
+        return {"errors": [error.formatted | {"extensions": {"code": "INVALID_VARIABLE"}} for error in given]}
+    return _paid(context, document, operation, variables, given)
+
+
+def _paid(
+    context: resolving.Context,
+    document: DocumentNode,
+    operation: OperationDefinitionNode,
+    variables: dict[str, Any],
+    given: VariableValues,
+) -> dict[str, Any]:
+    """Take what the operation may cost at most, run it, give the difference back."""
+    asked = costs.requested(document, operation, schema(), given.coerced)
     if asked > costs.COST_MAX:
         return _too_dear(asked)
     taken, left = costs.take(context.shop, asked)
     if not taken:
         cost = costs.told(requested_cost=asked, actual_cost=None, left=left)
-        error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}
+        documentation = "https://shopify.dev/api/usage/rate-limits"
+        error = {"message": "Throttled", "extensions": {"code": "THROTTLED", "documentation": documentation}}
         return {"errors": [error], "extensions": {"cost": cost}}
-    result = _execute(context, document, operation, variables, operation_name)
+    result = _execute(context, document, operation, variables, given)
     used = min(asked, costs.actual(result.data) + (costs.MUTATION_COST if _is_mutation(operation) else 0))
     _, left = costs.take(context.shop, used - asked)
     body: dict[str, Any] = {"data": result.data} if result.data is not None else {}
     if result.errors:
-        body["errors"] = [error.formatted for error in result.errors]
+        body["errors"] = [_shown(error) for error in result.errors]
     body["extensions"] = {"cost": costs.told(requested_cost=asked, actual_cost=used, left=left)}
     return body
+
+
+def _shown(error: GraphQLError) -> Any:
+    """An error as the vendor shows it: of a fault of ours no word."""
+    if error.original_error is None or isinstance(error.original_error, GraphQLError):
+        return error.formatted
+    log.error("the Shopify stand-in failed", exc_info=error.original_error)
+    message = "Internal error. Looks like something went wrong on our end."
+    return {"message": message, "extensions": {"code": "INTERNAL_SERVER_ERROR"}}
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
@@ -101,21 +137,32 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
     return found[0] if len(found) == 1 else None
 
 
+def root_field(query: str, name: str | None) -> str:
+    """The operation's first field, which planned faults are named by; empty for what can not be read."""
+    try:
+        operation = _operation(parse(query), name)
+    except GraphQLError:
+        return ""
+    fields = _fields(operation) if operation else []
+    return fields[0].name.value if fields else ""
+
+
 def _too_dear(asked: int) -> dict[str, Any]:
     message = f"Query cost is {asked}, which exceeds the single query max cost limit ({costs.COST_MAX})."
-    return {"errors": [{"message": message, "extensions": {"code": "MAX_COST_EXCEEDED", "cost": asked}}]}
+    extensions = {"code": "MAX_COST_EXCEEDED", "cost": asked, "maxCost": costs.COST_MAX}
+    return {"errors": [{"message": message, "extensions": extensions}]}
 
 
 def _is_mutation(operation: OperationDefinitionNode) -> bool:
     return operation.operation is OperationType.MUTATION
 
 
-class _Replayed(Exception):
-    """A mutation with this key ran before: its first answer."""
+class _Undone(Exception):
+    """A mutation with an error that is not one of its userErrors: nothing of it stays."""
 
-    def __init__(self, data: Any) -> None:
+    def __init__(self, result: ExecutionResult) -> None:
         super().__init__()
-        self.data = data
+        self.result = result
 
 
 def _execute(
@@ -123,83 +170,106 @@ def _execute(
     document: DocumentNode,
     operation: OperationDefinitionNode,
     variables: dict[str, Any],
-    operation_name: str | None,
+    given: VariableValues,
 ) -> ExecutionResult:
-    def now() -> ExecutionResult:
-        return execute_sync(
-            schema(), document, context_value=context, variable_values=variables, operation_name=operation_name
-        )
+    """Run the operation, a mutation in one transaction and, with a key, once."""
+    name = operation.name.value if operation.name else None
 
+    def now() -> ExecutionResult:
+        result = execute_sync(
+            schema(), document, context_value=context, variable_values=variables, operation_name=name
+        )
+        if result.errors and _is_mutation(operation) and context.refusal is None:
+            raise _Undone(result)
+        return result
+
+    problem = _runtime_rules(context, operation, given)
+    if problem is not None:
+        return ExecutionResult({_answer_name(node): None for node in _fields(operation)}, [problem])
     if not _is_mutation(operation):
         return now()
-    given = get_variable_values(schema(), operation.variable_definitions or (), variables)
-    if not isinstance(given, VariableValues):
-        return ExecutionResult(None, list(given))
-    refusal = _runtime_rules(operation, given)
-    if refusal is not None:
-        return ExecutionResult(None, [refusal])
     call = _keyed(operation, given)
     try:
         with transaction.atomic():
             if call is None:
-                return _committed(now())
-            row = _claim(context.shop, *call)
-            result = _committed(now())
+                return now()
+            mutation, key, asked = call
+            row = idempotency.claim(shop=context.shop, mutation=mutation, key=key, asked=asked)
+            context.idempotency_key = key
+            result = now()
             IdempotentCall.objects.filter(pk=row.pk).update(result=result.data)
             return result
-    except _Replayed as replayed:
-        return ExecutionResult(replayed.data, None)
+    except idempotency.Replay as replay:
+        return ExecutionResult(replay.data, None)
+    except idempotency.Refusal as refusal:
+        context.refusal = resolving.user_error(refusal.code, None, refusal.message)
+        return now()
     except _Undone as undone:
+        if call is not None:
+            idempotency.failed(shop=context.shop, mutation=call[0], key=call[1], asked=call[2])
         return undone.result
-
-
-class _Undone(Exception):
-    """A mutation with an error of ours: nothing of it stays."""
-
-    def __init__(self, result: ExecutionResult) -> None:
-        super().__init__()
-        self.result = result
-
-
-def _committed(result: ExecutionResult) -> ExecutionResult:
-    if result.errors:
-        raise _Undone(result)
-    return result
 
 
 def _fields(operation: OperationDefinitionNode) -> list[FieldNode]:
     return [node for node in operation.selection_set.selections if isinstance(node, FieldNode)]
 
 
-def _runtime_rules(operation: OperationDefinitionNode, variables: VariableValues) -> GraphQLError | None:
+def _answer_name(node: FieldNode) -> str:
+    return node.alias.value if node.alias else node.name.value
+
+
+def _runtime_rules(
+    context: resolving.Context, operation: OperationDefinitionNode, variables: VariableValues
+) -> GraphQLError | None:
     """What the schema leaves open and the vendor refuses all the same (contract of 2026-04 and later)."""
     for node in _fields(operation):
         name = node.name.value
-        if name in IDEMPOTENT and not any(directive.name.value == "idempotent" for directive in node.directives or ()):
-            return GraphQLError(
-                "The @idempotent directive is required for this mutation but was not provided.",
-                nodes=[node], path=[name], extensions={"code": "BAD_REQUEST"},
-            )  # fmt: skip
-        if name in CHANGE_FROM and not _says_change_from(node, name, variables):
-            return GraphQLError(
-                "The changeFromQuantity argument must be provided: an integer, or null to skip the check.",
-                nodes=[node], path=[name], extensions={"code": "INVALID_FIELD_ARGUMENTS"},
-            )  # fmt: skip
+        lacking = access.lacking(name, context.app.scopes)
+        if lacking:
+            message = f"Access denied for {name} field. Required access: `{lacking}` access scope."
+            return _refused(node, message, "ACCESS_DENIED")
+        if not _is_mutation(operation):
+            continue
+        if name in idempotency.REQUIRED and not any(one.name.value == "idempotent" for one in node.directives or ()):
+            message = "The @idempotent directive is required for this mutation but was not provided."
+            return _refused(node, message, "BAD_REQUEST")
+        arguments = _arguments(node, variables)
+        if name in CHANGE_FROM and not _says_change_from(name, arguments):
+            message = f"{CHANGE_FROM[name][1]} must include the following argument: changeFromQuantity."
+            return _refused(node, message, "INVALID_FIELD_ARGUMENTS")
+        size = 0 if name == "productSet" else _longest(arguments)
+        if size > ENTRIES_MAX:
+            message = f"The input array size of {size} is greater than the maximum allowed of {ENTRIES_MAX}."
+            return _refused(node, message, "MAX_INPUT_SIZE_EXCEEDED")
     return None
 
 
-def _says_change_from(node: FieldNode, name: str, variables: VariableValues) -> bool:
-    given = _arguments(node, variables).get("input") or {}
-    entries = given.get(CHANGE_FROM[name]) or []
+def _refused(node: FieldNode, message: str, code: str) -> GraphQLError:
+    return GraphQLError(message, nodes=[node], path=[_answer_name(node)], extensions={"code": code})
+
+
+def _longest(value: Any) -> int:
+    """The length of the longest list in it."""
+    if isinstance(value, dict):
+        return max((_longest(one) for one in value.values()), default=0)
+    if isinstance(value, list):
+        return max(len(value), *(_longest(one) for one in value)) if value else 0
+    return 0
+
+
+def _says_change_from(name: str, arguments: dict[str, Any]) -> bool:
+    """A key set to null is there; one that a serializer dropped is not."""
+    entries = arguments["input"].get(CHANGE_FROM[name][0]) or []
     if name == "inventoryMoveQuantities":
-        entries = [end for entry in entries for end in (entry.get("from") or {}, entry.get("to") or {})]
+        entries = [end for entry in entries for end in (entry["from"], entry["to"])]
     return all("changeFromQuantity" in entry for entry in entries)
 
 
 def _arguments(node: FieldNode, variables: VariableValues) -> dict[str, Any]:
     """Arguments with every key as given: a key set to null stays, one left out is not there."""
-    field = schema().mutation_type.fields[node.name.value]  # type: ignore[union-attr]
-    return get_argument_values(field, node, variables)
+    mutations = schema().mutation_type
+    assert mutations is not None  # noqa: S101 - the document was validated against it
+    return get_argument_values(mutations.fields[node.name.value], node, variables)
 
 
 def _keyed(operation: OperationDefinitionNode, variables: VariableValues) -> tuple[str, str, str] | None:
@@ -208,24 +278,5 @@ def _keyed(operation: OperationDefinitionNode, variables: VariableValues) -> tup
     for node in _fields(operation):
         values = get_directive_values(directive, node, variables)
         if values:
-            asked = json.dumps(_arguments(node, variables), sort_keys=True, default=str)
-            return node.name.value, str(values["key"]), hashlib.sha256(asked.encode()).hexdigest()
+            return node.name.value, str(values["key"]), idempotency.digest(_arguments(node, variables))
     return None
-
-
-def _claim(shop: Shop, mutation: str, key: str, digest: str) -> IdempotentCall:
-    """Take the key, or answer as the first time. A second call waits for the first one's transaction."""
-    row, is_new = IdempotentCall.objects.get_or_create(shop=shop, mutation=mutation, key=key, defaults={"digest": digest})
-    if is_new:
-        return row
-    if row.digest != digest:
-        error = resolving.user_error(
-            "IDEMPOTENCY_KEY_PARAMETER_MISMATCH", None, "The same idempotency key was used with other parameters."
-        )
-        raise _Replayed({mutation: _empty(mutation) | {"userErrors": [error]}})
-    raise _Replayed(row.result)
-
-
-def _empty(mutation: str) -> dict[str, Any]:
-    payload = get_named_type(schema().mutation_type.fields[mutation].type)  # type: ignore[union-attr]
-    return dict.fromkeys((name for name in payload.fields if name != "userErrors"), None)  # type: ignore[union-attr]

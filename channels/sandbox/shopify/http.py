@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -17,7 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from channels.sandbox import faults
 from channels.sandbox.shopify import executor, webhooks
-from channels.sandbox.shopify.models import App, Shop, Token, new_token
+from channels.sandbox.shopify.models import App, BulkOperation, Shop, Token, new_token
 from channels.sandbox.shopify.resolving import Context
 
 DAY = timedelta(days=1)
@@ -55,26 +56,30 @@ def graphql(request: HttpRequest, domain: str, version: str) -> HttpResponse:
     try:
         body = json.loads(request.body)
         query, variables = str(body["query"]), body.get("variables") or {}
+        if not isinstance(variables, dict):
+            raise TypeError(variables)
     except (ValueError, KeyError, TypeError):
         return JsonResponse({"errors": {"query": "Required parameter missing or invalid"}}, status=400)
-    answer = _misbehaving(shop, query, variables, body.get("operationName"))
+    base_url = request.build_absolute_uri().split("/admin/api/")[0]
+    answer = _misbehaving(shop, query, variables, body.get("operationName"), base_url=base_url)
     answer["X-Shopify-API-Version"] = webhooks.VERSION
     return answer
 
 
-def _misbehaving(shop: Shop, query: str, variables: dict[str, Any], name: str | None) -> HttpResponse:
+def _misbehaving(
+    shop: Shop, query: str, variables: dict[str, Any], name: str | None, *, base_url: str
+) -> HttpResponse:
     """Planned faults are named by the root field, as in “inventorySetQuantities”."""
-    words = query.split("{", 1)[-1].strip()
-    root = "".join(letter for letter in words.split("(")[0].split("{")[0] if letter.isalnum())
+    root = executor.root_field(query, name)
 
     def answer(*_: Any) -> HttpResponse:
-        context = Context(shop=shop, app=shop.app, now=timezone.now())
+        context = Context(shop=shop, app=shop.app, now=timezone.now(), base_url=base_url)
         return JsonResponse(executor.run(context=context, query=query, variables=variables, operation_name=name))
 
-    wrapped = faults.misbehaves(
+    wrapped: Callable[[None], HttpResponse] = faults.misbehaves(
         vendor="shopify", operation=root, rate_limited=_rate_limited, server_error=_server_error
     )(answer)
-    return wrapped(None)  # type: ignore[arg-type]
+    return wrapped(None)
 
 
 def _is_known(shop: Shop, value: str) -> bool:
@@ -82,7 +87,21 @@ def _is_known(shop: Shop, value: str) -> bool:
         return False
     now = timezone.now()
     token = shop.tokens.filter(value=value, kind=Token.Kind.ACCESS, revoked_at=None).first()
-    return token is not None and (token.expires_at is None or token.expires_at > now)
+    if token is None or (token.expires_at is not None and token.expires_at <= now):
+        return False
+    if token.refresh_id:  # the new pair is in use: the refresh tokens before it end
+        older = shop.tokens.filter(kind=Token.Kind.REFRESH, revoked_at=None, pk__lt=token.refresh_id)
+        if older.exists():
+            older.update(revoked_at=now)
+    return True
+
+
+def bulk_lines(request: HttpRequest, domain: str, name: str) -> HttpResponse:
+    """The lines of an export; whoever has the address may read them, as at the vendor."""
+    row = BulkOperation.objects.filter(shop__domain=domain, url__endswith=f"/bulk/{name}").first()
+    if row is None:
+        return HttpResponse(status=404)
+    return HttpResponse(row.lines, content_type="application/jsonl")
 
 
 @csrf_exempt
@@ -100,8 +119,8 @@ def access_token(request: HttpRequest, domain: str) -> HttpResponse:
         return JsonResponse(_issue(app.shop, life=DAY, with_refresh=False))
     if given.get("grant_type") == "refresh_token":
         return _refreshed(app.shop, given.get("refresh_token", ""))
-    if given.get("code") and given["code"] == app.pending_code:
-        App.objects.filter(pk=app.pk).update(pending_code="")
+    code = given.get("code")
+    if code and App.objects.filter(pk=app.pk, pending_code=code).update(pending_code=""):  # a code is good once
         expiring = given.get("expiring") == "1"
         return JsonResponse(_issue(app.shop, life=HOUR if expiring else None, with_refresh=expiring))
     return JsonResponse({"error": "invalid_request"}, status=400)
@@ -119,14 +138,16 @@ def _fields(request: HttpRequest) -> dict[str, str]:
 
 def _issue(shop: Shop, *, life: timedelta | None, with_refresh: bool) -> dict[str, Any]:
     now = timezone.now()
-    token = Token.objects.create(shop=shop, expires_at=now + life if life else None)
-    body: dict[str, Any] = {"access_token": token.value, "scope": ",".join(shop.app.scopes)}
-    if life:
-        body["expires_in"] = int(life.total_seconds()) - 1
+    refresh = None
     if with_refresh:
         refresh = Token.objects.create(
             shop=shop, kind=Token.Kind.REFRESH, value=new_token("shprt_"), expires_at=now + REFRESH_LIFE
         )
+    token = Token.objects.create(shop=shop, expires_at=now + life if life else None, refresh=refresh)
+    body: dict[str, Any] = {"access_token": token.value, "scope": ",".join(shop.app.scopes)}
+    if life:
+        body["expires_in"] = int(life.total_seconds()) - (1 if life == DAY else 0)  # 86399 is what a day's token says
+    if refresh:
         body |= {"refresh_token": refresh.value, "refresh_token_expires_in": int(REFRESH_LIFE.total_seconds())}
     return body
 
@@ -141,7 +162,7 @@ def _refreshed(shop: Shop, value: str) -> HttpResponse:
     token = found.first()
     if token is None:
         return JsonResponse({"error": "invalid_grant"}, status=400)
-    Token.objects.filter(shop=shop, kind=Token.Kind.REFRESH, pk__lt=token.pk).update(revoked_at=now)
+    Token.objects.filter(shop=shop, kind=Token.Kind.REFRESH, pk__lt=token.pk, revoked_at=None).update(revoked_at=now)
     return JsonResponse(_issue(shop, life=HOUR, with_refresh=True))
 
 
@@ -153,7 +174,12 @@ def authorize(request: HttpRequest, domain: str) -> HttpResponse:
         return HttpResponse("Unknown app", status=400)
     code = secrets.token_hex(16)
     App.objects.filter(pk=app.pk).update(pending_code=code)
-    query = {"code": code, "shop": domain, "state": request.GET.get("state", ""), "timestamp": str(int(timezone.now().timestamp()))}
+    query = {
+        "code": code,
+        "shop": domain,
+        "state": request.GET.get("state", ""),
+        "timestamp": str(int(timezone.now().timestamp())),
+    }
     query["hmac"] = _query_signature(query, app.client_secret)
     return HttpResponseRedirect(f"{target}?{urlencode(query)}")
 

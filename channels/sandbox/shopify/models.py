@@ -16,7 +16,21 @@ def new_token(prefix: str = "shpat_") -> str:
     return prefix + secrets.token_hex(16)
 
 
-class Shop(models.Model):
+class Numbered(models.Model):
+    """A thing with a GraphQL id."""
+
+    TYPE = ""
+
+    class Meta:
+        abstract = True
+
+    @property
+    def gid(self) -> str:
+        """The GraphQL id."""
+        return f"gid://shopify/{self.TYPE or type(self).__name__}/{self.pk}"
+
+
+class Shop(Numbered):
     """One store: its domain, and its bucket of query cost points."""
 
     domain = models.CharField(max_length=120, unique=True)
@@ -58,24 +72,13 @@ class Token(models.Model):
     value = models.CharField(max_length=80, unique=True, default=new_token)
     expires_at = models.DateTimeField(null=True, help_text="Empty for an offline token that does not end.")
     revoked_at = models.DateTimeField(null=True)
+    refresh = models.ForeignKey(
+        "self", on_delete=models.CASCADE, null=True, related_name="+", help_text="The refresh token given with it."
+    )
     created_at = models.DateTimeField(default=utc_now)
 
     def __str__(self) -> str:
         return f"{self.kind} token #{self.pk} of {self.shop}"
-
-
-class Numbered(models.Model):
-    """A thing with a GraphQL id."""
-
-    TYPE = ""
-
-    class Meta:
-        abstract = True
-
-    @property
-    def gid(self) -> str:
-        """The GraphQL id."""
-        return f"gid://shopify/{self.TYPE or type(self).__name__}/{self.pk}"
 
 
 class Location(Numbered):
@@ -379,7 +382,9 @@ class BulkOperation(Numbered):
     shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="bulk_operations")
     status = models.CharField(max_length=12, default="COMPLETED")
     error_code = models.CharField(max_length=24, blank=True)
+    query = models.TextField(blank=True)
     lines = models.TextField(blank=True)
+    url = models.CharField(max_length=300, blank=True)
     object_count = models.PositiveIntegerField(default=0)
     root_object_count = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(default=utc_now)
@@ -387,3 +392,16 @@ class BulkOperation(Numbered):
 
     def __str__(self) -> str:
         return f"bulk operation #{self.pk}"
+
+
+class ProductSetOperation(Numbered):
+    """A productSet that the caller did not wait for; done at once all the same. `user_errors` as it answers them."""
+
+    shop = models.ForeignKey(Shop, on_delete=models.CASCADE, related_name="product_operations")
+    product = models.ForeignKey(Product, on_delete=models.SET_NULL, null=True, related_name="+")
+    status = models.CharField(max_length=10, default="COMPLETE")  # CREATED ACTIVE COMPLETE
+    user_errors = models.JSONField(default=list)
+    created_at = models.DateTimeField(default=utc_now)
+
+    def __str__(self) -> str:
+        return f"productSet #{self.pk}"

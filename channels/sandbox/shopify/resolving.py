@@ -6,8 +6,9 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -17,7 +18,9 @@ from channels.sandbox.shopify.models import App, Shop
 
 Resolve = Callable[..., Any]
 RESOLVERS: dict[tuple[str, str], Resolve] = {}
-PAGE_DEFAULT, PAGE_MAX = 50, 250
+PAGE_DEFAULT = 50
+# Objects a page; a bulk operation has no such limit.
+PAGE_MAX: ContextVar[int] = ContextVar("PAGE_MAX", default=250)
 
 
 @dataclass
@@ -28,6 +31,9 @@ class Context:
     app: App
     now: datetime
     idempotency_key: str | None = None
+    refusal: dict[str, Any] | None = None
+    base_url: str = ""
+    sku_counts: dict[str, int] | None = None
 
 
 def resolver(type_name: str, field: str) -> Callable[[Resolve], Resolve]:
@@ -79,8 +85,8 @@ def connection(
 ) -> dict[str, Any]:
     """A page of an ordered queryset (by keyset, so that new rows shift nothing) or of a list (by place)."""
     size = first if first is not None else last if last is not None else PAGE_DEFAULT
-    if not 0 <= size <= PAGE_MAX:
-        raise GraphQLError(f"Page sizes go up to {PAGE_MAX}", extensions={"code": "BAD_REQUEST"})
+    if not 0 <= size <= PAGE_MAX.get():
+        raise GraphQLError(f"Page sizes go up to {PAGE_MAX.get()}", extensions={"code": "BAD_REQUEST"})
     backwards = first is None and last is not None
     if isinstance(source, QuerySet):
         rows, cursors, more = _keyset_page(source, size, after, before, reverse != backwards)
@@ -202,7 +208,12 @@ def by_time(path: str) -> Field:
     """A search field that holds a time; a bare date is its midnight in UTC."""
 
     def term(operator: str, value: str) -> Q:
-        moment = datetime.fromisoformat(value if "T" in value else f"{value}T00:00:00+00:00")
+        try:
+            moment = datetime.fromisoformat(value if "T" in value else f"{value}T00:00:00+00:00")
+        except ValueError:
+            return Q()  # the vendor ignores a filter that it can not read
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
         lookup = _LOOKUPS[operator] if operator else "exact"
         return Q(**{f"{path}__{lookup}": moment})
 

@@ -27,12 +27,19 @@ class Move:
 
 
 def lock_levels(pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], InventoryLevel]:
-    """The levels of (item, location) pairs, made where missing, locked in primary-key order."""
+    """The levels of (item, location) pairs, made where missing, locked in primary-key order.
+
+    A level made by a write is not active: since 2026-04 amounts can be written anywhere, but sell only once activated.
+    """
     wanted = sorted(set(pairs))
     items = {item for item, _ in wanted}
     known = set(InventoryLevel.objects.filter(item__in=items).values_list("item_id", "location_id"))
     InventoryLevel.objects.bulk_create(
-        [InventoryLevel(item_id=item, location_id=place) for item, place in wanted if (item, place) not in known],
+        [
+            InventoryLevel(item_id=item, location_id=place, is_active=False)
+            for item, place in wanted
+            if (item, place) not in known
+        ],
         ignore_conflicts=True,
     )
     levels = InventoryLevel.objects.filter(item__in=items).order_by("pk").select_for_update(of=("self",))
@@ -61,7 +68,9 @@ def move(
     `app_change`: a change by an app, which leaves an adjustment group; sales leave none. Locks the levels.
     """
     tracked = set(
-        InventoryItem.objects.filter(pk__in={change.item_id for change in changes}, tracked=True).values_list("pk", flat=True)
+        InventoryItem.objects.filter(pk__in={change.item_id for change in changes}, tracked=True).values_list(
+            "pk", flat=True
+        )
     )
     real = [change for change in changes if change.item_id in tracked and change.delta]
     if not real:
@@ -95,14 +104,12 @@ def _told(change: Move, after: int, delta: int, name: str) -> dict[str, object]:
 
 def emit_level(*, shop: Shop, level: InventoryLevel, topic: str = "INVENTORY_LEVELS_UPDATE") -> None:
     """Owe the webhook of one level; its body is made now and says nothing of the cause."""
-    webhooks.emit(
-        shop=shop,
-        topic=topic,
-        payload={
-            "inventory_item_id": level.item_id,
-            "location_id": level.location_id,
+    payload: dict[str, object] = {"inventory_item_id": level.item_id, "location_id": level.location_id}
+    if topic != "INVENTORY_LEVELS_DISCONNECT":
+        gid = f"gid://shopify/InventoryLevel/{level.location_id}?inventory_item_id={level.item_id}"
+        payload |= {
             "available": level.available,
             "updated_at": level.updated_at.isoformat(),
-            "admin_graphql_api_id": f"gid://shopify/InventoryLevel/{level.location_id}?inventory_item_id={level.item_id}",
-        },
-    )
+            "admin_graphql_api_id": gid,
+        }
+    webhooks.emit(shop=shop, topic=topic, payload=payload)

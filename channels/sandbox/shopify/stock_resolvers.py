@@ -21,7 +21,8 @@ REASONS = {
     "safety_stock", "reservation_created", "reservation_updated", "reservation_deleted", "movement_created",
     "movement_updated", "movement_received", "movement_canceled", "other",
 }  # fmt: skip
-QUANTITY_MAX = 1_000_000_000
+QUANTITY_MAX, DELTA_MAX = 1_000_000_000, 2_000_000_000
+STALE = "The changeFromQuantity value does not match persisted value."
 
 
 def _answer(group: AdjustmentGroup | None, errors: Sequence[Json]) -> Json:
@@ -83,9 +84,8 @@ def set_quantities(source: Any, info: Any, input: Json) -> Json:  # noqa: A002
     for index, (pair, entry) in enumerate(zip(pairs, entries, strict=True)):
         now = getattr(levels[pair], name)
         if entry.get("changeFromQuantity") is not None and entry["changeFromQuantity"] != now:
-            message = "The changeFromQuantity argument no longer matches the persisted quantity."
             path = _path("quantities", index, "changeFromQuantity")
-            stale.append(user_error("CHANGE_FROM_QUANTITY_STALE", path, message))
+            stale.append(user_error("CHANGE_FROM_QUANTITY_STALE", path, STALE))
         else:
             moves.append(stock.Move(*pair, "available", entry["quantity"] - now))
     if stale and (faults.switch("shopify.set_is_atomic", True) or not moves):
@@ -115,6 +115,9 @@ def adjust_quantities(source: Any, info: Any, input: Json) -> Json:  # noqa: A00
     errors += wrong
     for index, entry in enumerate(entries):
         errors += _ledger_errors(name, entry.get("ledgerDocumentUri"), _path("changes", index, "ledgerDocumentUri"))
+        if abs(entry["delta"]) > DELTA_MAX:
+            code = "INVALID_QUANTITY_TOO_HIGH" if entry["delta"] > 0 else "INVALID_QUANTITY_TOO_LOW"
+            errors.append(user_error(code, _path("changes", index, "delta"), "The quantity is out of bounds."))
     if errors:
         return _answer(None, errors)
     levels = stock.lock_levels(pairs)
@@ -122,7 +125,7 @@ def adjust_quantities(source: Any, info: Any, input: Json) -> Json:  # noqa: A00
         expected = entry.get("changeFromQuantity")
         if expected is not None and expected != getattr(levels[pair], name):
             path = _path("changes", index, "changeFromQuantity")
-            errors.append(user_error("CHANGE_FROM_QUANTITY_STALE", path, "The quantity has changed."))
+            errors.append(user_error("CHANGE_FROM_QUANTITY_STALE", path, STALE))
     if errors:
         return _answer(None, errors)
     moves = [
@@ -154,6 +157,8 @@ def move_quantities(source: Any, info: Any, input: Json) -> Json:  # noqa: A002
         for index, entry in enumerate(input["changes"])
         for side in ("from", "to")
     ]
+    for index, entry in enumerate(input["changes"]):
+        errors += _move_errors(index, entry)
     pairs, wrong = _pairs(shop, [end for *_, end in ends], "changes")
     errors += [error for error in wrong if error["code"] != "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR"]
     levels = stock.lock_levels(pairs) if not errors else {}
@@ -164,11 +169,9 @@ def move_quantities(source: Any, info: Any, input: Json) -> Json:  # noqa: A002
             errors.append(user_error("INVALID_QUANTITY_NAME", [*path, "name"], "The quantity name is invalid."))
             continue
         errors += _ledger_errors(terminal["name"], terminal.get("ledgerDocumentUri"), path)
-        if entry["from"]["locationId"] != entry["to"]["locationId"]:
-            errors.append(user_error("DIFFERENT_LOCATIONS", path, "The locations must be the same."))
         expected = terminal.get("changeFromQuantity")
         if levels and expected is not None and expected != getattr(levels[pair], terminal["name"]):
-            errors.append(user_error("CHANGE_FROM_QUANTITY_STALE", path, "The quantity has changed."))
+            errors.append(user_error("CHANGE_FROM_QUANTITY_STALE", path, STALE))
         sign = -1 if side == "from" else 1
         document = terminal.get("ledgerDocumentUri") or ""
         moves.append(stock.Move(*pair, terminal["name"], sign * entry["quantity"], document))
@@ -180,15 +183,37 @@ def move_quantities(source: Any, info: Any, input: Json) -> Json:  # noqa: A002
     return _answer(group, [])
 
 
+def _move_errors(index: int, entry: Json) -> list[Json]:
+    errors, path = [], _path("changes", index)
+    if entry["from"]["locationId"] != entry["to"]["locationId"]:
+        errors.append(user_error("DIFFERENT_LOCATIONS", path, "The quantities can't be moved between locations."))
+    elif entry["from"]["name"] == entry["to"]["name"]:
+        errors.append(user_error("SAME_QUANTITY_NAME", path, "The quantity names must differ."))
+    if entry["quantity"] < 0:
+        path = [*path, "quantity"]
+        errors.append(user_error("INVALID_QUANTITY_NEGATIVE", path, "The quantity can't be negative."))
+    elif entry["quantity"] > QUANTITY_MAX:
+        path = [*path, "quantity"]
+        errors.append(user_error("INVALID_QUANTITY_TOO_HIGH", path, "The quantity is too high."))
+    return errors
+
+
 @resolver("Mutation", "inventoryActivate")
 def activate(
-    source: Any, info: Any, inventoryItemId: str, locationId: str, available: int | None = None, **_: Any  # noqa: N803
-) -> Json:
+    source: Any, info: Any, inventoryItemId: str, locationId: str,  # noqa: N803
+    available: int | None = None, onHand: int | None = None, **_: Any,  # noqa: N803
+) -> Json:  # fmt: skip
+    """Without amounts the level keeps those it had."""
     shop = info.context.shop
     pairs, errors = _pairs(shop, [{"inventoryItemId": inventoryItemId, "locationId": locationId}], "input")
     if errors:
         return {"inventory_level": None, "user_errors": errors}
+    if (given := available if onHand is None else onHand) is not None and not 0 <= given <= QUANTITY_MAX:
+        name = "available" if onHand is None else "onHand"
+        return {"inventory_level": None, "user_errors": [user_error(None, [name], "The quantity is out of bounds.")]}
     level = _activate(shop, pairs[0])
+    if onHand is not None:
+        available = level.available + onHand - level.on_hand
     if available is not None and available != level.available:
         stock.move(
             shop=shop, changes=[stock.Move(*pairs[0], "available", available - level.available)], reason="correction"
@@ -215,20 +240,54 @@ def toggle(source: Any, info: Any, inventoryItemId: str, inventoryItemUpdates: S
     shop, levels = info.context.shop, []
     entries = [{"inventoryItemId": inventoryItemId, "locationId": row["locationId"]} for row in inventoryItemUpdates]
     pairs, errors = _pairs(shop, entries, "inventoryItemUpdates")
-    errors = [error | {"code": None} for error in errors]
+    renamed = {"INVALID_INVENTORY_ITEM": "INVENTORY_ITEM_NOT_FOUND", "INVALID_LOCATION": "LOCATION_NOT_FOUND"}
+    errors = [error | {"code": renamed.get(error["code"], "GENERIC_ERROR")} for error in errors]
+    item = InventoryItem.objects.filter(shop=shop, pk=parse_gid(inventoryItemId, "InventoryItem")).first()
+    if not errors:
+        errors = _toggle_errors(item, pairs, inventoryItemUpdates)
     if errors:
         return {"inventory_item": None, "inventory_levels": None, "user_errors": errors}
     for pair, row in zip(pairs, inventoryItemUpdates, strict=True):
         if row["activate"]:
             _activate(shop, pair)
         else:
-            level = stock.lock_levels([pair])[pair]
-            level.is_active, level.updated_at = False, timezone.now()
-            level.save()
-            stock.emit_level(shop=shop, level=level, topic="INVENTORY_LEVELS_DISCONNECT")
+            _deactivate(shop, pair)
         levels.append(_level(pair))
-    item = InventoryItem.objects.get(pk=pairs[0][0])
     return {"inventory_item": item, "inventory_levels": levels, "user_errors": []}
+
+
+def _toggle_errors(
+    item: InventoryItem | None, pairs: Sequence[tuple[int, int]], updates: Sequence[Json]
+) -> list[Json]:
+    """Committed and incoming units keep a level active, and one level must stay. Locks the item's levels."""
+    if item is None:
+        return [user_error("INVENTORY_ITEM_NOT_FOUND", ["inventoryItemId"], "The inventory item was not found.")]
+    levels = stock.lock_levels(pairs)
+    errors = []
+    ended = {pair for pair, row in zip(pairs, updates, strict=True) if not row["activate"]}
+    started = set(pairs) - ended
+    for index, pair in enumerate(pairs):
+        path = ["inventoryItemUpdates", str(index), "locationId"]
+        if pair not in ended:
+            continue
+        if levels[pair].committed:
+            errors.append(user_error("COMMITTED_INVENTORY_AT_LOCATION", path, "Committed inventory is there."))
+        elif levels[pair].incoming:
+            errors.append(user_error("INCOMING_INVENTORY_AT_LOCATION", path, "Incoming inventory is on its way there."))
+    kept = item.levels.filter(is_active=True).exclude(location__in=[place for _, place in ended]).exists()
+    if ended and not kept and not started and not errors:
+        message = "The inventory item must stay stocked at one location."
+        errors.append(user_error("CANNOT_DEACTIVATE_FROM_ONLY_LOCATION", ["inventoryItemUpdates"], message))
+    return errors
+
+
+def _deactivate(shop: Shop, pair: tuple[int, int]) -> None:
+    """Since 2026-04 the amounts stay."""
+    level = stock.lock_levels([pair])[pair]
+    if level.is_active:
+        level.is_active, level.updated_at = False, timezone.now()
+        level.save()
+        stock.emit_level(shop=shop, level=level, topic="INVENTORY_LEVELS_DISCONNECT")
 
 
 @resolver("Mutation", "inventoryItemUpdate")
@@ -247,12 +306,20 @@ def change_item(shop: Shop, item: InventoryItem, given: Json) -> None:
             setattr(item, name, given[key])
     item.updated_at = timezone.now()
     item.save()
-    payload = {
-        "id": item.pk, "sku": item.sku, "tracked": item.tracked, "requires_shipping": item.requires_shipping,
-        "created_at": item.created_at.isoformat(), "updated_at": item.updated_at.isoformat(),
-        "admin_graphql_api_id": item.gid,
-    }  # fmt: skip
-    webhooks.emit(shop=shop, topic="INVENTORY_ITEMS_UPDATE", payload=payload)
+    emit_item(shop=shop, item=item, topic="INVENTORY_ITEMS_UPDATE")
+
+
+def emit_item(*, shop: Shop, item: InventoryItem, topic: str) -> None:
+    """Owe the webhook of an item; of a deleted one only the id is told."""
+    payload: Json = {"id": item.pk}
+    if topic != "INVENTORY_ITEMS_DELETE":
+        payload |= {
+            "sku": item.sku or None, "created_at": item.created_at.isoformat(), "updated_at": item.updated_at.isoformat(),
+            "requires_shipping": item.requires_shipping, "cost": None, "country_code_of_origin": None,
+            "province_code_of_origin": None, "harmonized_system_code": None, "tracked": item.tracked,
+            "country_harmonized_system_codes": [], "admin_graphql_api_id": item.gid,
+        }  # fmt: skip
+    webhooks.emit(shop=shop, topic=topic, payload=payload)
 
 
 # InventoryAdjustmentGroup
@@ -273,15 +340,17 @@ def group_changes(
     source: AdjustmentGroup, info: Any, quantityNames: Sequence[str] | None = None,  # noqa: N803
     inventoryItemIds: Sequence[str] | None = None, locationIds: Sequence[str] | None = None,  # noqa: N803
 ) -> list[Json]:  # fmt: skip
+    """What changed, narrowed by name, item and place as asked; a deleted item is null."""
     items = InventoryItem.objects.select_related("variant").in_bulk({row["item"] for row in source.changes})
     places = Location.objects.in_bulk({row["location"] for row in source.changes})
     return [
         {
             "name": row["name"], "delta": row["delta"], "quantity_after_change": row["after"],
-            "ledger_document_uri": row["ledger"] or None, "item": items[row["item"]], "location": places[row["location"]],
+            "ledger_document_uri": row["ledger"] or None, "item": items.get(row["item"]),
+            "location": places.get(row["location"]),
         }
         for row in source.changes
         if (not quantityNames or row["name"] in quantityNames)
-        and (not inventoryItemIds or items[row["item"]].gid in inventoryItemIds)
-        and (not locationIds or places[row["location"]].gid in locationIds)
+        and (not inventoryItemIds or f"gid://shopify/InventoryItem/{row['item']}" in inventoryItemIds)
+        and (not locationIds or f"gid://shopify/Location/{row['location']}" in locationIds)
     ]  # fmt: skip
