@@ -35,6 +35,7 @@ from storestudio.accounts.models import Merchant, User
 State = Connection.State
 PAGES_MAX = 100_000  # a cursor that never ends is a fault of the channel's, not work
 BIG_RISE = Decimal(10)
+TOKEN_TIMES = {"expires_at", "refreshed_at"}
 
 
 class NotAllowed(Exception):
@@ -116,9 +117,7 @@ def map_location(*, channel_location: ChannelLocation, location: Location | None
             ChannelStock.objects.filter(channel_location=channel_location).delete()
         linking.ensure_cells(channel_location.connection)
         name = location.name if location else "nothing"
-        _note(
-            channel_location.connection, actor, "location.mapped", f"{channel_location.name} is {name}"
-        )
+        _note(channel_location.connection, actor, "location.mapped", f"{channel_location.name} is {name}")
 
 
 def import_catalog(connection: Connection, *, since: datetime | None = None) -> int:
@@ -214,9 +213,7 @@ def _counts(connection: Connection) -> Iterable[tuple[Sequence[Count], datetime]
         .values_list("external_id", flat=True)
     )
     ids = list(
-        Listing.objects.filter(
-            connection=connection, link=Listing.Link.LINKED, is_tracked=True, deleted_at=None
-        )
+        Listing.objects.filter(connection=connection, link=Listing.Link.LINKED, is_tracked=True, deleted_at=None)
         .order_by("pk")
         .values_list("inventory_id", flat=True)
     )
@@ -244,7 +241,9 @@ def adopt_counts(connection: Connection, *, actor: User | None) -> int:
         )
     )
     variants = dict(
-        Listing.objects.filter(connection=connection, link=Listing.Link.LINKED).values_list("inventory_id", "variant_id")
+        Listing.objects.filter(connection=connection, link=Listing.Link.LINKED).values_list(
+            "inventory_id", "variant_id"
+        )
     )
     opened = 0
     for counts, _ in _counts(connection):
@@ -306,7 +305,9 @@ def preview(*, connection: Connection) -> list[PreviewLine]:
         .order_by("pk")
     )
     counted = set(
-        StockLevel.objects.filter(merchant=connection.merchant_id, last_seq__gt=0).values_list("variant_id", "location_id")
+        StockLevel.objects.filter(merchant=connection.merchant_id, last_seq__gt=0).values_list(
+            "variant_id", "location_id"
+        )
     )
     lines = [_preview_line(cell, counted) for cell in cells]
     return sorted(
@@ -359,7 +360,8 @@ def approve(*, connection: Connection, actor: User, digest: str) -> Approval:
             raise PreviewChanged
         approval = Approval.objects.create(merchant_id=locked.merchant_id, connection=locked, approved_by=actor)
         ApprovalLine.objects.bulk_create(
-            ApprovalLine(approval=approval, cell_id=line.cell_id, before=line.before, after=line.after) for line in lines
+            ApprovalLine(approval=approval, cell_id=line.cell_id, before=line.before, after=line.after)
+            for line in lines
         )
         left_out = [line.cell_id for line in lines if {"not_counted", "unknown_there"} & set(line.flags)]
         _believe_observed(locked, left_out=left_out)
@@ -402,14 +404,21 @@ def resume(*, connection: Connection, actor: User | None) -> None:
 
 
 def reconnect(*, connection: Connection, secrets: Mapping[str, Any], actor: User | None) -> None:
-    """New credentials for the same account: what waited meanwhile is applied, what is due is sent."""
-    with transaction.atomic():
-        locked = Connection.objects.select_for_update().get(pk=connection.pk)
-        credentials.store(locked, credentials.load(locked) | dict(secrets))
+    """New credentials for the same account: what waited meanwhile is applied, what is due is sent.
+
+    Raises NotAllowed for a connection that was closed.
+    """
+    with credentials.held(connection.pk) as locked:
+        if locked.state == State.CLOSED:
+            raise NotAllowed(f"{locked.label} was disconnected: connect it anew.")
+        # What was known of the old token's end says nothing about the new one's.
+        kept = {name: value for name, value in credentials.load(locked).items() if name not in TOKEN_TIMES}
+        credentials.store(locked, kept | dict(secrets))
         locked.state = State.LIVE if locked.approved_at else State.PAUSED
         locked.state_reason, locked.failures, locked.resting_until, locked.last_error = "", 0, None, ""
         locked.polled_at = None  # read at once what webhooks missed
-        locked.save()
+        contact_fields = ["state", "state_reason", "failures", "resting_until", "last_error", "polled_at"]
+        locked.save(update_fields=[*credentials.SECRET_FIELDS, *contact_fields])
         incidents.resolve(
             merchant_id=locked.merchant_id, kind=incidents.Kind.RECONNECT, key=f"connection:{locked.pk}",
             how="reconnected", actor=actor,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from cryptography.fernet import Fernet, InvalidToken
 from django.conf import settings
+from django.db import connection as database
 from django.db import transaction
+from django.db.utils import OperationalError
 from django.utils import timezone
 
 from channels import contact, registry
@@ -20,7 +23,11 @@ Result = TypeVar("Result")
 
 # Codes of connectors for "this token has ended": refreshed and tried once more, no reason to lose contact.
 EXPIRED_CODES = {"ACCESS_TOKEN_EXPIRED", "expired"}
+# A token is renewed this long before its end, or a fifth of its life before, whichever is earlier.
 REFRESH_BEFORE = timedelta(minutes=10)
+REFRESH_BEFORE_SHARE = 0.2
+SECRET_FIELDS = ["credentials", "credentials_kid", "token_expires_at"]
+_LOCK = "SELECT {function}(hashtextextended('channels.credentials', %s))"
 
 
 class UnknownKey(Exception):
@@ -75,14 +82,13 @@ def connector(connection: Connection) -> Connector:
 
 
 def with_fresh_token(connection_id: int, call: Callable[[Connector], Result]) -> Result:
-    """Call with a token that lives: refreshed ahead of its end, and once more when the channel says it has ended.
+    """Call with a token that lives: renewed ahead of its end, and once more when the channel says it has ended.
 
     Raises what the call raises. Call outside any transaction: it may wait for the channel.
     """
     connection = Connection.objects.get(pk=connection_id)
-    ends = connection.token_expires_at
-    if ends is not None and ends - timezone.now() < REFRESH_BEFORE:
-        connection = refresh(connection_id=connection_id, seen_expiry=ends)
+    if _ends_soon(connection):
+        connection = _renew_ahead(connection)
     try:
         return call(connector(connection))
     except ConnectorError as error:
@@ -92,50 +98,98 @@ def with_fresh_token(connection_id: int, call: Callable[[Connector], Result]) ->
     return call(connector(connection))
 
 
-def refresh(*, connection_id: int, seen_expiry: datetime | None) -> Connection:
+def _ends_soon(connection: Connection) -> bool:
+    ends, margin = connection.token_expires_at, REFRESH_BEFORE
+    if ends is None:
+        return False
+    if since := load(connection).get("refreshed_at"):
+        margin = max(margin, (ends - datetime.fromisoformat(since)) * REFRESH_BEFORE_SHARE)
+    return ends - timezone.now() < margin
+
+
+def _renew_ahead(connection: Connection) -> Connection:
+    """New tokens while the old one lives: a busy neighbour or a vendor's bad minute is no reason to stop working."""
+    ends = connection.token_expires_at
+    if ends is None or ends <= timezone.now():
+        return refresh(connection_id=connection.pk, seen_expiry=ends)
+    try:
+        return refresh(connection_id=connection.pk, seen_expiry=ends, waits=False)
+    except ConnectorError as error:
+        if error.needs_reconnect:
+            raise
+        return connection
+
+
+def refresh(*, connection_id: int, seen_expiry: datetime | None, waits: bool = True) -> Connection:
     """Get new tokens, one refresh at a time: whoever comes second finds the first one's tokens.
 
-    Holds the connection's row for the length of the call, so that a rotated refresh token is never used twice, and
-    stores the new pair before anyone uses it. Raises ConnectorError; a refusal turns the connection to “reconnect
-    needed”.
+    Holds the connection's secrets for the length of the call, so that a single-use refresh token is never used twice,
+    and stores the new pair before anyone uses it. `waits` False: where another worker is at it, return the row as it
+    is. Raises ConnectorError; a refusal turns the connection to “reconnect needed”.
     """
     try:
-        with transaction.atomic():
-            connection = Connection.objects.select_for_update().get(pk=connection_id)
+        with held(connection_id, waits=waits) as connection:
             if connection.token_expires_at != seen_expiry:
                 return connection
             fresh = connector(connection).refresh_auth()
-            secrets = dict(fresh.credentials)
+            told = {"refreshed_at": timezone.now().isoformat()}
             if fresh.expires_at is not None:
-                secrets["expires_at"] = fresh.expires_at.astimezone(UTC).isoformat()
-            store(connection, secrets)
-            connection.save(update_fields=["credentials", "credentials_kid", "token_expires_at"])
+                told["expires_at"] = fresh.expires_at.astimezone(UTC).isoformat()
+            store(connection, dict(fresh.credentials) | told)
+            connection.save(update_fields=SECRET_FIELDS)
             return connection
+    except Busy:
+        return Connection.objects.get(pk=connection_id)
     except ConnectorError as error:
         if error.needs_reconnect:
             contact.lost(connection_id=connection_id, reason=str(error))
         raise
 
 
+class Busy(Exception):
+    """Another worker is changing this connection's secrets."""
+
+
+@contextmanager
+def held(connection_id: int, *, waits: bool = True) -> Iterator[Connection]:
+    """A transaction in which nobody else changes this connection's secrets; gives the row as it is now.
+
+    An advisory lock, not the row's: a webhook being stored refers to the row, and must not wait for a vendor's token
+    server. Raises ConnectorError after the lock timeout; Busy at once where `waits` is False.
+    """
+    with transaction.atomic():
+        try:
+            with database.cursor() as cursor:
+                function = "pg_advisory_xact_lock" if waits else "pg_try_advisory_xact_lock"
+                cursor.execute(_LOCK.format(function=function), [connection_id])
+                if cursor.fetchone() == (False,):
+                    raise Busy
+        except OperationalError as error:
+            raise ConnectorError("Another worker is getting a new token", retry_after_s=1.0) from error
+        yield Connection.objects.get(pk=connection_id)
+
+
 def merge(connection: Connection, extra: Mapping[str, Any]) -> None:
-    """Add secrets (a webhook signature key, say) and save."""
+    """Add secrets (a webhook signature key, a new token) and save."""
     if not extra:
         return
-    with transaction.atomic():
-        locked = Connection.objects.select_for_update().get(pk=connection.pk)
+    with held(connection.pk) as locked:
         store(locked, load(locked) | dict(extra))
-        locked.save(update_fields=["credentials", "credentials_kid", "token_expires_at"])
-    connection.refresh_from_db()
+        locked.save(update_fields=SECRET_FIELDS)
+    connection.refresh_from_db(fields=SECRET_FIELDS)
 
 
 def rotate() -> int:
-    """Encrypt every row anew that is not under the newest key; returns how many. Running it twice changes nothing."""
+    """Encrypt every row anew that is not under the newest key; returns how many.
+
+    Row by row, each durable by itself: one cut short is run again and goes on. Raises UnknownKey at a row that no
+    configured key opens; the rows before it are done.
+    """
     newest = next(iter(_keys()))
     rotated = 0
     for pk in Connection.objects.exclude(credentials_kid=newest).order_by("pk").values_list("pk", flat=True):
-        with transaction.atomic():
-            connection = Connection.objects.select_for_update().get(pk=pk)
+        with held(pk) as connection:
             store(connection, load(connection))
-            connection.save(update_fields=["credentials", "credentials_kid", "token_expires_at"])
+            connection.save(update_fields=SECRET_FIELDS)
             rotated += 1
     return rotated
