@@ -19,12 +19,13 @@ from django.utils import timezone
 
 from channels import contact, credentials, incidents, publisher, registry
 from channels.models import ChannelLocation, ChannelStock, Connection, InboundEvent, Listing
-from channels.ports import Connector, Count, StockChange
+from channels.ports import Connector, Count, StockChange, StockChangesPage
 from inventory import ledger
 from storestudio.accounts import audit
 from storestudio.accounts.models import User
 
 GRACE = timedelta(seconds=4)  # an order's own event may come after the stock event it caused
+DRIFT_AGAIN = timedelta(seconds=15)  # a drift whose cause came late explains itself: look again this often
 OVERLAP = timedelta(minutes=2)  # vendors' indexes lag: read a little twice rather than miss
 
 # `recheck_at` is set on the first sight of a difference, and becomes drift when it is still there a grace later.
@@ -32,7 +33,7 @@ _OBSERVE = """
 WITH said AS (
     SELECT * FROM unnest(%(cells)s::bigint[], %(quantities)s::numeric[]) AS s(cell_id, quantity)
 ), locked AS (
-    SELECT c.id,
+    SELECT c.id, c.doubt AS doubt_before,
            c.expected IS NOT NULL AND s.quantity <> c.expected AS differs,
            c.write_id IS NOT NULL OR coalesce(c.told_at >= %(read_at)s, false) OR %(has_waiting)s AS is_under_way
     FROM channels_channelstock c JOIN said s ON s.cell_id = c.id ORDER BY c.id FOR NO KEY UPDATE OF c
@@ -40,9 +41,9 @@ WITH said AS (
 UPDATE channels_channelstock c
 SET observed = said.quantity, observed_at = %(read_at)s,
     recheck_at = CASE WHEN NOT locked.differs THEN NULL
-                      WHEN c.drift_at IS NOT NULL THEN NULL
+                      WHEN c.drift_at IS NOT NULL THEN %(again)s
                       WHEN locked.is_under_way OR c.recheck_at IS NULL THEN %(later)s
-                      WHEN %(is_recheck)s THEN NULL ELSE c.recheck_at END,
+                      WHEN %(is_recheck)s THEN %(again)s ELSE c.recheck_at END,
     drift_at = CASE WHEN NOT locked.differs THEN NULL
                     WHEN c.drift_at IS NOT NULL THEN c.drift_at
                     WHEN NOT locked.is_under_way AND c.recheck_at IS NOT NULL AND %(is_recheck)s THEN %(read_at)s END,
@@ -52,7 +53,7 @@ SET observed = said.quantity, observed_at = %(read_at)s,
                  WHEN locked.differs THEN c.doubt ELSE 0 END
 FROM said, locked
 WHERE c.id = said.cell_id AND locked.id = c.id
-RETURNING c.id, locked.differs, c.drift_at = %(read_at)s, c.doubt
+RETURNING c.id, locked.differs, c.drift_at = %(read_at)s, c.doubt <> locked.doubt_before
 """
 
 
@@ -134,15 +135,17 @@ def observe(
         "quantities": list(found.values()),
         "read_at": read_at,
         "later": read_at + GRACE,
+        "again": read_at + DRIFT_AGAIN,
         "is_recheck": is_recheck,
-        "has_waiting": waiting.exclude(topic__contains="inventory").exists() and not is_recheck,
+        # While orders wait to be applied nothing can be judged: any of them may be the cause.
+        "has_waiting": waiting.exclude(topic__contains="inventory").exists(),
     }
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute(_OBSERVE, values)
             rows = cursor.fetchall()
         drifted = [pk for pk, _, is_new, _ in rows if is_new]
-        if drifted or any(doubt for *_, doubt in rows):
+        if any(has_moved for *_, has_moved in rows):  # up or down: units held back elsewhere are let go again
             _refresh_neighbours([pk for pk, *_ in rows])
         for cell in ChannelStock.objects.filter(pk__in=drifted).select_related("listing", "channel_location"):
             _report(connection, cell)
@@ -222,7 +225,7 @@ def read_stock_changes(*, connection_id: int) -> int:
     cursor, posted = "", 0
     while True:
 
-        def read(connector: Connector, cursor: str = cursor) -> object:
+        def read(connector: Connector, cursor: str = cursor) -> StockChangesPage:
             return connector.fetch_stock_changes_since(
                 since=since - OVERLAP, cursor=cursor, location_ids=list(places)
             )
