@@ -45,7 +45,7 @@ class Client:
             reply = self._post(document, variables, operation=operation, is_write=is_write)
             errors = reply.get("errors")
             if not errors:
-                return reply.get("data") or {}
+                return _data(reply, is_write=is_write)
             wait_s = _throttled_s(reply)
             if wait_s is None:
                 raise _top_level_error(errors, is_write=is_write)
@@ -57,7 +57,9 @@ class Client:
     def token(self, fields: Mapping[str, str]) -> Json:
         """https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens (form-encoded)"""
         try:
-            answer = self._session.post(f"{self.base_url}/admin/oauth/access_token", data=fields, timeout=TIMEOUT_S)
+            answer = self._session.post(
+                f"{self.base_url}/admin/oauth/access_token", data=fields, timeout=TIMEOUT_S, allow_redirects=False
+            )
         except requests.RequestException as error:
             raise ConnectorError(f"Shopify could not be reached: {error}") from error
         if answer.status_code in (400, 401, 403, 404):
@@ -65,13 +67,17 @@ class Client:
                 f"Shopify refused new tokens ({answer.status_code})", permanent=True, needs_reconnect=True
             )
         _raise_for_status(answer, is_write=False)
-        return _json(answer)
+        reply = _json(answer, is_write=False)
+        if not reply.get("access_token") or not isinstance(reply.get("expires_in"), int):
+            raise ConnectorError("Shopify's answer holds no token that ends")
+        return reply
 
     def _post(self, document: str, variables: Json, *, operation: str, is_write: bool) -> Json:
         body = {"query": document, "variables": variables, "operationName": operation}
         url = f"{self.base_url}/admin/api/{VERSION}/graphql.json"
         try:
-            answer = self._session.post(url, json=body, timeout=TIMEOUT_S)
+            # A redirect would carry the token, and the call as a GET, to another host.
+            answer = self._session.post(url, json=body, timeout=TIMEOUT_S, allow_redirects=False)
         except requests.RequestException as error:
             never_sent = isinstance(error, requests.ConnectTimeout) or _refused(error)
             raise ConnectorError(
@@ -81,8 +87,11 @@ class Client:
         served = answer.headers.get("X-Shopify-API-Version", VERSION)
         if served != VERSION:
             # A version that has ended falls forward silently, and with it what our documents mean.
-            raise ConnectorError(f"Shopify served API version {served}, not {VERSION}", permanent=True, code="VERSION")
-        return _json(answer)
+            raise ConnectorError(
+                f"Shopify served API version {served}, not {VERSION}",
+                permanent=not is_write, is_outcome_unknown=is_write, code="VERSION",
+            )  # fmt: skip
+        return _json(answer, is_write=is_write)
 
 
 def _refused(error: requests.RequestException) -> bool:
@@ -112,14 +121,21 @@ def _retry_after(answer: requests.Response) -> float:
         return 2.0
 
 
-def _json(answer: requests.Response) -> Json:
+def _json(answer: requests.Response, *, is_write: bool) -> Json:
     try:
         body = answer.json()
     except ValueError as error:
-        raise ConnectorError("Shopify's answer cannot be read") from error
+        raise ConnectorError("Shopify's answer cannot be read", is_outcome_unknown=is_write) from error
     if not isinstance(body, dict):
-        raise ConnectorError("Shopify's answer cannot be read")
+        raise ConnectorError("Shopify's answer cannot be read", is_outcome_unknown=is_write)
     return body
+
+
+def _data(reply: Json, *, is_write: bool) -> Json:
+    data = reply.get("data")
+    if not isinstance(data, dict):
+        raise ConnectorError("Shopify's answer holds no data", is_outcome_unknown=is_write)
+    return data
 
 
 def _throttled_s(reply: Json) -> float | None:

@@ -206,7 +206,8 @@ class ShopifyConnector:
             for name in path:
                 found = (found or {}).get(name)
             if not found:
-                return
+                # Deleted while it was read: what was found so far must not pass for the whole.
+                raise ConnectorError(f"{operation}: it vanished while it was read")
             yield from found["nodes"]
             if not found["pageInfo"]["hasNextPage"]:
                 return
@@ -267,14 +268,17 @@ class ShopifyConnector:
 
     def _long_lists(self, order_id: str) -> tuple[list[Json], list[Json]]:
         data = self._client.run(documents.LISTS, {"id": order_id}, operation="StudioLists")["order"]
+        if not data:
+            raise ConnectorError(f"{order_id} vanished while it was read")
         ids = [node["id"] for name in ("fulfillments", "refunds") for node in data[name]]
         nodes: list[Json] = []
         for chunk in _chunks(ids, LIST_CHUNK):
             nodes += self._client.run(documents.LIST_NODES, {"ids": chunk}, operation="StudioListNodes")["nodes"]
-        known = [node for node in nodes if node]
+        if None in nodes:
+            raise ConnectorError(f"{order_id}: a part of it vanished while it was read")
         return (
-            [node for node in known if node["__typename"] == "Fulfillment"],
-            [node for node in known if node["__typename"] == "Refund"],
+            [node for node in nodes if node["__typename"] == "Fulfillment"],
+            [node for node in nodes if node["__typename"] == "Refund"],
         )
 
     def _subscriptions(self) -> list[Json]:

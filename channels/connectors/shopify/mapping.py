@@ -181,7 +181,8 @@ def _places() -> Places:
 
 def _promised(fulfillment_orders: Sequence[Json]) -> tuple[Places, dict[str, str]]:
     """Open units by line and place, and the place each line was last assigned to."""
-    committed, assigned = _places(), {}
+    committed = _places()
+    assigned: dict[str, str] = {}
     for one in fulfillment_orders:
         place = (one["assignedLocation"]["location"] or {}).get("id", "")
         for entry in one["lineItems"]["nodes"]:
@@ -214,8 +215,8 @@ def _lost_unsent(line: Json, backs: Sequence[Json], *, sent: int, open_: int) ->
     by_kind: defaultdict[str, int] = defaultdict(int)
     for back in backs:
         by_kind[back["restockType"]] += back["quantity"]
-    edited_off = line["quantity"] - line["currentQuantity"] - sum(by_kind.values())
-    gone = line["quantity"] - sent - open_ - by_kind["CANCEL"] - max(0, edited_off)
+    edited_off = int(line["quantity"]) - int(line["currentQuantity"]) - sum(by_kind.values())
+    gone = int(line["quantity"]) - sent - open_ - by_kind["CANCEL"] - max(0, edited_off)
     return max(0, min(gone, by_kind["NO_RESTOCK"]))
 
 

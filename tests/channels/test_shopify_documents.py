@@ -1,0 +1,131 @@
+"""What we send to Shopify, held against the vendor's own schema and cost limit where that is there."""
+
+from __future__ import annotations
+
+import importlib.util
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from graphql import OperationDefinitionNode, parse
+
+from channels.connectors.shopify import connector, documents, mapping, webhooks
+from channels.ports import CountWrite
+
+CHECK = Path(__file__).resolve().parents[3] / "shared/contracts/shopify/check.py"
+needs_contract = pytest.mark.skipif(
+    not CHECK.exists(), reason="the vendor contracts are not there (../shared/contracts/shopify)"
+)
+SENT = {
+    name: text
+    for name, text in vars(documents).items()
+    if name.isupper() and not name.startswith("_") and isinstance(text, str)
+}
+# How many ids one call really carries; check.py assumes forty where a variable hides the list.
+IDS_MAX = {"LEVELS": connector.ITEMS_MAX, "FULFILLMENT_ORDER_OWNERS": connector.ITEMS_MAX,
+           "LIST_NODES": connector.LIST_CHUNK}  # fmt: skip
+IDS_ASSUMED = 40
+COST_MAX = 1000
+
+
+@cache
+def vendor() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("shopify_contract", CHECK)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def a_write(**changes: object) -> CountWrite:
+    given = {
+        "inventory_id": "gid://shopify/InventoryItem/41", "location_id": "gid://shopify/Location/21",
+        "from_quantity": Decimal(10), "to_quantity": Decimal(7),
+    } | changes  # fmt: skip
+    return CountWrite(**given)  # type: ignore[arg-type]
+
+
+def cost(name: str, text: str) -> int:
+    document = parse(text)
+    (operation,) = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    points = int(vendor().estimate_cost(document, operation))
+    return points * IDS_MAX[name] // IDS_ASSUMED if name in IDS_MAX else points
+
+
+def test_there_are_documents_to_check() -> None:
+    assert len(SENT) >= 15
+
+
+@needs_contract
+@pytest.mark.parametrize("name", sorted(SENT))
+def test_every_document_is_valid_and_uses_nothing_deprecated(name: str) -> None:
+    assert vendor().check(SENT[name]) == ([], [])
+
+
+@needs_contract
+@pytest.mark.parametrize("name", sorted(SENT))
+def test_every_document_costs_less_than_a_single_query_may(name: str) -> None:
+    assert cost(name, SENT[name]) < COST_MAX
+
+
+@needs_contract
+def test_control_a_document_of_unknown_fields_or_too_large_pages_is_told() -> None:
+    wrong = documents.SHOP_LOCATIONS.replace("isActive", "isOpen")
+    large = documents.CATALOG_PAGE.replace("first: 100", "first: 250")
+
+    assert vendor().check(wrong)[0]
+    assert cost("CATALOG_PAGE", large) >= COST_MAX
+
+
+@needs_contract
+def test_the_mutation_that_needs_it_is_idempotent_and_control_without_it_is_told() -> None:
+    assert "inventorySetQuantities" in vendor().IDEMPOTENT
+    without = documents.SET_QUANTITIES.replace("@idempotent(key: $key)", "")
+
+    assert any("@idempotent" in error for error in vendor().check(without)[0])
+
+
+@needs_contract
+def test_what_we_set_is_a_valid_input_of_the_vendors() -> None:
+    variables = {"input": mapping.set_input([a_write()], key="K1"), "key": "K1"}
+
+    assert vendor().check_variables(documents.SET_QUANTITIES, "StudioSet", variables) == []
+
+
+@needs_contract
+def test_control_an_entry_without_what_we_believe_is_told() -> None:
+    given = mapping.set_input([a_write()], key="K1")
+    for entry in given["quantities"]:
+        del entry["changeFromQuantity"]
+
+    variables = {"input": given, "key": "K1"}
+    assert vendor().check_variables(documents.SET_QUANTITIES, "StudioSet", variables)
+
+
+@needs_contract
+def test_every_topic_we_subscribe_to_exists() -> None:
+    known = vendor().SCHEMA.type_map["WebhookSubscriptionTopic"].values
+
+    assert [topic for topic in webhooks.TOPICS if topic not in known] == []
+
+
+@pytest.mark.parametrize("believed", [Decimal(0), Decimal(-2), Decimal("7.00000")])
+def test_what_we_believe_is_always_in_the_body_zero_too(believed: Decimal) -> None:
+    (entry,) = mapping.set_input([a_write(from_quantity=believed)], key="K1")["quantities"]
+
+    assert entry["changeFromQuantity"] == int(believed)
+    assert isinstance(entry["changeFromQuantity"], int)
+
+
+def test_a_batch_of_writes_names_each_pair_once_in_order() -> None:
+    writes = [a_write(location_id=f"gid://shopify/Location/{n}", to_quantity=Decimal(n)) for n in range(3)]
+
+    assert [entry["quantity"] for entry in mapping.set_input(writes, key="K1")["quantities"]] == [0, 1, 2]
+
+
+def test_a_watermark_is_sent_in_utc() -> None:
+    assert connector._stamp(datetime(2026, 10, 3, 12, tzinfo=UTC)) == "2026-10-03T12:00:00Z"
