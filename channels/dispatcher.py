@@ -22,7 +22,7 @@ POLL_EVERY = timedelta(seconds=30)
 
 _TAKE_DUE = """
 UPDATE channels_connectionwork w
-SET leased_until = clock_timestamp() + %(queued)s, lease = gen_random_uuid()
+SET leased_until = clock_timestamp() + make_interval(secs => %s), lease = gen_random_uuid()
 FROM channels_connection n
 WHERE w.connection_id = n.id AND w.leased_until <= clock_timestamp()
   AND (n.resting_until IS NULL OR n.resting_until <= clock_timestamp())
@@ -38,7 +38,7 @@ WHERE w.connection_id = n.id AND w.leased_until <= clock_timestamp()
           SELECT FROM channels_channelwrite cw
           WHERE cw.connection_id = n.id AND cw.state = 'sending' AND cw.next_attempt_at <= clock_timestamp()))
       WHEN 'poll' THEN n.state IN ('live', 'paused') AND (
-          n.polled_at IS NULL OR n.polled_at <= clock_timestamp() - %(poll_every)s OR EXISTS (
+          n.polled_at IS NULL OR n.polled_at <= clock_timestamp() - make_interval(secs => %s) OR EXISTS (
           SELECT FROM channels_channelstock c WHERE c.connection_id = n.id AND c.recheck_at <= clock_timestamp()))
       END
 RETURNING w.connection_id, w.kind, w.lease
@@ -57,7 +57,7 @@ class Work:
 def take_due() -> list[Work]:
     """Lease all due work that nobody holds, in one statement; call outside a transaction."""
     with database.cursor() as cursor:
-        cursor.execute(_TAKE_DUE, {"queued": QUEUED, "poll_every": POLL_EVERY})
+        cursor.execute(_TAKE_DUE, [QUEUED.total_seconds(), POLL_EVERY.total_seconds()])
         return [Work(*row) for row in cursor.fetchall()]
 
 

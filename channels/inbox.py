@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -152,16 +153,11 @@ def _apply_orders(connection: Connection, by_order: Mapping[str, list[InboundEve
     size = registry.capabilities(connection.channel).read_batch_max
     orders: dict[str, ChannelOrder] = {}
     for start in range(0, len(ids), size):
-        chunk = ids[start : start + size]
-        for order in credentials.with_fresh_token(
-            connection.pk, lambda connector, chunk=chunk: connector.fetch_orders(order_ids=chunk)
-        ):
+        read = partial(_fetch_orders, ids[start : start + size])
+        for order in credentials.with_fresh_token(connection.pk, read):
             orders[order.external_id] = order
     contact.heard(connection_id=connection.pk)
-    asked: dict[str, list[InboundEvent]] = {}
-    for order in orders.values():
-        asked[order.external_id] = by_order.get(order.external_id, [])
-    event_ids = {name: events[-1].pk if events else None for name, events in asked.items()}
+    event_ids = {name: by_order[name][-1].pk if name in by_order else None for name in orders}
     outcomes = applying.apply_orders(
         connection=connection, channel_orders=list(orders.values()), event_ids=event_ids
     )
@@ -175,6 +171,10 @@ def _apply_orders(connection: Connection, by_order: Mapping[str, list[InboundEve
         if has_failed:
             _put_off([event], error="; ".join(dict.fromkeys(words)), counts=True)
     _finish_each([(event, "; ".join(dict.fromkeys(words))) for event, words, bad in settled.values() if not bad])
+
+
+def _fetch_orders(order_ids: Sequence[str], connector: Connector) -> Sequence[ChannelOrder]:
+    return connector.fetch_orders(order_ids=order_ids)
 
 
 def _check_counts(connection: Connection, inventory_ids: Sequence[str]) -> str:

@@ -40,7 +40,7 @@ def open_or_count(
 ) -> int:
     """Open the incident of this cause, or count the open one up; returns its id."""
     now = timezone.now()
-    values = [
+    values: list[Any] = [
         merchant_id, connection_id, str(kind), key[:120], title[:300], Jsonb(detail), variant_id, cell_id, now, now
     ]  # fmt: skip
     with database.cursor() as cursor:

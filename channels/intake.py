@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db import connection as database
 from django.utils import timezone
@@ -57,7 +58,7 @@ def store(delivery: Delivery) -> bool:
     """Put a delivery into the inbox once; False when it was there already. One durable INSERT."""
     now = timezone.now()
     state = State.QUARANTINED if delivery.error else State.PENDING
-    values = [
+    values: list[Any] = [
         delivery.merchant_id, delivery.connection_id, delivery.topic[:100], delivery.dedupe_key[:200],
         json.dumps(dict(delivery.headers)), delivery.body, delivery.occurred_at, now, str(state),
         "unreadable" if delivery.error else "", now, delivery.error,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
@@ -63,10 +64,10 @@ def _take_open_write(connection: Connection) -> ChannelWrite | None:
     due = ChannelWrite.objects.filter(
         connection=connection, state=ChannelWrite.State.SENDING, next_attempt_at__lte=now
     )
-    for write in due.order_by("pk")[:1]:
-        if due.filter(pk=write.pk).update(next_attempt_at=now + LEASE, attempts=F("attempts") + 1):
-            return write
-    return None
+    write: ChannelWrite | None = due.order_by("pk").first()
+    if write is None or not due.filter(pk=write.pk).update(next_attempt_at=now + LEASE, attempts=F("attempts") + 1):
+        return None
+    return write
 
 
 def _claim(connection: Connection) -> ChannelWrite | None:
@@ -131,7 +132,7 @@ def restore(*, connection_id: int, numbers: Mapping[int, Decimal]) -> int:
 
 def due_cells(connection: Connection, *, now: datetime) -> QuerySet[ChannelStock]:
     """Cells to tell, in the order to tell them. Unlinked, untracked, blocked and doubtful cells are never told."""
-    return (
+    due: QuerySet[ChannelStock] = (
         ChannelStock.objects.filter(
             Q(next_attempt_at=None) | Q(next_attempt_at__lte=now),
             connection=connection,
@@ -148,6 +149,7 @@ def due_cells(connection: Connection, *, now: datetime) -> QuerySet[ChannelStock
         .annotate(is_rise=Q(desired__gt=F("expected")))
         .order_by("is_rise", "dirty_at", "pk")
     )
+    return due
 
 
 def _send(connection: Connection, write: ChannelWrite) -> int:
@@ -223,7 +225,7 @@ def _settle(
     sent_at: datetime,
 ) -> None:
     now = timezone.now()
-    values = {
+    values: dict[str, Any] = {
         "cells": [line.cell_id for line in lines],
         "lines": [line.pk for line in lines],
         "outcomes": [str(result.outcome) for result in results],

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
@@ -130,7 +131,7 @@ def observe(
         if (count.inventory_id, count.location_id) in cells
     }
     waiting = InboundEvent.objects.filter(connection=connection, state=InboundEvent.State.PENDING)
-    values = {
+    values: dict[str, Any] = {
         "cells": list(found),
         "quantities": list(found.values()),
         "read_at": read_at,

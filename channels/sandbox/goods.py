@@ -58,7 +58,7 @@ class Goods:
 def _open(path: Path) -> Iterator[io.TextIOBase]:
     opened = gzip.open(path, "rt", encoding="utf-8-sig", newline="") if path.suffix == ".gz" else None
     with opened or path.open(encoding="utf-8-sig", newline="") as file:
-        yield file  # type: ignore[misc]
+        yield file
 
 
 def from_product_csv(paths: Iterable[Path], *, counts: Mapping[str, int]) -> list[Goods]:

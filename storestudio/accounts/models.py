@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from django.contrib.auth.base_user import BaseUserManager
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils.timezone import now as utc_now
@@ -32,14 +32,14 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, is_staff=True, is_superuser=True, **fields)
 
 
-class User(AbstractUser):
+class User(AbstractBaseUser, PermissionsMixin):
     """A person who signs in with an email address; `is_staff` opens Django admin, `is_superuser` is an admin."""
 
-    username = None
-    first_name = None
-    last_name = None
     email = models.EmailField(max_length=254)
     name = models.CharField(max_length=120, blank=True)
+    is_staff = models.BooleanField("staff status", default=False, help_text="May open the admin.")
+    is_active = models.BooleanField("active", default=True, help_text="Switch off rather than delete.")
+    date_joined = models.DateTimeField(default=utc_now)
 
     objects: ClassVar[UserManager] = UserManager()
     USERNAME_FIELD = "email"

@@ -112,7 +112,8 @@ def _bare(pgbench: str, channel: Connection, seconds: float) -> float:
         path.write_text(script)
         command = [pgbench, "-n", "-c", str(CLIENTS), "-j", "2", "-T", str(max(1, round(seconds))), "-f", str(path)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
-    for line in done.stdout.splitlines():
+    said: str = done.stdout
+    for line in said.splitlines():
         if line.startswith("tps"):
             return float(line.split()[2])
     raise CommandError(f"pgbench said: {done.stdout}{done.stderr}")

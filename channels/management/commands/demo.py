@@ -53,7 +53,7 @@ class Command(BaseCommand):
 
 
 def _people() -> list[tuple[User, str]]:
-    found = []
+    found: list[tuple[User, str]] = []
     for name, full_name, role in PEOPLE:
         user = User.objects.filter(email=f"{name}@{DOMAIN}").first()
         found.append((user or User.objects.create_user(f"{name}@{DOMAIN}", PASSWORD, name=full_name), role))

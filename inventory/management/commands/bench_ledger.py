@@ -125,7 +125,8 @@ def _bare(pgbench: str, shelf: Shelf, variants: list[int], seconds: float) -> fl
         path.write_text(script)
         command = [pgbench, "-n", "-c", str(PROCESSES), "-j", "2", "-T", str(max(1, round(seconds))), "-f", str(path)]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
-    for line in done.stdout.splitlines():
+    said: str = done.stdout
+    for line in said.splitlines():
         if line.startswith("tps"):
             return float(line.split()[2])
     raise CommandError(f"pgbench said: {done.stdout}{done.stderr}")

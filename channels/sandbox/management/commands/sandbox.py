@@ -138,7 +138,7 @@ def describe(merchant: Merchant) -> dict[str, Any]:
         "variants": [
             {
                 "sku": pair[till.pk].sku,
-                "title": pair[till.pk].variant.full_title if pair[till.pk].variant else "",
+                "title": _title(pair[till.pk]),
                 "square_id": pair[till.pk].external_id,
                 "shopify_variant_id": pair[web.pk].external_id,
                 "shopify_inventory_item_id": pair[web.pk].inventory_id,
@@ -147,3 +147,7 @@ def describe(merchant: Merchant) -> dict[str, Any]:
             if till.pk in pair and web.pk in pair
         ],
     }
+
+
+def _title(listing: Listing) -> str:
+    return listing.variant.full_title if listing.variant else listing.product_title
