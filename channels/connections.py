@@ -12,8 +12,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection as database
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from channels import contact, credentials, incidents, linking, publisher, reconcile, registry
@@ -56,7 +57,11 @@ def open_connection(
     secrets: Mapping[str, Any],
     actor: User | None,
 ) -> Connection:
-    """Make a connection, paused: it reads, and writes nothing until it is approved."""
+    """Make a connection, paused: it reads, and writes nothing until it is approved.
+
+    Where the shop's stock is open already, what this channel sells from now on counts; else all is history until
+    `adopt_counts`.
+    """
     can = registry.capabilities(channel)
     connection = Connection(
         merchant=merchant,
@@ -69,6 +74,8 @@ def open_connection(
         takes_fractions=can.takes_fractions,
         state_reason="Not approved yet",
     )
+    if StockLevel.objects.filter(merchant=merchant, last_seq__gt=0).exists():
+        connection.opened_at = connection.changes_read_until = timezone.now()
     credentials.store(connection, secrets)
     with transaction.atomic():
         connection.save()
@@ -98,7 +105,8 @@ def refresh_locations(connection: Connection) -> int:
         update_fields=["name", "is_active"],
     )
     seen = [place.external_id for place in remote]
-    ChannelLocation.objects.filter(connection=connection).exclude(external_id__in=seen).update(is_active=False)
+    if seen:  # an empty answer is no proof that every place is gone
+        ChannelLocation.objects.filter(connection=connection).exclude(external_id__in=seen).update(is_active=False)
     contact.heard(connection_id=connection.pk)
     return len(seen)
 
@@ -246,14 +254,15 @@ def adopt_counts(connection: Connection, *, actor: User | None) -> int:
         )
     )
     opened = 0
-    for counts, _ in _counts(connection):
+    for counts, read_at in _counts(connection):
         entries = [
             ledger.Entry(
                 variant_id=variants[count.inventory_id],
                 location_id=places[count.location_id],
                 kind=ledger.Kind.OPENING,
                 key=f"opening:{variants[count.inventory_id]}:{places[count.location_id]}",
-                occurred_at=opened_at,
+                # As of the reading, not of the start: what the till sold between the two is in its count already.
+                occurred_at=read_at,
                 counted=count.quantity,
                 actor_id=actor.pk if actor else None,
                 reason=f"opening count from {connection.label}",
@@ -349,15 +358,30 @@ def approve(*, connection: Connection, actor: User, digest: str) -> Approval:
     """A person's yes: keep what is there now, believe it, and go live.
 
     Cells the channel told no number for, and cells never counted here, are left unwritten (`expected` stays unknown).
-    Raises PreviewChanged, NotAllowed. Locks the cells.
+    Raises PreviewChanged, NotAllowed. Locks the cells. A number that was read before the channel's own latest sale says
+    nothing of now: those cells are read again soon, and the table is shown anew.
     """
+    stale = _approve(connection, actor, digest)
+    if stale:
+        ChannelStock.objects.filter(pk__in=stale).update(recheck_at=timezone.now())
+        raise PreviewChanged
+    connection.refresh_from_db()
+    return Approval.objects.filter(connection=connection).latest("pk")
+
+
+def _approve(connection: Connection, actor: User, digest: str) -> list[int]:
+    """Go live, or return the cells that keep us from it."""
     with transaction.atomic():
-        locked = Connection.objects.select_for_update().get(pk=connection.pk)
+        locked = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
         if locked.state != State.PAUSED:
             raise NotAllowed(f"{locked.label} is {locked.get_state_display().lower()}.")
+        # A posting locks its cells too, so from here on no sale comes in between.
+        list(ChannelStock.objects.filter(connection=locked).order_by("pk").select_for_update().values_list("pk"))
         lines = preview(connection=locked)
         if preview_digest(lines) != digest:
             raise PreviewChanged
+        if stale := _sold_since_read(locked):
+            return stale
         approval = Approval.objects.create(merchant_id=locked.merchant_id, connection=locked, approved_by=actor)
         ApprovalLine.objects.bulk_create(
             ApprovalLine(approval=approval, cell_id=line.cell_id, before=line.before, after=line.after)
@@ -370,18 +394,33 @@ def approve(*, connection: Connection, actor: User, digest: str) -> Approval:
             state=State.LIVE, state_reason="", approved_at=now, approved_by=actor
         )
         _note(locked, actor, "connection.approved", f"{locked.label} went live, {len(lines)} numbers to change")
-    connection.refresh_from_db()
-    return approval
+    return []
+
+
+_SOLD_SINCE_READ = """
+SELECT c.id FROM channels_channelstock c
+JOIN channels_listing l ON l.id = c.listing_id
+JOIN channels_channellocation cl ON cl.id = c.channel_location_id
+WHERE c.connection_id = %(connection)s AND c.expected IS NULL AND c.observed IS NOT NULL
+  AND EXISTS (SELECT FROM inventory_stockmovement m
+              WHERE m.variant_id = l.variant_id AND m.location_id = cl.location_id AND m.channel_id = c.connection_id
+                AND m.recorded_at >= c.observed_at)
+"""
+
+
+def _sold_since_read(connection: Connection) -> list[int]:
+    with database.cursor() as cursor:
+        cursor.execute(_SOLD_SINCE_READ, {"connection": connection.pk})
+        return [row[0] for row in cursor.fetchall()]
 
 
 def _believe_observed(connection: Connection, *, left_out: Sequence[int]) -> None:
     cells = ChannelStock.objects.filter(connection=connection, expected=None, observed__isnull=False)
-    for cell in cells.exclude(pk__in=left_out).order_by("pk").select_for_update():
-        cell.expected = cell.observed
-        cell.save(update_fields=["expected"])
+    cells.exclude(pk__in=left_out).update(expected=F("observed"))
     publisher.refresh_desired(connection_id=connection.pk)
 
 
+@transaction.atomic
 def pause(*, connection: Connection, actor: User | None, reason: str) -> None:
     """Write nothing there until resumed; what happens there is still read. Raises NotAllowed."""
     changed = Connection.objects.filter(pk=connection.pk, state=State.LIVE).update(
@@ -392,6 +431,7 @@ def pause(*, connection: Connection, actor: User | None, reason: str) -> None:
     _note(connection, actor, "connection.paused", f"{connection.label}: {reason}")
 
 
+@transaction.atomic
 def resume(*, connection: Connection, actor: User | None) -> None:
     """Go on telling numbers; only where they were approved before. Raises NotAllowed."""
     changed = Connection.objects.filter(pk=connection.pk, state=State.PAUSED, approved_at__isnull=False).update(

@@ -17,13 +17,14 @@ from storestudio.accounts import audit
 from storestudio.accounts.models import User
 
 # Unique among the connection's listings that are alive and among the merchant's living variants, and not contradicted
-# by the other identifier: a different valid GTIN on both sides is a veto.
+# by the other identifier: a different valid GTIN on both sides is a veto, and so is a GTIN that points elsewhere than
+# the SKU does.
 _LINK = """
 WITH waiting AS (
-    SELECT id, {key} AS key, gtin FROM channels_listing
+    SELECT id, {key} AS key, sku_key, gtin FROM channels_listing
     WHERE connection_id = %(connection)s AND link = 'unlinked' AND deleted_at IS NULL AND {key} <> ''
 ), ours AS (
-    SELECT id, {key} AS key, gtin FROM inventory_variant
+    SELECT id, {key} AS key, sku_key, gtin FROM inventory_variant
     WHERE merchant_id = %(merchant)s AND archived_at IS NULL AND {key} <> ''
 ), pairs AS (
     SELECT w.id AS listing_id, o.id AS variant_id
@@ -34,11 +35,28 @@ WITH waiting AS (
       AND (SELECT count(*) FROM ours x WHERE x.key = w.key) = 1
       AND NOT EXISTS (SELECT FROM channels_listing l
                       WHERE l.connection_id = %(connection)s AND l.variant_id = o.id)
+      AND NOT EXISTS (SELECT FROM inventory_variant x
+                      WHERE x.merchant_id = %(merchant)s AND x.archived_at IS NULL AND x.id <> o.id
+                        AND w.sku_key <> '' AND x.sku_key = w.sku_key)
+      AND NOT EXISTS (SELECT FROM channels_listing l
+                      WHERE l.connection_id = %(connection)s AND l.deleted_at IS NULL AND l.id <> w.id
+                        AND o.sku_key <> '' AND l.sku_key = o.sku_key)
 )
 UPDATE channels_listing l
 SET variant_id = p.variant_id, link = 'linked', link_reason = %(reason)s, linked_at = %(now)s
 FROM pairs p WHERE l.id = p.listing_id
 RETURNING l.id
+"""
+
+# A product that was deleted and listed anew has a new id: the dead listing lets go of the variant.
+_LET_GO = """
+UPDATE channels_listing dead
+SET variant_id = NULL, link = 'unlinked', link_reason = 'deleted there, and listed anew', linked_at = NULL
+WHERE dead.connection_id = %(connection)s AND dead.link = 'linked' AND dead.deleted_at IS NOT NULL
+  AND EXISTS (SELECT FROM channels_listing l
+              WHERE l.connection_id = %(connection)s AND l.link = 'unlinked' AND l.deleted_at IS NULL
+                AND ((l.sku_key <> '' AND l.sku_key = dead.sku_key) OR (l.gtin <> '' AND l.gtin = dead.gtin)))
+RETURNING dead.id
 """
 
 _ENSURE_CELLS = """
@@ -58,9 +76,13 @@ class CannotLink(Exception):
 
 
 def link_by_identifier(connection: Connection) -> int:
-    """Link what is certain, SKU first, then GTIN; returns how many. Two statements, whatever the catalog's size."""
+    """Link what is certain, SKU first, then GTIN; returns how many. A few statements, whatever the catalog's size."""
     linked: list[int] = []
     with transaction.atomic():
+        with database.cursor() as cursor:
+            cursor.execute(_LET_GO, {"connection": connection.pk})
+            dead = [row[0] for row in cursor.fetchall()]
+        ChannelStock.objects.filter(listing__in=dead).delete()
         for key, reason in (("sku_key", "same SKU, unique on both sides"), ("gtin", "same GTIN, unique on both sides")):
             with database.cursor() as cursor:
                 cursor.execute(
@@ -75,15 +97,25 @@ def link_by_identifier(connection: Connection) -> int:
 
 
 def link(*, listing: Listing, variant: Variant, actor: User) -> None:
-    """A person says: this listing is that variant. Raises CannotLink."""
+    """A person says: this listing is that variant. Raises CannotLink. Locks the listing.
+
+    A listing that was another variant's starts anew: what was believed of its cells goes.
+    """
     if listing.merchant_id != variant.merchant_id:
         raise CannotLink("That variant belongs to another shop.")
+    if variant.archived_at is not None:
+        raise CannotLink(f"{variant.full_title} is archived.")
     with transaction.atomic():
-        other = Listing.objects.filter(connection=listing.connection_id, variant=variant).exclude(pk=listing.pk).first()
-        if other is not None:
-            raise CannotLink(f"{other.sku or other.product_title} is linked to that variant on this channel already.")
+        locked = Listing.objects.select_for_update().get(pk=listing.pk)
+        if locked.deleted_at is not None:
+            raise CannotLink(f"{listing.sku or listing.product_title} is not there any more.")
+        if locked.variant_id == variant.pk:
+            return
+        _make_room(listing, variant)
+        if locked.variant_id is not None:
+            ChannelStock.objects.filter(listing=listing).delete()
         Listing.objects.filter(pk=listing.pk).update(
-            variant=variant, link=Listing.Link.LINKED, link_reason=f"by {actor}", linked_at=timezone.now()
+            variant=variant, link=Listing.Link.LINKED, link_reason=f"by {actor}"[:200], linked_at=timezone.now()
         )
         ensure_cells(listing.connection)
         _read_waiting_orders(listing.connection, [listing.pk])
@@ -92,6 +124,18 @@ def link(*, listing: Listing, variant: Variant, actor: User) -> None:
             key=f"{listing.connection_id}:listing:{listing.external_id}", how="linked", actor=actor,
         )  # fmt: skip
         _note(listing, actor, "listing.linked", f"{listing.sku or listing.product_title} is {variant.full_title}")
+
+
+def _make_room(listing: Listing, variant: Variant) -> None:
+    """At most one listing of a channel is this variant; one that was deleted there lets go. Raises CannotLink."""
+    # The variant's row, so that two people who give it to two listings come one after the other.
+    Variant.objects.select_for_update(no_key=True).get(pk=variant.pk)
+    other = Listing.objects.filter(connection=listing.connection_id, variant=variant).exclude(pk=listing.pk).first()
+    if other is None:
+        return
+    if other.deleted_at is None:
+        raise CannotLink(f"{other.sku or other.product_title} is linked to that variant on this channel already.")
+    _part(other, link=Listing.Link.UNLINKED, reason="deleted there, and listed anew")
 
 
 def unlink(*, listing: Listing, actor: User) -> None:
@@ -111,7 +155,7 @@ def ensure_cells(connection: Connection) -> int:
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute(_ENSURE_CELLS, [connection.pk])
-            made = cursor.rowcount
+            made = int(cursor.rowcount)
         if made:
             publisher.refresh_desired(connection_id=connection.pk)
     return made
