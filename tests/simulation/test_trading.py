@@ -29,7 +29,7 @@ from channels.sandbox.management.commands.trade import first_lines, open_channel
 from channels.sandbox.models import Delivery, Fault
 from channels.sandbox.shopify.models import InventoryLevel
 from channels.sandbox.trading import made_up, settling, trace
-from channels.sandbox.trading.player import TILL, WEB, Planner, TakeBack, Tally, play
+from channels.sandbox.trading.player import BASKET_MAX, TILL, WEB, Planner, TakeBack, Tally, play
 from inventory import identifiers
 from storestudio.accounts.models import Merchant, User
 
@@ -231,6 +231,13 @@ def test_what_comes_back_goes_to_the_customers_own_purchase_first_and_no_unit_co
     assert [channel for channel, _ in back] == [planner.channel("1"), planner.channel("2")]
     planner.steps(trace.Invoice("C4", at, "", {"A": 2}, is_return=True))
     assert tally.read()["units brought back without a sale"] == 1
+
+
+def test_an_invoice_too_long_for_one_order_becomes_several_and_loses_no_line():
+    units = {f"SKU{n}": n + 1 for n in range(BASKET_MAX * 2 + 3)}
+    steps = Planner(seed=1, tally=Tally()).steps(trace.Invoice("9", made_up.OPENS, "anna", units))
+    assert [step.number for _, step in steps] == ["9", "9-2", "9-3"]
+    assert {sku: count for _, step in steps for sku, count in step.units.items()} == units
 
 
 def test_made_up_customers_are_the_same_for_the_same_seed_and_use_both_channels():

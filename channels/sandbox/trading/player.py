@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from channels.sandbox.trading.calls import Refused, Unanswered
@@ -27,6 +27,7 @@ NOW, LATER, CANCELLED, OPEN = "now", "later", "cancelled", "open"
 WEB_ENDS = ((0.60, NOW), (0.85, LATER), (0.93, CANCELLED), (1.0, OPEN))
 PICKUP_SHARE = 0.12
 COLLECTED_SHARE = 0.8
+BASKET_MAX = 250  # lines of one order: the web shop takes no more; who wants more buys twice
 LATER_STEPS = (2, 15)  # after how many more customers of the channel a later step comes
 
 
@@ -66,6 +67,19 @@ def chance(*parts: object) -> float:
     return int.from_bytes(digest[:7], "big") / 2**56
 
 
+def baskets(invoice: Invoice) -> list[Invoice]:
+    """An invoice as orders of at most BASKET_MAX lines, the second and later ones numbered on."""
+    skus = list(invoice.units)
+    return [
+        replace(
+            invoice,
+            number=f"{invoice.number}-{start // BASKET_MAX + 1}" if start else invoice.number,
+            units={sku: invoice.units[sku] for sku in skus[start : start + BASKET_MAX]},
+        )
+        for start in range(0, len(skus), BASKET_MAX)
+    ]
+
+
 class Planner:
     """Says which channel plays an invoice, and to which earlier sales a return belongs."""
 
@@ -81,14 +95,17 @@ class Planner:
     def steps(self, invoice: Invoice) -> list[tuple[str, Step]]:
         """What to play where, for one invoice."""
         if not invoice.is_return:
-            for sku, units in invoice.units.items():
-                self._sold[sku].append((invoice.number, invoice.customer, [units]))
-            return [(self.channel(invoice.number), invoice)]
+            return [(self.channel(part.number), self._sell(part)) for part in baskets(invoice)]
         by_sale: dict[str, dict[str, int]] = defaultdict(dict)
         for sku, units in invoice.units.items():
             for sold_on, given in self._sales_of(sku, invoice.customer, units):
                 by_sale[sold_on][sku] = by_sale[sold_on].get(sku, 0) + given
         return [(self.channel(sold_on), TakeBack(invoice.number, sold_on, units)) for sold_on, units in by_sale.items()]
+
+    def _sell(self, invoice: Invoice) -> Invoice:
+        for sku, units in invoice.units.items():
+            self._sold[sku].append((invoice.number, invoice.customer, [units]))
+        return invoice
 
     def _sales_of(self, sku: str, customer: str, units: int) -> Iterable[tuple[str, int]]:
         """The customer's own purchases first, then anyone's, newest first; what is left had no sale."""

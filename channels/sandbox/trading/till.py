@@ -11,7 +11,6 @@ from urllib.parse import quote
 from channels.sandbox.trading.calls import Caller, Json, Refused
 
 VERSION = "2026-09-16"
-LINES_MAX = 500  # of one order
 CHANGES_MAX = 100  # of one change of inventory
 STALE_CODES = ("VERSION_MISMATCH", "CONFLICT")
 
@@ -35,9 +34,8 @@ class Till:
 
     def sell(self, *, invoice: str, location_id: str, units: Mapping[str, int], is_pickup: bool) -> TillSale:
         """Ring up and take cash. A till never refuses: what is in the hand is sold. Raises Refused, Unanswered."""
-        wanted = dict(list(units.items())[:LINES_MAX])
-        lines = [{"uid": f"l{n}", "catalog_object_id": self.goods[sku], "quantity": str(wanted[sku])}
-                 for n, sku in enumerate(wanted)]  # fmt: skip
+        lines = [{"uid": f"l{n}", "catalog_object_id": self.goods[sku], "quantity": str(units[sku])}
+                 for n, sku in enumerate(units)]  # fmt: skip
         order: Json = {"location_id": location_id, "reference_id": invoice[:40], "line_items": lines}
         if is_pickup:
             order["fulfillments"] = [_pickup(invoice)]
@@ -45,7 +43,7 @@ class Till:
         made = self._send("POST", "/v2/orders", body)["order"]
         self._pay(made, invoice=invoice)
         uids = {line["catalog_object_id"]: line["uid"] for line in made["line_items"]}
-        return TillSale(made["id"], location_id, wanted, {sku: uids[self.goods[sku]] for sku in wanted})
+        return TillSale(made["id"], location_id, dict(units), {sku: uids[self.goods[sku]] for sku in units})
 
     def _pay(self, order: Json, *, invoice: str) -> None:
         total = order["total_money"]
