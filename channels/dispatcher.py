@@ -17,7 +17,7 @@ from django.utils import timezone
 from channels.models import ConnectionWork
 
 QUEUED = timedelta(seconds=10)  # how long a message may wait for a free worker before the work is offered again
-RUNNING = timedelta(seconds=30)  # a worker works at most 20 s in one go
+RUNNING = timedelta(seconds=15)  # a worker works at most 5 s in one go; a dead one is missed this long at most
 POLL_EVERY = timedelta(seconds=30)
 
 _TAKE_DUE = """

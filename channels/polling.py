@@ -12,11 +12,12 @@ from channels.ports import Connector, ConnectorError, HintKind, OrderRef, Orders
 from inventory.models import Order
 
 OVERLAP = timedelta(minutes=2)
+SWEEP_CELLS = 40  # read again with each poll, so that a change nobody told of is found in the end
 HISTORY = timedelta(days=14)  # open orders older than the connection still hold stock
 
 
 def poll(*, connection_id: int) -> None:
-    """Put orders changed since the watermark into the inbox, and read doubtful cells again.
+    """Put orders changed since the watermark into the inbox, read doubtful cells again, and a few of the rest.
 
     A channel's failure ends it: the watermark stays where it was, so that the next poll reads the same again.
     """
@@ -27,6 +28,7 @@ def poll(*, connection_id: int) -> None:
     try:
         _read_orders(connection, started_at=started_at)
         reconcile.recheck_due(connection_id=connection_id)
+        reconcile.sweep(connection_id=connection_id, limit=SWEEP_CELLS)
     except ConnectorError as error:
         contact.failed(connection_id=connection_id, error=error)
     Connection.objects.filter(pk=connection_id).update(polled_at=started_at)

@@ -16,6 +16,7 @@ from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from channels import contact, credentials, incidents, publisher, registry
@@ -197,16 +198,15 @@ def recheck_due(*, connection_id: int) -> int:
     return len(inventory_ids)
 
 
-def sweep(*, connection_id: int) -> Seen:
-    """Read every cell of a connection once and compare. Raises ConnectorError."""
+def sweep(*, connection_id: int, limit: int) -> Seen:
+    """Read the listings again that were read longest ago, so that every cell has its turn. Raises ConnectorError."""
     connection = Connection.objects.get(pk=connection_id)
-    inventory_ids = list(
-        Listing.objects.filter(connection=connection, cells__isnull=False)
-        .order_by("pk")
-        .values_list("inventory_id", flat=True)
-        .distinct()
+    oldest = (
+        ChannelStock.objects.filter(connection=connection, expected__isnull=False)
+        .order_by(F("observed_at").asc(nulls_first=True), "pk")
+        .values_list("listing__inventory_id", flat=True)[:limit]
     )
-    return _read_and_observe(connection, inventory_ids, is_recheck=False)
+    return _read_and_observe(connection, list(dict.fromkeys(oldest)), is_recheck=False)
 
 
 def read_stock_changes(*, connection_id: int) -> int:

@@ -13,7 +13,7 @@ from django.utils import timezone
 from channels import dispatcher, inbox, incidents, polling, publisher
 from channels.models import ConnectionWork
 
-SLICE = timedelta(seconds=20)  # then the worker lets other connections have their turn
+SLICE = timedelta(seconds=5)  # then the worker lets other connections have their turn
 Kind = ConnectionWork.Kind
 
 
