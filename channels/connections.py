@@ -366,7 +366,8 @@ def approve(*, connection: Connection, actor: User, digest: str) -> Approval:
         ChannelStock.objects.filter(pk__in=stale).update(recheck_at=timezone.now())
         raise PreviewChanged
     connection.refresh_from_db()
-    return Approval.objects.filter(connection=connection).latest("pk")
+    approval: Approval = Approval.objects.filter(connection=connection).latest("pk")
+    return approval
 
 
 def _approve(connection: Connection, actor: User, digest: str) -> list[int]:

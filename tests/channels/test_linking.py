@@ -320,7 +320,8 @@ def test_adopting_more_than_a_batch_keeps_a_product_whole(merchant, connection, 
     Listing.objects.bulk_create(
         Listing(
             merchant=merchant, connection=connection, external_id=f"V{number}", inventory_id=f"V{number}",
-            sku=f"SKU-{number}", sku_key=f"SKU-{number}", product_external_id=f"P{number // 7:05d}", product_title="Tee",
+            sku=f"SKU-{number}", sku_key=f"SKU-{number}", product_external_id=f"P{number // 7:05d}",
+            product_title="Tee",
         )
         for number in range(2103)
     )  # fmt: skip
