@@ -36,7 +36,6 @@ INSTALLED_APPS = [
     "django.contrib.humanize",
     "django.contrib.postgres",
     "django_htmx",
-    "template_partials",
     "csp",
     "allauth",
     "allauth.account",
@@ -187,6 +186,14 @@ LOGGING = {
 # W004: email is unique whatever its case, by a constraint over lower(email), which the check cannot see. W005 and W021:
 # whether subdomains and browsers' preload lists are bound to https is for the owner of the domain to say.
 SILENCED_SYSTEM_CHECKS = ["auth.W004", "security.W005", "security.W021"]
+
+UNFOLD = {
+    "SITE_TITLE": "StoreStudio",
+    "SITE_HEADER": "StoreStudio",
+    "SITE_SUBHEADER": "Administration",
+    "SITE_SYMBOL": "inventory_2",
+    "SIDEBAR": {"show_search": True, "show_all_applications": True},
+}
 
 # Probes speak plain HTTP to the process itself; background processes say that they live (storestudio/health.py).
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
