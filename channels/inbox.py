@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,9 +30,11 @@ from storestudio.accounts.models import User
 log = logging.getLogger(__name__)
 
 BATCH = 200
+ORDERS_AT_ONCE = 5  # read, then posted, before the next are read
 LEASE = timedelta(seconds=30)
 ATTEMPTS_MAX = 6
 State = InboundEvent.State
+
 
 @dataclass
 class _Batch:
@@ -117,7 +119,8 @@ def _work_off(connection: Connection, batch: _Batch) -> None:
     if revoked:
         contact.lost(connection_id=connection.pk, reason="The channel withdrew our access.")
         _finish(revoked, outcome="access withdrawn")
-        _release([*_distinct(batch.by_order), *_distinct(batch.by_stock), *sum(batch.by_kind.values(), [])])
+        others = [event for events in batch.by_kind.values() for event in events]
+        _release([*_distinct(batch.by_order), *_distinct(batch.by_stock), *others])
         return
     catalog = batch.by_kind.pop(HintKind.CATALOG, [])
     if catalog:
@@ -149,28 +152,38 @@ def _guarded(connection: Connection, events: Sequence[InboundEvent], step: Calla
 
 
 def _apply_orders(connection: Connection, by_order: Mapping[str, list[InboundEvent]]) -> None:
+    """A few orders at a time: what was read is posted, also where the channel then asks for a rest.
+
+    Read all first, and a shop that sells faster than its channel lets us read would never get anything posted.
+    """
     ids = list(by_order)
-    size = registry.capabilities(connection.channel).read_batch_max
-    orders: dict[str, ChannelOrder] = {}
-    for start in range(0, len(ids), size):
-        read = partial(_fetch_orders, ids[start : start + size])
-        for order in credentials.with_fresh_token(connection.pk, read):
-            orders[order.external_id] = order
-    contact.heard(connection_id=connection.pk)
-    event_ids = {name: by_order[name][-1].pk if name in by_order else None for name in orders}
-    outcomes = applying.apply_orders(
-        connection=connection, channel_orders=list(orders.values()), event_ids=event_ids
-    )
+    unread = Counter(event.pk for events in by_order.values() for event in events)
     settled: dict[int, tuple[InboundEvent, list[str], bool]] = {}
-    for name, events in by_order.items():
-        outcome = outcomes.get(name, applying.Outcome(error=f"the channel does not know order {name} yet"))
-        for event in events:
-            _, words, failed = settled.setdefault(event.pk, (event, [], False))
-            settled[event.pk] = event, [*words, outcome.error or outcome.words], failed or bool(outcome.error)
-    for event, words, has_failed in settled.values():
+    for start in range(0, len(ids), ORDERS_AT_ONCE):
+        chunk = ids[start : start + ORDERS_AT_ONCE]
+        found = credentials.with_fresh_token(connection.pk, partial(_fetch_orders, chunk))
+        contact.heard(connection_id=connection.pk)
+        event_ids = {order.external_id: _cause(by_order, order.external_id) for order in found}
+        outcomes = applying.apply_orders(connection=connection, channel_orders=list(found), event_ids=event_ids)
+        for name in chunk:
+            outcome = outcomes.get(name, applying.Outcome(error=f"the channel does not know order {name} yet"))
+            for event in by_order[name]:
+                unread[event.pk] -= 1
+                _, words, failed = settled.get(event.pk, (event, [], False))
+                settled[event.pk] = event, [*words, outcome.error or outcome.words], failed or bool(outcome.error)
+        _settle([settled.pop(pk) for pk in list(settled) if not unread[pk]])
+
+
+def _cause(by_order: Mapping[str, list[InboundEvent]], name: str) -> int | None:
+    return by_order[name][-1].pk if name in by_order else None
+
+
+def _settle(settled: Sequence[tuple[InboundEvent, list[str], bool]]) -> None:
+    """Finish events all of whose orders are applied; those of which one failed come again."""
+    for event, words, has_failed in settled:
         if has_failed:
             _put_off([event], error="; ".join(dict.fromkeys(words)), counts=True)
-    _finish_each([(event, "; ".join(dict.fromkeys(words))) for event, words, bad in settled.values() if not bad])
+    _finish_each([(event, "; ".join(dict.fromkeys(words))) for event, words, bad in settled if not bad])
 
 
 def _fetch_orders(order_ids: Sequence[str], connector: Connector) -> Sequence[ChannelOrder]:

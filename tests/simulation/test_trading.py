@@ -154,7 +154,7 @@ def trade(pair, customers, *, seed):
 
 @pytest.mark.django_db(transaction=True)
 def test_both_channels_and_the_ledger_agree_after_trading_through_faults(pair, seed, tmp_path):
-    path = write_trace(tmp_path / "trace.csv", busy_days(seed, invoices=60))
+    path = write_trace(tmp_path / "trace.csv", busy_days(seed, invoices=40))
     left_out = Counter()
     known = frozenset(identifiers.sku_key(sku) for sku in SKUS)
     misbehave()
