@@ -14,11 +14,11 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 import requests
 from django.utils import timezone
+from shopify_sales import CONTRACT, ShopifySales
 
 from channels.sandbox.models import Delivery, Fault, Switch
 from channels.sandbox.shopify import accounts, executor
 from channels.sandbox.shopify.models import App, Shop, Token
-from shopify_sales import CONTRACT, ShopifySales
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SHOP = "{ shop { id } }"
@@ -238,7 +238,9 @@ def test_an_id_of_another_kind_is_refused(sales):
 def test_planned_faults_hit_by_the_name_of_the_first_field(sales):
     Fault.objects.create(vendor="shopify", operation="shop", kind=Fault.Kind.RATE_LIMITED, remaining=1)
 
-    assert "data" in post(sales, "query A { productsCount { count } } query B { shop { id } }", operationName="A").json()
+    assert (
+        "data" in post(sales, "query A { productsCount { count } } query B { shop { id } }", operationName="A").json()
+    )
     limited = post(sales, "query A { productsCount { count } } query B { shop { id } }", operationName="B")
 
     assert limited.status_code == 429
@@ -280,7 +282,11 @@ def test_a_key_used_again_gives_the_first_answer_and_changes_nothing(sales):
     entry = (sales.street, {"quantity": 9, "changeFromQuantity": 3})
     given = {"input": set_input(sales, mug, entry), "key": "k1"}
     first = post(sales, SET, given).json()["data"]
-    post(sales, SET, {"input": set_input(sales, mug, (sales.street, {"quantity": 4, "changeFromQuantity": 9})), "key": "k2"})
+    post(
+        sales,
+        SET,
+        {"input": set_input(sales, mug, (sales.street, {"quantity": 4, "changeFromQuantity": 9})), "key": "k2"},
+    )
 
     assert post(sales, SET, given).json()["data"] == first
     assert sales.units(mug, sales.street)[0] == 4
@@ -289,7 +295,11 @@ def test_a_key_used_again_gives_the_first_answer_and_changes_nothing(sales):
 def test_a_key_used_for_something_else_is_refused(sales):
     mug = sales.stock(street=3)
     key = "k1"
-    post(sales, SET, {"input": set_input(sales, mug, (sales.street, {"quantity": 9, "changeFromQuantity": 3})), "key": key})
+    post(
+        sales,
+        SET,
+        {"input": set_input(sales, mug, (sales.street, {"quantity": 9, "changeFromQuantity": 3})), "key": key},
+    )
 
     other = {"input": set_input(sales, mug, (sales.street, {"quantity": 8, "changeFromQuantity": 9})), "key": key}
     payload = post(sales, SET, other).json()["data"]["inventorySetQuantities"]
@@ -312,7 +322,9 @@ def test_a_key_whose_first_call_failed_is_burnt(sales):
 
 def test_one_key_by_many_at_once_changes_once(sales):
     mug = sales.stock(street=3)
-    query = SET.replace("inventorySetQuantities", "inventoryAdjustQuantities").replace("SetQuantitiesInput", "AdjustQuantitiesInput")
+    query = SET.replace("inventorySetQuantities", "inventoryAdjustQuantities").replace(
+        "SetQuantitiesInput", "AdjustQuantitiesInput"
+    )
     change = {"inventoryItemId": mug.item.gid, "locationId": sales.street.gid, "delta": 5, "changeFromQuantity": None}
     given = {"input": {"name": "available", "reason": "received", "changes": [change]}, "key": "k1"}
     barrier, codes = threading.Barrier(6), []
@@ -344,7 +356,9 @@ def test_a_subscription_is_made_listed_once_and_ended(sales):
     made = sales.ask(create, **given)["webhookSubscriptionCreate"]["webhookSubscription"]
     assert sales.ask(create, **given)["webhookSubscriptionCreate"]["userErrors"], "the same twice is refused"
 
-    listed = sales.ask("{ webhookSubscriptions(first: 10) { nodes { id topic uri } } }")["webhookSubscriptions"]["nodes"]
+    listed = sales.ask("{ webhookSubscriptions(first: 10) { nodes { id topic uri } } }")["webhookSubscriptions"][
+        "nodes"
+    ]
     assert [row["id"] for row in listed] == [made["id"]]
     ended = "mutation($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { message } } }"
     assert sales.ask(ended, id=made["id"])["webhookSubscriptionDelete"]["deletedWebhookSubscriptionId"] == made["id"]
@@ -354,7 +368,11 @@ def test_a_subscription_is_made_listed_once_and_ended(sales):
 def test_a_webhook_is_signed_over_its_bytes_and_has_the_vendors_headers(sales):
     mug = sales.stock(street=3)
     sales.listen("INVENTORY_LEVELS_UPDATE")
-    post(sales, SET, {"input": set_input(sales, mug, (sales.street, {"quantity": 9, "changeFromQuantity": 3})), "key": "k"})
+    post(
+        sales,
+        SET,
+        {"input": set_input(sales, mug, (sales.street, {"quantity": 9, "changeFromQuantity": 3})), "key": "k"},
+    )
 
     [owed] = sales.told("inventory_levels/update")
     digest = hmac.new(sales.shop.app.client_secret.encode(), bytes(owed.body), hashlib.sha256).digest()

@@ -80,25 +80,30 @@ def load_products(shop: Shop, rows: Sequence[ProductRow]) -> None:
         ),
         batch_size=1000,
     )  # fmt: skip
-    pairs = [(product, row, variant) for product, row in zip(products, rows, strict=True) for variant in row.variants]
+    pairs = [
+        (product, row, place, variant)
+        for product, row in zip(products, rows, strict=True)
+        for place, variant in enumerate(row.variants, start=1)
+    ]
     items = InventoryItem.objects.bulk_create(
-        (InventoryItem(shop=shop, sku=variant.sku, tracked=variant.is_tracked) for _, _, variant in pairs), batch_size=1000
+        (InventoryItem(shop=shop, sku=variant.sku, tracked=variant.is_tracked) for *_, variant in pairs),
+        batch_size=1000,
     )
     ProductVariant.objects.bulk_create(
         (
             ProductVariant(
                 product=product, shop=shop, item=item, title=variant_title(variant.option_values),
-                position=row.variants.index(variant) + 1, barcode=variant.barcode, price=variant.price,
+                position=place, barcode=variant.barcode, price=variant.price,
                 inventory_policy=variant.policy, selected_options=selected(row.options, variant.option_values),
             )
-            for (product, row, variant), item in zip(pairs, items, strict=True)
+            for (product, row, place, variant), item in zip(pairs, items, strict=True)
         ),
         batch_size=1000,
     )  # fmt: skip
     InventoryLevel.objects.bulk_create(
         (
             InventoryLevel(item=item, location_id=place, available=units)
-            for (_, _, variant), item in zip(pairs, items, strict=True)
+            for (*_, variant), item in zip(pairs, items, strict=True)
             for place, units in variant.quantities.items()
         ),
         batch_size=2000,

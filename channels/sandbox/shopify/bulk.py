@@ -28,9 +28,9 @@ CHILDREN_MAX = 100_000  # more than a product has variants or an item has places
 class _Pages(Visitor):
     """Asks every connection for large pages and for what is needed to flatten and to go on: id, cursor, more."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: str | None) -> None:
         super().__init__()
-        self.depth = 0
+        self.after, self.depth = after, 0
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
         self.depth += "edges" in _names(node)
@@ -44,6 +44,8 @@ class _Pages(Visitor):
         size = CHILDREN_MAX if self.depth else PAGE
         given = [one for one in node.arguments or () if one.name.value not in ("first", "last", "after")]
         given.append(ArgumentNode(name=NameNode(value="first"), value=IntValueNode(value=str(size))))
+        if self.after is not None and not self.depth:
+            given.append(ArgumentNode(name=NameNode(value="after"), value=StringValueNode(value=self.after)))
         page = _field("pageInfo", alias="__page", inner=("hasNextPage", "endCursor"))
         return _with(node, selections=(*node.selection_set.selections, page), arguments=tuple(given))
 
@@ -107,13 +109,7 @@ def _pages(context: Any, schema: GraphQLSchema, query: str) -> tuple[list[Json],
 
 
 def _paged(query: str, after: str | None) -> DocumentNode:
-    document: DocumentNode = visit(parse(query), _Pages())
-    if after is None:
-        return document
-    operation = document.definitions[0]
-    argument = ArgumentNode(name=NameNode(value="after"), value=StringValueNode(value=after))
-    root = operation.selection_set.selections[0]  # type: ignore[attr-defined]
-    root.arguments = (*root.arguments, argument)
+    document: DocumentNode = visit(parse(query), _Pages(after))
     return document
 
 

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
-from channels.sandbox.shopify import accounts, catalog_resolvers, stock, stock_resolvers, webhooks
-from channels.sandbox.shopify.models import InventoryItem, InventoryLevel, Product, ProductVariant, Shop
+from channels.sandbox.shopify import (
+    accounts,
+    catalog_payloads,
+    catalog_resolvers,
+    catalog_rules,
+    stock,
+    stock_resolvers,
+    webhooks,
+)
+from channels.sandbox.shopify.models import (
+    InventoryItem,
+    InventoryLevel,
+    Product,
+    ProductSetOperation,
+    ProductVariant,
+    Shop,
+)
 from channels.sandbox.shopify.resolving import parse_gid, resolver, user_error
 
 Json = dict[str, Any]
-TEXTS = (("title", "title"), ("handle", "handle"), ("status", "status"), ("vendor", "vendor"), ("productType", "product_type"))
-
-
-def _emit(shop: Shop, product: Product, topic: str) -> None:
-    """REST-shaped, with the variants' gids beside them."""
-    rows = product.variants.select_related("item").order_by("position", "pk")
-    payload = {
-        "id": product.pk, "title": product.title, "handle": product.handle, "vendor": product.vendor,
-        "product_type": product.product_type, "status": product.status.lower(), "tags": ", ".join(product.tags),
-        "created_at": product.created_at.isoformat(), "updated_at": product.updated_at.isoformat(),
-        "admin_graphql_api_id": product.gid,
-        "variants": [
-            {
-                "id": row.pk, "product_id": product.pk, "title": row.title, "sku": row.item.sku, "barcode": row.barcode,
-                "price": f"{row.price:.2f}", "position": row.position, "inventory_item_id": row.item_id,
-                "inventory_policy": row.inventory_policy.lower(), "admin_graphql_api_id": row.gid,
-            }
-            for row in rows
-        ],
-        "variant_gids": [{"admin_graphql_api_id": row.gid, "updated_at": row.updated_at.isoformat()} for row in rows],
-    }  # fmt: skip
-    webhooks.emit(shop=shop, topic=topic, payload=payload)
+TEXTS = (
+    ("title", "title"),
+    ("handle", "handle"),
+    ("status", "status"),
+    ("vendor", "vendor"),
+    ("productType", "product_type"),
+)
 
 
 def _product(shop: Shop, gid: str | None) -> Product | None:
@@ -46,7 +47,8 @@ def _touched(shop: Shop, product: Product, *, is_new: bool = False) -> Product:
     """Mark as changed, owe the webhook, read again in full."""
     product.updated_at = timezone.now()
     product.save()
-    _emit(shop, product, "PRODUCTS_CREATE" if is_new else "PRODUCTS_UPDATE")
+    topic = "PRODUCTS_CREATE" if is_new else "PRODUCTS_UPDATE"
+    catalog_payloads.emit_product(shop=shop, product=product, topic=topic)
     return catalog_resolvers.products(shop).get(pk=product.pk)
 
 
@@ -68,11 +70,9 @@ def _free_handle(shop: Shop, wanted: str) -> str:
 def _new_product(shop: Shop, given: Json, options: Sequence[Json]) -> Product:
     product = Product(shop=shop, handle=_free_handle(shop, given.get("handle") or given.get("title") or ""))
     _apply_texts(product, given)
-    names = [option["name"] for option in options]
-    values = [[value["name"] for value in option.get("values") or []] or ["Default"] for option in options]
-    product.options = accounts.option_rows(names, [[column[0] for column in values]] if names else [])
-    for option, column in zip(product.options, values, strict=False):
-        option["values"] = [{"id": n + 1, "name": value} for n, value in enumerate(column)]
+    product.options = _options(options) if options else accounts.option_rows([], [])
+    for option in product.options:
+        option["values"] = option["values"] or [{"id": 1, "name": "Default"}]
     product.save()
     return product
 
@@ -94,6 +94,10 @@ def product_update(source: Any, info: Any, product: Json) -> Json:
     row = _product(shop, product.get("id"))
     if row is None:
         return {"product": None, "user_errors": [user_error(None, ["id"], "Product does not exist")]}
+    handle = product.get("handle")
+    if handle and Product.objects.filter(shop=shop, handle=handle).exclude(pk=row.pk).exists():
+        error = user_error(None, ["handle"], f"Handle '{handle}' already in use. Please provide a new handle.")
+        return {"product": None, "user_errors": [error]}
     _apply_texts(row, product)
     return {"product": _touched(shop, row), "user_errors": []}
 
@@ -105,7 +109,7 @@ def product_delete(source: Any, info: Any, input: Json, synchronous: bool = True
     if row is None:
         return {"deleted_product_id": None, "user_errors": [user_error(None, ["id"], "Product does not exist")]}
     gid, number = row.gid, row.pk
-    InventoryItem.objects.filter(variant__product=row).delete()
+    _delete_items(shop, InventoryItem.objects.filter(variant__product=row))
     row.delete()
     webhooks.emit(shop=shop, topic="PRODUCTS_DELETE", payload={"id": number})
     return {"deleted_product_id": gid, "user_errors": []}
@@ -119,16 +123,18 @@ def options_create(source: Any, info: Any, productId: str, options: Sequence[Jso
     if row is None:
         error = user_error("PRODUCT_DOES_NOT_EXIST", ["productId"], "Product does not exist")
         return {"product": None, "user_errors": [error]}
-    is_default = [option["name"] for option in row.options] == ["Title"]
-    kept = [] if is_default else list(row.options)
+    errors = catalog_rules.option_errors(row, options)
+    if errors:
+        return {"product": None, "user_errors": errors}
+    kept = [] if catalog_rules.is_default(row) else list(row.options)
     for option in options:
         place = len(kept) + 1
-        values = [{"id": n + 1, "name": value["name"]} for n, value in enumerate(option.get("values") or [])]
-        kept.append({"id": place, "name": option["name"], "position": place, "values": values})
+        named = [{"id": n + 1, "name": value["name"]} for n, value in enumerate(option["values"])]
+        kept.append({"id": place, "name": option["name"], "position": place, "values": named})
     row.options = kept
     for variant in row.variants.all():
         chosen = {entry["name"]: entry["value"] for entry in variant.selected_options}
-        values = [chosen.get(option["name"]) or option["values"][0]["name"] for option in kept]
+        values = [str(chosen.get(option["name"]) or option["values"][0]["name"]) for option in kept]
         variant.selected_options = accounts.selected([option["name"] for option in kept], values)
         variant.title, variant.updated_at = accounts.variant_title(values), timezone.now()
         variant.save()
@@ -136,45 +142,78 @@ def options_create(source: Any, info: Any, productId: str, options: Sequence[Jso
 
 
 @resolver("Mutation", "productVariantsBulkCreate")
-def variants_create(source: Any, info: Any, productId: str, variants: Sequence[Json], **_: Any) -> Json:  # noqa: N803
+def variants_create(
+    source: Any, info: Any, productId: str, variants: Sequence[Json], strategy: str = "DEFAULT"  # noqa: N803
+) -> Json:  # fmt: skip
+    """All or none. A product that had no options loses the variant that stood for none, unless told to keep it."""
     shop = info.context.shop
     row = _product(shop, productId)
     if row is None:
         error = user_error("PRODUCT_DOES_NOT_EXIST", ["productId"], "Product does not exist")
         return {"product": None, "product_variants": None, "user_errors": [error]}
-    start = row.variants.count()
+    there = list(row.variants.all())
+    ids = _names_by_id(row)
+    chosen = [catalog_rules.chosen_values(row, given.get("optionValues") or [], ids) for given in variants]
+    errors = catalog_rules.variant_errors(shop, variants, ["variants"], amount="availableQuantity")
+    errors += catalog_rules.create_errors(row, chosen, there)
+    if errors:
+        return {"product": None, "product_variants": None, "user_errors": errors}
+    replaced = [
+        one for one in there if strategy == "REMOVE_STANDALONE_VARIANT" or (strategy == "DEFAULT" and _is_unused(one))
+    ]
+    if len(there) == 1 and replaced and variants:
+        _delete_items(shop, InventoryItem.objects.filter(variant__in=replaced))
+        there = []
     made = []
-    for index, given in enumerate(variants):
-        values = _option_values(row, given.get("optionValues") or [])
-        variant = _new_variant(shop, row, given, values, position=start + index + 1)
-        for entry in given.get("inventoryQuantities") or []:
-            _set_level(shop, variant.item, entry["locationId"], entry["availableQuantity"])
+    for index, (given, values) in enumerate(zip(variants, chosen, strict=True)):
+        variant = _new_variant(shop, row, given, _values(row, values), position=len(there) + index + 1)
+        _set_levels(shop, variant.item, given, "availableQuantity")
         made.append(variant)
-    product = _touched(shop, row)
-    return {"product": product, "product_variants": made, "user_errors": []}
+    return _changed(shop, row, made)
+
+
+def _is_unused(variant: ProductVariant) -> bool:
+    """The variant that a product without options has: no code, no price."""
+    return variant.title == "Default Title" and not variant.item.sku and not variant.barcode and not variant.price
 
 
 @resolver("Mutation", "productVariantsBulkUpdate")
 def variants_update(
     source: Any, info: Any, productId: str, variants: Sequence[Json], allowPartialUpdates: bool = False  # noqa: N803
-) -> Json:
+) -> Json:  # fmt: skip
+    """All or none, unless partial updates are allowed: then those without an error are changed."""
     shop = info.context.shop
     row = _product(shop, productId)
-    known = {variant.gid: variant for variant in row.variants.all()} if row else {}
-    errors = [
-        user_error("PRODUCT_VARIANT_DOES_NOT_EXIST", ["variants", str(n), "id"], "Product variant does not exist")
-        for n, given in enumerate(variants)
-        if given.get("id") not in known
-    ]
+    if row is None:
+        error = user_error("PRODUCT_DOES_NOT_EXIST", ["productId"], "Product does not exist")
+        return {"product": None, "product_variants": None, "user_errors": [error]}
+    known = {variant.gid: variant for variant in row.variants.all()}
+    errors = catalog_rules.variant_errors(
+        shop, [given | {"inventoryQuantities": []} for given in variants], ["variants"], amount="availableQuantity"
+    )
     for n, given in enumerate(variants):
+        path = ["variants", str(n)]
+        if not given.get("id"):
+            errors.append(user_error("PRODUCT_VARIANT_ID_MISSING", path, "Product variant is missing ID attribute"))
+        elif given["id"] not in known:
+            message = "Product variant does not exist"
+            errors.append(user_error("PRODUCT_VARIANT_DOES_NOT_EXIST", [*path, "id"], message))
         if given.get("inventoryQuantities"):
-            path = ["variants", str(n), "inventoryQuantities"]
             code = "NO_INVENTORY_QUANTITIES_ON_VARIANTS_UPDATE"
-            errors.append(user_error(code, path, "Inventory quantities can only be provided during create."))
-    if row is None or errors:
+            message = "Inventory quantities can only be provided during create."
+            errors.append(user_error(code, [*path, "inventoryQuantities"], message))
+    if errors and not allowPartialUpdates:
         return {"product": None, "product_variants": None, "user_errors": errors}
-    changed = [_change_variant(shop, row, known[given["id"]], given) for given in variants]
-    return {"product": _touched(shop, row), "product_variants": changed, "user_errors": []}
+    wrong = {error["field"][1] for error in errors}
+    right = [given for n, given in enumerate(variants) if str(n) not in wrong]
+    return _changed(shop, row, [_change_variant(shop, row, known[given["id"]], given) for given in right], errors)
+
+
+def _changed(shop: Shop, product: Product, rows: Sequence[ProductVariant], errors: Sequence[Json] = ()) -> Json:
+    """The payload of a change of variants: the product and they, read again in full."""
+    read = _touched(shop, product)
+    fresh = catalog_resolvers.variants(shop).in_bulk([row.pk for row in rows])
+    return {"product": read, "product_variants": [fresh[row.pk] for row in rows], "user_errors": list(errors)}
 
 
 @resolver("Mutation", "productVariantsBulkDelete")
@@ -185,37 +224,65 @@ def variants_delete(source: Any, info: Any, productId: str, variantsIds: Sequenc
         error = user_error("PRODUCT_DOES_NOT_EXIST", ["productId"], "Product does not exist")
         return {"product": None, "user_errors": [error]}
     numbers = [parse_gid(gid, "ProductVariant") for gid in variantsIds]
-    InventoryItem.objects.filter(variant__product=row, variant__pk__in=numbers).delete()
+    there = set(row.variants.filter(pk__in=numbers).values_list("pk", flat=True))
+    errors = [
+        user_error("PRODUCT_VARIANT_DOES_NOT_EXIST", ["variantsIds", str(n)], "Product variant does not exist")
+        for n, number in enumerate(numbers)
+        if number not in there
+    ]
+    if errors:
+        return {"product": None, "user_errors": errors}
+    _delete_items(shop, InventoryItem.objects.filter(variant__pk__in=there))
     return {"product": _touched(shop, row), "user_errors": []}
 
 
 @resolver("Mutation", "productSet")
 def product_set(
     source: Any, info: Any, input: Json, identifier: Json | None = None, synchronous: bool = True  # noqa: A002
-) -> Json:
-    """List fields are replaced: a variant that is not listed is deleted."""
+) -> Json:  # fmt: skip
+    """List fields are replaced: a variant that is not listed is deleted. Not synchronous: an operation to poll."""
     shop = info.context.shop
+    gid = (identifier or {}).get("id") or input.get("id")
     row = _identified(shop, identifier or {}, input)
+    errors = catalog_rules.set_errors(shop, row, input)
+    if gid and row is None:
+        errors = [user_error("PRODUCT_DOES_NOT_EXIST", ["input", "id"], "Product does not exist")]
+    product = None if errors else _set_product(shop, row, input)
+    if synchronous:
+        return {"product": product, "product_set_operation": None, "user_errors": errors}
+    operation = ProductSetOperation.objects.create(shop=shop, product=product, user_errors=errors)
+    told: Json = {"id": operation.gid, "status": "CREATED", "product": None, "product_id": None, "user_errors": []}
+    return {"product": None, "product_set_operation": told, "user_errors": []}
+
+
+def _set_product(shop: Shop, row: Product | None, given: Json) -> Product:
     is_new = row is None
-    options = input.get("productOptions") or []
+    options = given.get("productOptions") or []
     if row is None:
-        row = _new_product(shop, input, options)
+        row = _new_product(shop, given, options)
     else:
-        _apply_texts(row, input)
+        _apply_texts(row, given)
         if options:
-            names = [option["name"] for option in options]
-            columns = [[value["name"] for value in option.get("values") or []] for option in options]
-            row.options = [
-                {"id": n + 1, "name": name, "position": n + 1,
-                 "values": [{"id": k + 1, "name": value} for k, value in enumerate(columns[n])]}
-                for n, name in enumerate(names)
-            ]  # fmt: skip
+            row.options = _options(options)
         row.save()
-    if input.get("variants") is not None:
-        _replace_variants(shop, row, input["variants"])
+    if given.get("variants") is not None:
+        _replace_variants(shop, row, given["variants"])
     elif is_new:
         _new_variant(shop, row, {}, [option["values"][0]["name"] for option in row.options], position=1)
-    return {"product": _touched(shop, row, is_new=is_new), "product_set_operation": None, "user_errors": []}
+    return _touched(shop, row, is_new=is_new)
+
+
+def _options(given: Sequence[Json]) -> list[Json]:
+    """Options as kept, in the order given."""
+    return [
+        {
+            "id": place + 1,
+            "name": option["name"],
+            "position": place + 1,
+            "values": [{"id": n + 1, "name": value["name"]} for n, value in enumerate(option.get("values") or [])],
+        }
+        for place, option in enumerate(given)
+    ]
 
 
 def _identified(shop: Shop, identifier: Json, given: Json) -> Product | None:
@@ -229,29 +296,45 @@ def _identified(shop: Shop, identifier: Json, given: Json) -> Product | None:
 def _replace_variants(shop: Shop, product: Product, listed: Sequence[Json]) -> None:
     known = {variant.gid: variant for variant in product.variants.select_related("item")}
     by_values = {tuple(entry["value"] for entry in row.selected_options): row for row in known.values()}
-    kept = set()
+    named = {row.pk for row in known.values() if any(given.get("id") == row.gid for given in listed)}
+    ids, kept = _names_by_id(product), set()
     for position, given in enumerate(listed, start=1):
-        values = _option_values(product, given["optionValues"])
-        variant = known.get(given.get("id") or "") or by_values.get(tuple(values))
+        values = _values(product, catalog_rules.chosen_values(product, given["optionValues"], ids))
+        same = by_values.get(tuple(values))
+        variant = known.get(given.get("id") or "") or (same if same and same.pk not in named else None)
         if variant is None:
             variant = _new_variant(shop, product, given, values, position=position)
         else:
+            variant.position = position
             _change_variant(shop, product, variant, given)
+            if given.get("sku") is not None and given["sku"] != variant.item.sku:
+                stock_resolvers.change_item(shop, variant.item, {"sku": given["sku"]})
         kept.add(variant.pk)
-        if given.get("sku") is not None and given["sku"] != variant.item.sku:
-            stock_resolvers.change_item(shop, variant.item, {"sku": given["sku"]})
-        for entry in given.get("inventoryQuantities") or []:
-            _set_level(shop, variant.item, entry["locationId"], entry["quantity"])
-    InventoryItem.objects.filter(variant__product=product).exclude(variant__pk__in=kept).delete()
+        _set_levels(shop, variant.item, given, "quantity")
+    _delete_items(shop, InventoryItem.objects.filter(variant__product=product).exclude(variant__pk__in=kept))
 
 
-def _option_values(product: Product, given: Sequence[Json]) -> list[str]:
-    """The value of each option, new values added to the product's options."""
-    chosen = {entry.get("optionName"): entry.get("name") for entry in given}
+def _delete_items(shop: Shop, items: QuerySet[InventoryItem]) -> None:
+    """Items with their variants and levels; owes inventory_items/delete of each."""
+    for item in list(items.order_by("pk")):
+        stock_resolvers.emit_item(shop=shop, item=item, topic="INVENTORY_ITEMS_DELETE")
+        item.delete()
+
+
+def _names_by_id(product: Product) -> dict[str, str]:
+    """Global id of an option or of a value → its name."""
+    names = {}
+    for option in catalog_resolvers.options(product, None):
+        names[option["id"]] = option["name"]
+        names |= {value["id"]: value["name"] for value in option["option_values"]}
+    return names
+
+
+def _values(product: Product, chosen: Mapping[str, str]) -> list[str]:
+    """The value of each option, in order; new values are added to the product's options."""
     values = []
-    for place, option in enumerate(product.options):
-        value = chosen.get(option["name"]) or (given[place].get("name") if place < len(given) else None)
-        value = value or option["values"][0]["name"]
+    for option in product.options:
+        value = chosen.get(option["name"]) or option["values"][0]["name"]
         if value not in [row["name"] for row in option["values"]]:
             option["values"].append({"id": len(option["values"]) + 1, "name": value})
         values.append(value)
@@ -265,6 +348,7 @@ def _new_variant(shop: Shop, product: Product, given: Json, values: Sequence[str
         shop=shop, sku=about.get("sku") or given.get("sku") or "", tracked=about.get("tracked") is not False,
         requires_shipping=about.get("requiresShipping") is not False,
     )  # fmt: skip
+    stock_resolvers.emit_item(shop=shop, item=item, topic="INVENTORY_ITEMS_CREATE")
     InventoryLevel.objects.bulk_create(
         InventoryLevel(item=item, location=place) for place in shop.locations.filter(is_active=True)
     )
@@ -278,7 +362,9 @@ def _new_variant(shop: Shop, product: Product, given: Json, values: Sequence[str
 
 def _change_variant(shop: Shop, product: Product, variant: ProductVariant, given: Json) -> ProductVariant:
     if given.get("optionValues"):
-        values = _option_values(product, given["optionValues"])
+        kept = {entry["name"]: entry["value"] for entry in variant.selected_options}
+        chosen = catalog_rules.chosen_values(product, given["optionValues"], _names_by_id(product))
+        values = _values(product, kept | chosen)
         names = [option["name"] for option in product.options]
         variant.selected_options, variant.title = accounts.selected(names, values), accounts.variant_title(values)
     if "barcode" in given:
@@ -294,7 +380,13 @@ def _change_variant(shop: Shop, product: Product, variant: ProductVariant, given
     return variant
 
 
-def _set_level(shop: Shop, item: InventoryItem, location_gid: str, quantity: int) -> None:
-    pair = item.pk, parse_gid(location_gid, "Location")
-    now = stock.lock_levels([pair])[pair].available
-    stock.move(shop=shop, changes=[stock.Move(*pair, "available", quantity - now)], reason="correction")
+def _set_levels(shop: Shop, item: InventoryItem, given: Json, amount: str) -> None:
+    """Write the amounts of a variant's input, at places that thereby stock it."""
+    for entry in given.get("inventoryQuantities") or []:
+        pair = item.pk, parse_gid(entry["locationId"], "Location")
+        name = entry.get("name") or "available"
+        level = stock.lock_levels([pair])[pair]
+        if not level.is_active:
+            InventoryLevel.objects.filter(pk=level.pk).update(is_active=True)
+        delta = entry[amount] - getattr(level, name)
+        stock.move(shop=shop, changes=[stock.Move(*pair, "available", delta)], reason="correction")

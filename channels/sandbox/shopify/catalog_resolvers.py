@@ -30,7 +30,6 @@ ITEM_LEVELS = Prefetch("item__levels", InventoryLevel.objects.select_related("lo
 COUNTED = ("available", "on_hand", "committed", "reserved", "incoming", "safety_stock", "damaged", "quality_control")
 
 
-
 def _of_variants(path: str, value: str) -> Q:
     """Products by one of their variants: by subquery, for a join would show a product twice."""
     how, text = ("istartswith", value[:-1]) if value.endswith("*") else ("iexact", value)
@@ -50,7 +49,14 @@ ITEM_FIELDS: dict[str, Field] = {
     "id": by_id(), "sku": "sku", "updated_at": by_time("updated_at"), "created_at": by_time("created_at"), "default": "sku",
 }  # fmt: skip
 LEVEL_ID = re.compile(r"gid://shopify/InventoryLevel/(\d+)\?inventory_item_id=(\d+)")
-SORTS = {"UPDATED_AT": "updated_at", "CREATED_AT": "created_at", "TITLE": "title", "ID": "pk", "NAME": "name", "SKU": "item__sku"}
+SORTS = {
+    "UPDATED_AT": "updated_at",
+    "CREATED_AT": "created_at",
+    "TITLE": "title",
+    "ID": "pk",
+    "NAME": "name",
+    "SKU": "item__sku",
+}
 
 
 def products(shop: Any) -> QuerySet[Product]:
@@ -69,7 +75,7 @@ def items(shop: Any) -> QuerySet[InventoryItem]:
     return InventoryItem.objects.filter(shop=shop).select_related("variant__product").prefetch_related(LEVELS)
 
 
-def _sorted(rows: QuerySet[Any], key: str | None) -> QuerySet[Any]:
+def in_order(rows: QuerySet[Any], key: str | None) -> QuerySet[Any]:
     name = SORTS.get(key or "ID", "pk")
     return rows.order_by(name) if name == "pk" else rows.order_by(name, "pk")
 
@@ -77,13 +83,13 @@ def _sorted(rows: QuerySet[Any], key: str | None) -> QuerySet[Any]:
 @resolver("QueryRoot", "products")
 def resolve_products(source: Any, info: Any, query: str | None = None, sortKey: str | None = None, **page: Any) -> Json:  # noqa: N803
     page.pop("savedSearchId", None)
-    return connection(_sorted(search(products(info.context.shop), query, fields=PRODUCT_FIELDS), sortKey), **page)
+    return connection(in_order(search(products(info.context.shop), query, fields=PRODUCT_FIELDS), sortKey), **page)
 
 
 @resolver("QueryRoot", "productVariants")
 def resolve_variants(source: Any, info: Any, query: str | None = None, sortKey: str | None = None, **page: Any) -> Json:  # noqa: N803
     page.pop("savedSearchId", None)
-    return connection(_sorted(search(variants(info.context.shop), query, fields=VARIANT_FIELDS), sortKey), **page)
+    return connection(in_order(search(variants(info.context.shop), query, fields=VARIANT_FIELDS), sortKey), **page)
 
 
 @resolver("QueryRoot", "inventoryItems")
@@ -109,23 +115,6 @@ def variant(source: Any, info: Any, id: str) -> ProductVariant | None:  # noqa: 
 @resolver("QueryRoot", "inventoryItem")
 def item(source: Any, info: Any, id: str) -> InventoryItem | None:  # noqa: A002
     return items(info.context.shop).filter(pk=parse_gid(id, "InventoryItem")).first()
-
-
-@resolver("QueryRoot", "location")
-def location(source: Any, info: Any, id: str | None = None) -> Location | None:  # noqa: A002
-    rows = Location.objects.filter(shop=info.context.shop)
-    return rows.filter(pk=parse_gid(id, "Location")).first() if id else rows.order_by("rank", "pk").first()
-
-
-@resolver("QueryRoot", "locations")
-def locations(
-    source: Any, info: Any, includeInactive: bool = False, query: str | None = None, sortKey: str | None = None, **page: Any  # noqa: N803
-) -> Json:
-    page.pop("includeLegacy", None)
-    rows = Location.objects.filter(shop=info.context.shop)
-    if not includeInactive:
-        rows = rows.filter(is_active=True)
-    return connection(_sorted(search(rows, query, fields={"name": "name", "default": "name"}), sortKey), **page)
 
 
 @resolver("QueryRoot", "inventoryLevel")
@@ -157,7 +146,9 @@ _BY_TYPE: dict[str, Callable[[Any], QuerySet[Any]]] = {
     "InventoryItem": lambda shop: items(shop),
     "Location": lambda shop: Location.objects.filter(shop=shop),
     "Order": lambda shop: order_state.in_full(Order.objects.filter(shop=shop)),
-    "FulfillmentOrder": lambda shop: FulfillmentOrder.objects.filter(order__shop=shop).select_related("order", "location"),
+    "FulfillmentOrder": lambda shop: FulfillmentOrder.objects.filter(order__shop=shop).select_related(
+        "order", "location"
+    ),
     "Fulfillment": lambda shop: Fulfillment.objects.filter(order__shop=shop).select_related("location", "order"),
     "Refund": lambda shop: Refund.objects.filter(order__shop=shop).select_related("order"),
 }
@@ -289,8 +280,12 @@ def selected_options(source: ProductVariant, info: Any) -> list[Json]:
     for chosen in source.selected_options:
         option = next((row for row in source.product.options if row["name"] == chosen["name"]), None)
         value = next((row for row in (option or {}).get("values", []) if row["name"] == chosen["value"]), None)
-        told = _value(source.product, option, value) if option and value else {"id": "gid://shopify/ProductOptionValue/0"}
-        found.append({"name": chosen["name"], "value": chosen["value"], "option_value": {"name": chosen["value"], **told}})
+        told = (
+            _value(source.product, option, value) if option and value else {"id": "gid://shopify/ProductOptionValue/0"}
+        )
+        found.append(
+            {"name": chosen["name"], "value": chosen["value"], "option_value": {"name": chosen["value"], **told}}
+        )
     return found
 
 
@@ -319,7 +314,12 @@ def duplicates(source: InventoryItem, info: Any) -> int:
         return 0
     counted = getattr(info.context, "sku_counts", None)
     if counted is None:
-        rows = InventoryItem.objects.filter(shop=info.context.shop).exclude(sku="").values("sku").annotate(rows=Count("pk"))
+        rows = (
+            InventoryItem.objects.filter(shop=info.context.shop)
+            .exclude(sku="")
+            .values("sku")
+            .annotate(rows=Count("pk"))
+        )
         counted = info.context.sku_counts = dict(rows.filter(rows__gt=1).values_list("sku", "rows"))
     return int(counted.get(source.sku, 1)) - 1
 
@@ -330,18 +330,24 @@ def _shown(levels: Iterable[InventoryLevel], include_inactive: bool) -> list[Inv
 
 @resolver("InventoryItem", "inventoryLevels")
 def item_levels(
-    source: InventoryItem, info: Any, includeInactive: bool = False, query: str | None = None, **page: Any  # noqa: N803
+    source: InventoryItem,
+    info: Any,
+    includeInactive: bool = False,
+    query: str | None = None,
+    **page: Any,
 ) -> Json:
     return connection(_shown(source.levels.all(), includeInactive), **page)
 
 
 @resolver("InventoryItem", "inventoryLevel")
-def item_level(source: InventoryItem, info: Any, locationId: str, includeInactive: bool = False) -> InventoryLevel | None:  # noqa: N803
+def item_level(
+    source: InventoryItem, info: Any, locationId: str, includeInactive: bool = False
+) -> InventoryLevel | None:
     place = parse_gid(locationId, "Location")
     return next((row for row in _shown(source.levels.all(), includeInactive) if row.location_id == place), None)
 
 
-# InventoryLevel and Location
+# InventoryLevel
 
 
 @resolver("InventoryLevel", "id")
@@ -366,49 +372,3 @@ def quantities(source: InventoryLevel, info: Any, names: Sequence[str]) -> list[
         for name in names
         if name in COUNTED
     ]
-
-
-@resolver("Location", "inventoryLevels")
-def location_levels(
-    source: Location, info: Any, includeInactive: bool = False, query: str | None = None, **page: Any  # noqa: N803
-) -> Json:
-    rows = InventoryLevel.objects.filter(location=source).select_related("location", "item__variant__product")
-    if not includeInactive:
-        rows = rows.filter(is_active=True)
-    fields = {"updated_at": by_time("updated_at"), "inventory_item_id": by_id("item"), "item_id": by_id("item")}
-    return connection(search(rows, query, fields=fields).order_by("pk"), **page)
-
-
-@resolver("Location", "deactivatedAt")
-def deactivated_at(source: Location, info: Any) -> str | None:
-    return source.deactivated_at.isoformat() if source.deactivated_at else None
-
-
-@resolver("Location", "address")
-def address(source: Location, info: Any) -> Json:
-    return {"country_code": "GB", "city": source.name}
-
-
-@resolver("Location", "isFulfillmentService")
-def is_service(source: Location, info: Any) -> bool:
-    return False
-
-
-@resolver("Location", "shipsInventory")
-def ships(source: Location, info: Any) -> bool:
-    return source.fulfills_online_orders
-
-
-@resolver("Location", "hasActiveInventory")
-def has_active(source: Location, info: Any) -> bool:
-    return bool(InventoryLevel.objects.filter(~Q(available=0), location=source).exists())
-
-
-@resolver("Location", "hasUnfulfilledOrders")
-def has_unfulfilled(source: Location, info: Any) -> bool:
-    return bool(FulfillmentOrder.objects.filter(location=source, status="OPEN").exists())
-
-
-@resolver("Location", "localPickupSettingsV2")
-def local_pickup(source: Location, info: Any) -> Json | None:
-    return source.local_pickup

@@ -13,7 +13,6 @@ from graphql import (
     ExecutionResult,
     FieldNode,
     GraphQLError,
-    GraphQLResolveInfo,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
@@ -33,7 +32,8 @@ from channels.sandbox.shopify.models import IdempotentCall
 log = logging.getLogger(__name__)
 
 RESOLVER_MODULES = (
-    "shop_resolvers", "bulk_resolvers", "catalog_resolvers", "catalog_mutations", "stock_resolvers", "order_resolvers", "order_queries", "order_mutations",
+    "shop_resolvers", "bulk_resolvers", "catalog_resolvers", "location_resolvers", "catalog_mutations",
+    "stock_resolvers", "order_resolvers", "order_queries", "order_mutations",
 )  # fmt: skip
 # Input lists whose entries must say what they change from: an integer, or null to skip the check.
 CHANGE_FROM = {
@@ -63,7 +63,7 @@ def schema() -> GraphQLSchema:
 def _refusable(resolve: resolving.Resolve) -> resolving.Resolve:
     """A mutation that does nothing where its idempotency key was refused but say so."""
 
-    def guarded(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+    def guarded(source: Any, info: Any, **arguments: Any) -> Any:
         refusal = info.context.refusal
         if refusal is None:
             return resolve(source, info, **arguments)
@@ -76,7 +76,9 @@ def _type_of(value: Any, info: Any, abstract: Any) -> str:
     return str(value["__typename"]) if isinstance(value, dict) else str(value.TYPE or type(value).__name__)
 
 
-def run(*, context: resolving.Context, query: str, variables: dict[str, Any], operation_name: str | None) -> dict[str, Any]:
+def run(
+    *, context: resolving.Context, query: str, variables: dict[str, Any], operation_name: str | None
+) -> dict[str, Any]:
     """The body of the answer: data, errors, and what it cost."""
     try:
         document = parse(query)
@@ -176,9 +178,7 @@ def _execute(
     name = operation.name.value if operation.name else None
 
     def now() -> ExecutionResult:
-        result = execute_sync(
-            schema(), document, context_value=context, variable_values=variables, operation_name=name
-        )
+        result = execute_sync(schema(), document, context_value=context, variable_values=variables, operation_name=name)
         if result.errors and _is_mutation(operation) and context.refusal is None:
             raise _Undone(result)
         return result

@@ -66,9 +66,7 @@ def graphql(request: HttpRequest, domain: str, version: str) -> HttpResponse:
     return answer
 
 
-def _misbehaving(
-    shop: Shop, query: str, variables: dict[str, Any], name: str | None, *, base_url: str
-) -> HttpResponse:
+def _misbehaving(shop: Shop, query: str, variables: dict[str, Any], name: str | None, *, base_url: str) -> HttpResponse:
     """Planned faults are named by the root field, as in “inventorySetQuantities”."""
     root = executor.root_field(query, name)
 

@@ -287,7 +287,9 @@ class FulfillmentOrder(Numbered):
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="fulfillment_orders")
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="+")
-    status = models.CharField(max_length=12, default="OPEN")  # OPEN IN_PROGRESS ON_HOLD SCHEDULED INCOMPLETE CLOSED CANCELLED
+    status = models.CharField(
+        max_length=12, default="OPEN"
+    )  # OPEN IN_PROGRESS ON_HOLD SCHEDULED INCOMPLETE CLOSED CANCELLED
     request_status = models.CharField(max_length=24, default="UNSUBMITTED")
     method_type = models.CharField(max_length=12, default="SHIPPING")
     created_at = models.DateTimeField(default=utc_now)

@@ -7,12 +7,12 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from graphql import GraphQLError, GraphQLResolveInfo
+from graphql import GraphQLError
 
 from channels.sandbox.shopify.models import App, Shop
 
@@ -33,6 +33,7 @@ class Context:
     idempotency_key: str | None = None
     refusal: dict[str, Any] | None = None
     base_url: str = ""
+    places: dict[str, set[int]] = field(default_factory=dict)
     sku_counts: dict[str, int] | None = None
 
 
@@ -51,7 +52,7 @@ def snake(name: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 
-def default(source: Any, info: GraphQLResolveInfo, **arguments: Any) -> Any:
+def default(source: Any, info: Any, **arguments: Any) -> Any:
     """An attribute or a key in snake case; the id of a row is its global id."""
     name = info.field_name
     if isinstance(source, Mapping):

@@ -7,12 +7,12 @@ from typing import Any
 from django.utils import timezone
 
 from channels.sandbox.shopify import webhooks
-from channels.sandbox.shopify.models import Location, Shop, WebhookSubscription
+from channels.sandbox.shopify.models import FulfillmentOrder, Location, Shop, WebhookSubscription
 from channels.sandbox.shopify.resolving import connection, parse_gid, resolver, user_error
 
 Json = dict[str, Any]
 # Name, what it belongs to, what it is made of.
-QUANTITIES = (
+QUANTITIES: tuple[tuple[str, list[str], list[str]], ...] = (
     ("incoming", [], []),
     ("on_hand", [], ["available", "committed", "damaged", "quality_control", "reserved", "safety_stock"]),
     ("available", ["on_hand"], []),
@@ -133,7 +133,10 @@ def unsubscribe(source: Any, info: Any, id: str) -> Json:  # noqa: A002
 def location_add(source: Any, info: Any, input: Json) -> Json:  # noqa: A002
     rows = Location.objects.filter(shop=info.context.shop)
     if rows.filter(name=input["name"]).exists():
-        return {"location": None, "user_errors": [user_error("TAKEN", ["input", "name"], "Name has already been taken")]}
+        return {
+            "location": None,
+            "user_errors": [user_error("TAKEN", ["input", "name"], "Name has already been taken")],
+        }
     place = Location.objects.create(
         shop=info.context.shop, name=input["name"], rank=rows.count(),
         fulfills_online_orders=input.get("fulfillsOnlineOrders") is not False,
@@ -144,16 +147,33 @@ def location_add(source: Any, info: Any, input: Json) -> Json:  # noqa: A002
 
 @resolver("Mutation", "locationDeactivate")
 def location_deactivate(source: Any, info: Any, locationId: str, **_: Any) -> Json:  # noqa: N803
-    place = Location.objects.get(shop=info.context.shop, pk=parse_gid(locationId, "Location"))
+    place = Location.objects.filter(shop=info.context.shop, pk=parse_gid(locationId, "Location")).first()
+    if place is None:
+        return _not_deactivated("LOCATION_NOT_FOUND", "Location not found.")
+    if FulfillmentOrder.objects.filter(location=place, status__in=("OPEN", "IN_PROGRESS", "ON_HOLD")).exists():
+        return _not_deactivated("HAS_FULFILLMENT_ORDERS_ERROR", "The location has orders to fulfil.")
+    if not Location.objects.filter(shop=info.context.shop, is_active=True).exclude(pk=place.pk).exists():
+        message = "The location is the only one that is active."
+        return _not_deactivated("PERMANENTLY_BLOCKED_FROM_DEACTIVATION_ERROR", message)
     place.is_active, place.deactivated_at, place.updated_at = False, timezone.now(), timezone.now()
     place.save()
     _emit_location(place, "LOCATIONS_DEACTIVATE")
     return {"location": place, "location_deactivate_user_errors": []}
 
 
+def _not_deactivated(code: str, message: str) -> Json:
+    errors = [user_error(code, ["locationId"], message)]
+    return {"location": None, "location_deactivate_user_errors": errors}
+
+
 @resolver("Mutation", "locationLocalPickupEnable")
 def pickup_enable(source: Any, info: Any, localPickupSettings: Json) -> Json:  # noqa: N803
-    place = Location.objects.get(shop=info.context.shop, pk=parse_gid(localPickupSettings["locationId"], "Location"))
+    number = parse_gid(localPickupSettings["locationId"], "Location")
+    place = Location.objects.filter(shop=info.context.shop, pk=number, is_active=True).first()
+    if place is None:
+        path = ["localPickupSettings", "locationId"]
+        error = user_error("ACTIVE_LOCATION_NOT_FOUND", path, "The active location was not found.")
+        return {"local_pickup_settings": None, "user_errors": [error]}
     place.local_pickup = {
         "pickup_time": localPickupSettings["pickupTime"], "instructions": localPickupSettings.get("instructions") or "",
     }  # fmt: skip
@@ -163,7 +183,9 @@ def pickup_enable(source: Any, info: Any, localPickupSettings: Json) -> Json:  #
 
 def _emit_location(place: Location, topic: str) -> None:
     payload = {
-        "id": place.pk, "name": place.name, "active": place.is_active, "updated_at": place.updated_at.isoformat(),
-        "admin_graphql_api_id": place.gid,
+        "id": place.pk, "name": place.name, "address1": None, "city": place.name, "zip": None, "country": "GB",
+        "phone": None, "province": None, "created_at": place.created_at.isoformat(),
+        "updated_at": place.updated_at.isoformat(), "country_code": "GB", "country_name": "United Kingdom",
+        "province_code": None, "legacy": False, "active": place.is_active, "admin_graphql_api_id": place.gid,
     }  # fmt: skip
     webhooks.emit(shop=place.shop, topic=topic, payload=payload)

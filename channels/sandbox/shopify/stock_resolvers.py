@@ -60,7 +60,9 @@ def _pairs(shop: Shop, entries: Sequence[Json], list_name: str) -> tuple[list[tu
     for index, (item, place) in enumerate(pairs):
         if item not in items:
             path = _path(list_name, index, "inventoryItemId")
-            errors.append(user_error("INVALID_INVENTORY_ITEM", path, "The specified inventory item could not be found."))
+            errors.append(
+                user_error("INVALID_INVENTORY_ITEM", path, "The specified inventory item could not be found.")
+            )
         if place not in places:
             path = _path(list_name, index, "locationId")
             errors.append(user_error("INVALID_LOCATION", path, "The specified location could not be found."))
@@ -256,9 +258,7 @@ def toggle(source: Any, info: Any, inventoryItemId: str, inventoryItemUpdates: S
     return {"inventory_item": item, "inventory_levels": levels, "user_errors": []}
 
 
-def _toggle_errors(
-    item: InventoryItem | None, pairs: Sequence[tuple[int, int]], updates: Sequence[Json]
-) -> list[Json]:
+def _toggle_errors(item: InventoryItem | None, pairs: Sequence[tuple[int, int]], updates: Sequence[Json]) -> list[Json]:
     """Committed and incoming units keep a level active, and one level must stay. Locks the item's levels."""
     if item is None:
         return [user_error("INVENTORY_ITEM_NOT_FOUND", ["inventoryItemId"], "The inventory item was not found.")]
