@@ -163,8 +163,9 @@ def _apply_orders(connection: Connection, by_order: Mapping[str, list[InboundEve
         chunk = ids[start : start + ORDERS_AT_ONCE]
         found = credentials.with_fresh_token(connection.pk, partial(_fetch_orders, chunk))
         contact.heard(connection_id=connection.pk)
-        event_ids = {order.external_id: _cause(by_order, order.external_id) for order in found}
+        event_ids = {order.external_id: _cause(by_order, order) for order in found}
         outcomes = applying.apply_orders(connection=connection, channel_orders=list(found), event_ids=event_ids)
+        outcomes |= {part: outcomes[order.external_id] for order in found for part in order.asked_as}
         for name in chunk:
             outcome = outcomes.get(name, applying.Outcome(error=f"the channel does not know order {name} yet"))
             for event in by_order[name]:
@@ -174,8 +175,10 @@ def _apply_orders(connection: Connection, by_order: Mapping[str, list[InboundEve
         _settle([settled.pop(pk) for pk in list(settled) if not unread[pk]])
 
 
-def _cause(by_order: Mapping[str, list[InboundEvent]], name: str) -> int | None:
-    return by_order[name][-1].pk if name in by_order else None
+def _cause(by_order: Mapping[str, list[InboundEvent]], order: ChannelOrder) -> int | None:
+    """The event that named the order, or else a part of it."""
+    names = [name for name in (order.external_id, *order.asked_as) if name in by_order]
+    return by_order[names[0]][-1].pk if names else None
 
 
 def _settle(settled: Sequence[tuple[InboundEvent, list[str], bool]]) -> None:

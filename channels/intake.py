@@ -42,7 +42,9 @@ class Delivery:
     error: str = ""  # set where the body cannot be read: stored in quarantine, bytes and all
 
 
-def deliver(*, connector: Connector, connection_id: int, merchant_id: int, headers: Mapping[str, str], body: bytes) -> Delivery:
+def deliver(
+    *, connector: Connector, connection_id: int, merchant_id: int, headers: Mapping[str, str], body: bytes
+) -> Delivery:
     """Name a verified webhook; one whose body cannot be read gets the digest of its bytes for a name."""
     try:
         envelope = connector.identify(headers=headers, body=body)

@@ -246,13 +246,9 @@ class InboundEvent(MerchantOwned):
     error = models.TextField(blank=True)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["connection", "dedupe_key"], name="inbox_each_delivery_once")
-        ]
+        constraints = [models.UniqueConstraint(fields=["connection", "dedupe_key"], name="inbox_each_delivery_once")]
         indexes = [
-            models.Index(
-                fields=["connection", "next_attempt_at"], name="inbox_due", condition=Q(state="pending")
-            ),
+            models.Index(fields=["connection", "next_attempt_at"], name="inbox_due", condition=Q(state="pending")),
             models.Index(
                 fields=["merchant", "-received_at"], name="inbox_quarantine", condition=Q(state="quarantined")
             ),

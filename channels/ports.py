@@ -131,7 +131,7 @@ class RemoteLocation:
 
 @dataclass(frozen=True)
 class RemoteListing:
-    """A variant as the channel lists it. `inventory_id` is what counts are kept under; `external_id` what orders name."""
+    """A variant as the channel lists it. Counts are kept under `inventory_id`; orders name `external_id`."""
 
     external_id: str
     inventory_id: str
@@ -232,7 +232,8 @@ class ChannelOrder:
     """A whole order as it stands now. `returns` are all there are so far.
 
     `return_of`: this is a return document of its own (Square) that belongs to the order of that id; its `lines` are
-    empty and `returns` hold what this document gives back.
+    empty and `returns` hold what this document gives back. `asked_as`: ids of parts of it that it was asked for by
+    (Shopify's fulfillment orders).
     """
 
     external_id: str
@@ -246,6 +247,7 @@ class ChannelOrder:
     return_of: str = ""
     total: Decimal | None = None
     currency: str = ""
+    asked_as: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -330,7 +332,9 @@ class Connector(Protocol):
     def read_counts(self, *, inventory_ids: Sequence[str], location_ids: Sequence[str]) -> Sequence[Count]:
         """The numbers as they are now; at most `read_batch_max` ids. What is missing is unknown, not zero."""
 
-    def write_counts(self, *, writes: Sequence[CountWrite], idempotency_key: str, now: datetime) -> Sequence[CountResult]:
+    def write_counts(
+        self, *, writes: Sequence[CountWrite], idempotency_key: str, now: datetime
+    ) -> Sequence[CountResult]:
         """Tell numbers; at most `write_batch_max`. The same key and writes again have no further effect."""
 
     def fetch_orders_since(self, *, since: datetime, cursor: str, location_ids: Sequence[str]) -> OrdersPage: ...

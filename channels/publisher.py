@@ -1,7 +1,7 @@
 """Keeps every channel cell's desired number true, and sends what is due: decreases first, each write once.
 
-`desired` follows the stock inside the posting's own transaction (channels/sql/refresh.sql). A cell is due while `desired` differs from `expected`. Sending is: claim due cells into a ChannelWrite with its own key
-and commit; call the channel outside any transaction; settle what it answered. A worker that dies anywhere in between
+`desired` follows the stock inside the posting's own transaction (channels/sql/refresh.sql). A cell is due while
+`desired` differs from `expected`. Sending is: claim due cells into a ChannelWrite with its own key and commit; call the channel outside any transaction; settle what it answered. A worker that dies anywhere in between
 leaves a write that is repeated with the same key and the same numbers, so that it takes effect once. Only the newest
 number of a cell is ever claimed; one write a cell is in flight.
 """
@@ -61,9 +61,7 @@ def may_write(connection: Connection, *, now: datetime) -> bool:
 def _take_open_write(connection: Connection) -> ChannelWrite | None:
     """A write whose worker died or whose answer never came, leased to us: one row changed, mine."""
     now = timezone.now()
-    due = ChannelWrite.objects.filter(
-        connection=connection, state=ChannelWrite.State.SENDING, next_attempt_at__lte=now
-    )
+    due = ChannelWrite.objects.filter(connection=connection, state=ChannelWrite.State.SENDING, next_attempt_at__lte=now)
     write: ChannelWrite | None = due.order_by("pk").first()
     if write is None or not due.filter(pk=write.pk).update(next_attempt_at=now + LEASE, attempts=F("attempts") + 1):
         return None
@@ -77,7 +75,9 @@ def _claim(connection: Connection) -> ChannelWrite | None:
     """
     limit = registry.capabilities(connection.channel).write_batch_max
     with transaction.atomic():
-        cells = list(due_cells(connection, now=timezone.now()).select_for_update(of=("self",), skip_locked=True)[:limit])
+        cells = list(
+            due_cells(connection, now=timezone.now()).select_for_update(of=("self",), skip_locked=True)[:limit]
+        )
         if not cells:
             return None
         if cells[0].attempts >= ISOLATED_AFTER:
@@ -91,7 +91,11 @@ def _bind(connection: Connection, cells: Sequence[ChannelStock], numbers: Mappin
     """Store one write with its key before anything is sent; from now on these cells are in flight."""
     now = timezone.now()
     write = ChannelWrite.objects.create(
-        merchant_id=connection.merchant_id, connection=connection, created_at=now, attempts=1, next_attempt_at=now + LEASE
+        merchant_id=connection.merchant_id,
+        connection=connection,
+        created_at=now,
+        attempts=1,
+        next_attempt_at=now + LEASE,
     )
     ChannelWriteLine.objects.bulk_create(
         ChannelWriteLine(
@@ -167,9 +171,7 @@ def _send(connection: Connection, write: ChannelWrite) -> int:
 
     def tell(connector: Connector) -> Sequence[CountResult]:
         # `created_at`, not now: a repeated call must be the same to the letter, or its key is refused.
-        return connector.write_counts(
-            writes=writes, idempotency_key=str(write.idempotency_key), now=write.created_at
-        )
+        return connector.write_counts(writes=writes, idempotency_key=str(write.idempotency_key), now=write.created_at)
 
     sent_at = timezone.now()
     try:

@@ -116,9 +116,7 @@ def _read_and_observe(connection: Connection, inventory_ids: Sequence[str], *, i
     return Seen(*totals)
 
 
-def observe(
-    *, connection: Connection, counts: Sequence[Count], read_at: datetime, is_recheck: bool = False
-) -> Seen:
+def observe(*, connection: Connection, counts: Sequence[Count], read_at: datetime, is_recheck: bool = False) -> Seen:
     """Record what the channel said and judge the differences. A pair it did not mention stays as it was: unknown."""
     cells = {
         (inventory_id, place): pk
@@ -227,9 +225,7 @@ def read_stock_changes(*, connection_id: int) -> int:
     while True:
 
         def read(connector: Connector, cursor: str = cursor) -> StockChangesPage:
-            return connector.fetch_stock_changes_since(
-                since=since - OVERLAP, cursor=cursor, location_ids=list(places)
-            )
+            return connector.fetch_stock_changes_since(since=since - OVERLAP, cursor=cursor, location_ids=list(places))
 
         page = credentials.with_fresh_token(connection_id, read)
         posted += _post_changes(connection, page.changes, places)

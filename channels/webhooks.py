@@ -69,9 +69,7 @@ def _door(channel: str, token: str) -> _Door | None:
     if known is not None and known.known_until > time.monotonic():
         return known
     connection = (
-        Connection.objects.filter(webhook_token=token, channel=channel)
-        .exclude(state=Connection.State.CLOSED)
-        .first()
+        Connection.objects.filter(webhook_token=token, channel=channel).exclude(state=Connection.State.CLOSED).first()
     )
     if connection is None:
         _doors.pop(token, None)

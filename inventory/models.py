@@ -78,9 +78,7 @@ class Location(MerchantOwned):
     created_at = models.DateTimeField(default=utc_now)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["merchant", "name"], name="location_name_unique_in_merchant")
-        ]
+        constraints = [models.UniqueConstraint(fields=["merchant", "name"], name="location_name_unique_in_merchant")]
 
     def __str__(self) -> str:
         return f"{self.name} #{self.pk}"
@@ -235,9 +233,7 @@ class ReservationLine(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(condition=Q(quantity__gt=0), name="reservationline_quantity_positive"),
-            models.UniqueConstraint(
-                fields=["reservation", "variant", "location"], name="reservationline_one_per_cell"
-            ),
+            models.UniqueConstraint(fields=["reservation", "variant", "location"], name="reservationline_one_per_cell"),
         ]
 
     def __str__(self) -> str:
@@ -297,8 +293,7 @@ class OrderLine(models.Model):
             models.UniqueConstraint(fields=["order", "external_id"], name="orderline_once_per_order"),
             models.CheckConstraint(condition=Q(quantity__gte=0), name="orderline_quantity_not_negative"),
             models.CheckConstraint(
-                condition=Q(restocked__gte=0, written_off__gte=0)
-                & Q(fulfilled__gte=F("restocked") + F("written_off")),
+                condition=Q(restocked__gte=0, written_off__gte=0) & Q(fulfilled__gte=F("restocked") + F("written_off")),
                 name="orderline_returns_at_most_what_was_sold",
             ),
         ]
@@ -347,9 +342,7 @@ class OrderReturn(models.Model):
                 name="orderreturn_once_per_document",
                 nulls_distinct=False,
             ),
-            models.CheckConstraint(
-                condition=Q(restocked__gte=0, written_off__gte=0), name="orderreturn_not_negative"
-            ),
+            models.CheckConstraint(condition=Q(restocked__gte=0, written_off__gte=0), name="orderreturn_not_negative"),
             models.CheckConstraint(
                 condition=Q(restocked=0) | Q(location__isnull=False), name="orderreturn_restocked_has_location"
             ),

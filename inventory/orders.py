@@ -255,9 +255,7 @@ def _state_of(one: _Known, state: OrderState) -> str:
 
 
 def _set_line(one: _Known, described: LineState) -> None:
-    line = one.lines.setdefault(
-        described.external_id, OrderLine(order=one.order, external_id=described.external_id)
-    )
+    line = one.lines.setdefault(described.external_id, OrderLine(order=one.order, external_id=described.external_id))
     # A line that holds stock keeps its variant: its units lie there, whatever the listing is linked to now.
     if line.variant_id is None:
         line.variant_id = described.variant_id

@@ -34,9 +34,7 @@ class ReservationEnded(Exception):
         self.state = state
 
 
-def reserve(
-    *, merchant_id: int, key: str, wants: Sequence[Want], now: datetime, expires_at: datetime
-) -> Reservation:
+def reserve(*, merchant_id: int, key: str, wants: Sequence[Want], now: datetime, expires_at: datetime) -> Reservation:
     """Hold all the wanted units until `expires_at`, or none: raises ledger.InsufficientStock.
 
     The same key again returns the first hold. Lines for the same cell are added up before they are judged.
@@ -76,9 +74,7 @@ def commit(*, reservation_id: int, now: datetime) -> None:
 def expire_due(*, now: datetime, limit: int = 500) -> int:
     """Let go of holds past their time and return how many; safe to run twice and at once."""
     due = Reservation.objects.filter(state=State.HELD, expires_at__lte=now).order_by("expires_at", "pk")
-    return sum(
-        _end(reservation_id=pk, state=State.EXPIRED, now=now) for pk in due.values_list("pk", flat=True)[:limit]
-    )
+    return sum(_end(reservation_id=pk, state=State.EXPIRED, now=now) for pk in due.values_list("pk", flat=True)[:limit])
 
 
 def _end(*, reservation_id: int, state: str, now: datetime) -> bool:

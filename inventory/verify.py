@@ -26,7 +26,8 @@ WITH walked AS (
 SELECT l.id, l.variant_id, l.location_id,
        concat_ws('; ',
            CASE WHEN l.on_hand <> coalesce(s.on_hand, 0)
-                THEN format('on hand %s, movements say %s', trim_scale(l.on_hand), trim_scale(coalesce(s.on_hand, 0))) END,
+                THEN format('on hand %s, movements say %s', trim_scale(l.on_hand),
+                            trim_scale(coalesce(s.on_hand, 0))) END,
            CASE WHEN (l.committed, l.reserved, l.unavailable, l.incoming) IS DISTINCT FROM
                      (coalesce(s.committed, 0), coalesce(s.reserved, 0), coalesce(s.unavailable, 0),
                       coalesce(s.incoming, 0)) THEN 'committed, reserved, unavailable or incoming differ' END,

@@ -32,7 +32,12 @@ def enqueue(*, vendor: str, account: str, topic: str, url: str, headers: dict[st
     if again:
         delay = timedelta(seconds=random.uniform(0, again.params.get("delay_s_max", 0.5)))
         Delivery.objects.create(
-            vendor=vendor, account=account, topic=topic, url=url, headers=headers, body=body,
+            vendor=vendor,
+            account=account,
+            topic=topic,
+            url=url,
+            headers=headers,
+            body=body,
             due_at=row.due_at + delay,
         )
 

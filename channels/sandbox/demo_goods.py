@@ -56,6 +56,11 @@ _LINES: tuple[_Line, ...] = (
     ("Terracotta pot", "POT", "Garden", "12.00", {"Diameter": ("12 cm", "18 cm")}),
     ("Twine in a tin", "TWN", "Garden", "7.50", {}),
     ("Gardener's gloves", "GLV", "Garden", "21.00", {"Size": ("M", "L")}),
+    ("Fisherman's cap", "CAP", "Clothing", "32.00", {"Size": ("S/M", "L/XL"), "Colour": ("Navy", "Stone")}),
+    ("Espresso cup", "CUP", "Coffee", "12.00", {"Glaze": ("White", "Sea", "Charcoal")}),
+    ("Stoneware teapot", "POT-T", "Kitchen", "48.00", {"Glaze": ("White", "Charcoal")}),
+    ("Linen napkins, set of four", "NAP", "Kitchen", "36.00", {"Colour": ("Oat", "Ink", "Rust")}),
+    ("Oilskin wash bag", "WSH", "Bags", "39.00", {"Colour": ("Olive", "Navy")}),
 )
 
 
@@ -106,7 +111,5 @@ def _trouble() -> Iterator[Goods]:
         GoodsVariant("VCH-25", Decimal(50), ("50",), counts=counts, is_at_till=False),
     ]
     yield Goods("gift-voucher", "Gift voucher", twice, ("Value",), "Harbour & Pine", "Services")
-    yield Goods(
-        "repair", "Repair, per half hour", [GoodsVariant("REPAIR-30", Decimal("18.00"), counts=counts, is_on_web=False)],
-        (), "Harbour & Pine", "Services",
-    )  # fmt: skip
+    repair = GoodsVariant("REPAIR-30", Decimal("18.00"), counts=counts, is_on_web=False)
+    yield Goods("repair", "Repair, per half hour", [repair], (), "Harbour & Pine", "Services")

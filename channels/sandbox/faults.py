@@ -38,9 +38,7 @@ Answer = Callable[[], HttpResponse]
 View = Callable[..., HttpResponse]
 
 
-def misbehaves(
-    *, vendor: str, operation: str, rate_limited: Answer, server_error: Answer
-) -> Callable[[View], View]:
+def misbehaves(*, vendor: str, operation: str, rate_limited: Answer, server_error: Answer) -> Callable[[View], View]:
     """Wrap a sandbox view so that planned faults hit it; the answers are the vendor's own error bodies.
 
     The view must commit its own transaction: a lost answer (`timeout_after`) is lost after the commit.

@@ -56,9 +56,9 @@ class Goods:
 
 @contextmanager
 def _open(path: Path) -> Iterator[io.TextIOBase]:
-    opened = gzip.open(path, "rt", encoding="utf-8-sig", newline="") if path.suffix == ".gz" else None
-    with opened or path.open(encoding="utf-8-sig", newline="") as file:
-        yield file
+    raw = path.open("rb")
+    with gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw as binary:
+        yield io.TextIOWrapper(binary, encoding="utf-8-sig", newline="")
 
 
 def from_product_csv(paths: Iterable[Path], *, counts: Mapping[str, int]) -> list[Goods]:
@@ -72,8 +72,9 @@ def from_product_csv(paths: Iterable[Path], *, counts: Mapping[str, int]) -> lis
                 )
                 if row.get("Title"):
                     names = (row.get(f"Option{n} Name") or "" for n in (1, 2, 3))
-                    product |= {"title": row["Title"], "vendor": row.get("Vendor") or "",
-                                "category": row.get("Type") or "", "options": tuple(name for name in names if name)}  # fmt: skip
+                    product["options"] = tuple(name for name in names if name)
+                    product["title"], product["vendor"] = row["Title"], row.get("Vendor") or ""
+                    product["category"] = row.get("Type") or ""
                 if row.get("Variant Price"):
                     product["rows"].append(row)
     return [_goods(handle, product, counts) for handle, product in products.items() if product["rows"]]
@@ -144,7 +145,9 @@ def load_till(account: Account, *, base_url: str, goods: Sequence[Goods]) -> Non
     session.headers["Authorization"] = f"Bearer {account.personal_token}"
 
     def call(path: str, body: dict[str, Any]) -> dict[str, Any]:
-        answer = session.post(f"{base_url}{path}", json={"idempotency_key": uuid.uuid4().hex, **body}, timeout=TIMEOUT_S)
+        answer = session.post(
+            f"{base_url}{path}", json={"idempotency_key": uuid.uuid4().hex, **body}, timeout=TIMEOUT_S
+        )
         answer.raise_for_status()
         return dict(answer.json())
 

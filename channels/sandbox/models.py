@@ -26,9 +26,7 @@ class Delivery(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["due_at", "id"], name="sandbox_delivery_due", condition=models.Q(state="pending")
-            )
+            models.Index(fields=["due_at", "id"], name="sandbox_delivery_due", condition=models.Q(state="pending"))
         ]
 
     def __str__(self) -> str:

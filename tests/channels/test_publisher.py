@@ -1,4 +1,4 @@
-"""From a change of stock to both channels' numbers, over real HTTP against both stand-ins, with what goes wrong between."""
+"""From a change of stock to both channels' numbers, over real HTTP, with what goes wrong on the way."""
 
 from datetime import timedelta
 from decimal import Decimal
@@ -48,9 +48,7 @@ def adjust(pair, *deltas, key="a"):
             source="test",
             entries=[
                 ledger.Entry(variant.pk, location.pk, "adjust", f"{key}{n}", timezone.now(), on_hand=Decimal(delta))
-                for n, (variant, delta) in enumerate(
-                    zip(Variant.objects.order_by("sku"), deltas, strict=False)
-                )
+                for n, (variant, delta) in enumerate(zip(Variant.objects.order_by("sku"), deltas, strict=False))
                 if delta
             ],
         )

@@ -25,8 +25,8 @@ SENT = {
     if name.isupper() and not name.startswith("_") and isinstance(text, str)
 }
 # How many ids one call really carries; check.py assumes forty where a variable hides the list.
-IDS_MAX = {"LEVELS": connector.ITEMS_MAX, "FULFILLMENT_ORDER_OWNERS": connector.ITEMS_MAX,
-           "LIST_NODES": connector.LIST_CHUNK}  # fmt: skip
+IDS_MAX = {"LEVELS": connector.ITEMS_MAX, "WIDE_LEVELS": connector.WIDE_ITEMS_MAX,
+           "FULFILLMENT_ORDER_OWNERS": connector.ITEMS_MAX, "LIST_NODES": connector.LIST_CHUNK}  # fmt: skip
 IDS_ASSUMED = 40
 COST_MAX = 1000
 

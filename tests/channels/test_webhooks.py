@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from channels import credentials, inbox, webhooks
-from channels.models import Connection, Incident, InboundEvent
+from channels.models import Connection, InboundEvent, Incident
 from storestudio.accounts.models import Merchant
 
 KEY = "signature-key"
@@ -21,7 +21,11 @@ def till(db):
     webhooks._doors.clear()
     merchant = Merchant.objects.create(name="Shop", slug="shop")
     connection = Connection(
-        merchant=merchant, channel="square", label="Till", account_id="M1", base_url="http://127.0.0.1:9",
+        merchant=merchant,
+        channel="square",
+        label="Till",
+        account_id="M1",
+        base_url="http://127.0.0.1:9",
         number="in_stock",
     )
     credentials.store(connection, {"access_token": "a", "signature_key": KEY})

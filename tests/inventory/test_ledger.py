@@ -75,7 +75,10 @@ def test_the_same_key_and_content_returns_the_first_result_and_changes_nothing(s
 def test_a_replayed_line_among_new_ones_is_left_out(shelf):
     shelf.post(shelf.entry("a", on_hand=4))
     posted = shelf.post(
-        shelf.entry("b", on_hand=1), shelf.entry("a", on_hand=4), shelf.entry("c", on_hand=1), shelf.entry("c", on_hand=1)
+        shelf.entry("b", on_hand=1),
+        shelf.entry("a", on_hand=4),
+        shelf.entry("c", on_hand=1),
+        shelf.entry("c", on_hand=1),
     )
     assert [row.is_replay for row in posted] == [False, True, False, True]
     assert [row.seq for row in posted] == [2, 1, 3, 3]
@@ -122,7 +125,9 @@ def test_a_fact_older_than_the_count_is_recorded_without_effect_because_the_coun
     shelf.post(shelf.entry("count", counted=7, kind=ledger.Kind.COUNT))
     late = shelf.post(shelf.entry("late", on_hand=-1, occurred_at=NOON - timedelta(hours=1)))[0]
     assert (late.on_hand, late.absorbed, late.on_hand_after) == (0, -1, 7)
-    older_count = shelf.post(shelf.entry("old", counted=99, kind=ledger.Kind.COUNT, occurred_at=NOON - timedelta(hours=2)))
+    older_count = shelf.post(
+        shelf.entry("old", counted=99, kind=ledger.Kind.COUNT, occurred_at=NOON - timedelta(hours=2))
+    )
     assert older_count[0].on_hand == 0
     assert shelf.level().on_hand == 7
     assert verify.verify().breaches == []
@@ -192,8 +197,13 @@ class TestAnyBatches(HypothesisTestCase):
         batches=st.lists(
             st.lists(
                 st.tuples(
-                    st.integers(0, 1), st.integers(0, 1), amounts, st.integers(0, 3), st.none() | st.integers(0, 9),
-                    st.integers(0, 12), st.integers(0, 4),
+                    st.integers(0, 1),
+                    st.integers(0, 1),
+                    amounts,
+                    st.integers(0, 3),
+                    st.none() | st.integers(0, 9),
+                    st.integers(0, 12),
+                    st.integers(0, 4),
                 ),
                 max_size=5,
             ),
@@ -211,8 +221,13 @@ class TestAnyBatches(HypothesisTestCase):
                 extra = {} if counted is None else {"counted": Decimal(counted)}
                 entries.append(
                     shelf.entry(
-                        key, variant=variant, location=location, unavailable=unavailable,
-                        on_hand=0 if extra else on_hand, occurred_at=NOON + timedelta(minutes=minute), **extra,
+                        key,
+                        variant=variant,
+                        location=location,
+                        unavailable=unavailable,
+                        on_hand=0 if extra else on_hand,
+                        occurred_at=NOON + timedelta(minutes=minute),
+                        **extra,
                     )
                 )
             shelf.post(*entries)

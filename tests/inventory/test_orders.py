@@ -32,8 +32,12 @@ class Shop:
                 source="opening",
                 entries=[
                     ledger.Entry(
-                        variant_id=self.variant.pk, location_id=where.pk, kind=ledger.Kind.OPENING, key=where.name,
-                        occurred_at=NOON - timedelta(days=1), counted=Decimal(10),
+                        variant_id=self.variant.pk,
+                        location_id=where.pk,
+                        kind=ledger.Kind.OPENING,
+                        key=where.name,
+                        occurred_at=NOON - timedelta(days=1),
+                        counted=Decimal(10),
                     )
                     for where in (self.here, self.there)
                 ],
@@ -41,14 +45,25 @@ class Shop:
 
     def line(self, *holds, name="L1", quantity=2, linked=True):
         return orders.LineState(
-            external_id=name, listing_external_id="V1", variant_id=self.variant.pk if linked else None, sku="MUG",
-            title="Mug", quantity=Decimal(quantity), holds=holds,
+            external_id=name,
+            listing_external_id="V1",
+            variant_id=self.variant.pk if linked else None,
+            sku="MUG",
+            title="Mug",
+            quantity=Decimal(quantity),
+            holds=holds,
         )
 
     def state(self, *lines, version=1, name="O1", **extra):
         return orders.OrderState(
-            external_id=name, number=name, placed_at=NOON, updated_at=NOON + timedelta(minutes=version),
-            version=version, is_cancelled=extra.pop("is_cancelled", False), lines=lines, **extra,
+            external_id=name,
+            number=name,
+            placed_at=NOON,
+            updated_at=NOON + timedelta(minutes=version),
+            version=version,
+            is_cancelled=extra.pop("is_cancelled", False),
+            lines=lines,
+            **extra,
         )
 
     def hold(self, where, *, committed=0, fulfilled=0):
@@ -78,7 +93,9 @@ def test_an_order_is_committed_then_fulfilled_then_returned(shop):
     assert Order.objects.get().state == Order.State.FULFILLED
     shop.apply(
         shop.state(
-            shop.line(shop.hold(shop.here, fulfilled=2)), version=3, returns=[shop.back(1, where=shop.there), shop.back(1)]
+            shop.line(shop.hold(shop.here, fulfilled=2)),
+            version=3,
+            returns=[shop.back(1, where=shop.there), shop.back(1)],
         )
     )
     assert shop.level(shop.here) == (8, 0)
@@ -140,8 +157,12 @@ def test_return_documents_of_their_own_add_up_and_count_once(shop):
 
     def document(name, *backs):
         return orders.apply_return(
-            merchant_id=shop.merchant.pk, channel_id=CHANNEL, order_external_id="O1", document=name,
-            returned_at=NOON + timedelta(hours=1), returns=backs,
+            merchant_id=shop.merchant.pk,
+            channel_id=CHANNEL,
+            order_external_id="O1",
+            document=name,
+            returned_at=NOON + timedelta(hours=1),
+            returns=backs,
         )
 
     document("R1", shop.back(1, where=shop.here))
@@ -156,7 +177,11 @@ def test_return_documents_of_their_own_add_up_and_count_once(shop):
     assert shop.level(shop.here) == (10, 0)
     with pytest.raises(orders.UnknownOrder):
         orders.apply_return(
-            merchant_id=shop.merchant.pk, channel_id=CHANNEL, order_external_id="?", document="R", returned_at=NOON,
+            merchant_id=shop.merchant.pk,
+            channel_id=CHANNEL,
+            order_external_id="?",
+            document="R",
+            returned_at=NOON,
             returns=[],
         )
 
@@ -170,9 +195,7 @@ def test_an_unlinked_line_holds_nothing_until_its_listing_is_linked(shop):
 
 
 def test_what_the_opening_count_knew_is_history_but_its_open_promises_count(shop):
-    first = shop.state(
-        shop.line(shop.hold(shop.here, committed=1, fulfilled=1)), is_before_opening=True
-    )
+    first = shop.state(shop.line(shop.hold(shop.here, committed=1, fulfilled=1)), is_before_opening=True)
     shop.apply(first)
     assert shop.level(shop.here) == (10, 1)
     shop.apply(shop.state(shop.line(shop.hold(shop.here, fulfilled=2)), version=2))

@@ -20,7 +20,8 @@ def make_cell(units):
     location = Location.objects.create(merchant=merchant, name="Here")
     with transaction.atomic():
         ledger.post(
-            merchant_id=merchant.pk, source="opening",
+            merchant_id=merchant.pk,
+            source="opening",
             entries=[ledger.Entry(variant.pk, location.pk, "opening", "o", NOON, counted=Decimal(units))],
         )
     return merchant, variant, location
@@ -29,7 +30,10 @@ def make_cell(units):
 def hold(cell, key, *quantities, expires_at=LATER):
     merchant, variant, location = cell
     return reservations.reserve(
-        merchant_id=merchant.pk, key=key, now=NOON, expires_at=expires_at,
+        merchant_id=merchant.pk,
+        key=key,
+        now=NOON,
+        expires_at=expires_at,
         wants=[reservations.Want(variant.pk, location.pk, Decimal(quantity)) for quantity in quantities],
     )
 
@@ -89,7 +93,9 @@ def race(cell, *, is_promise):
                         if available < 1:
                             raise ledger.InsufficientStock([])
                         ledger.post(
-                            merchant_id=merchant.pk, source="race", is_promise=is_promise,
+                            merchant_id=merchant.pk,
+                            source="race",
+                            is_promise=is_promise,
                             entries=[
                                 ledger.Entry(
                                     variant.pk, location.pk, "reserve", f"{worker}:{attempt}", NOON, reserved=Decimal(1)

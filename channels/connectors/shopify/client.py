@@ -18,6 +18,7 @@ from channels.ports import ConnectorError
 VERSION = "2026-10"
 TIMEOUT_S = (5.0, 20.0)  # connect, read; shorter together than the lease of the work that calls
 PACE_S_MAX = 5.0  # how long a call may wait for cost points before it gives the turn back
+RETRY_AFTER_S, RETRY_AFTER_S_MAX = 2.0, 3600.0
 TOKEN_EXPIRED = "ACCESS_TOKEN_EXPIRED"  # noqa: S105  an error code, not a secret
 
 # Statuses no repetition changes: 402 frozen shop, 403 forbidden, 404 no such shop, 423 locked.
@@ -48,7 +49,7 @@ class Client:
                 return _data(reply, is_write=is_write)
             wait_s = _throttled_s(reply)
             if wait_s is None:
-                raise _top_level_error(errors, is_write=is_write)
+                raise _top_level_error(reply, is_write=is_write)
             if waited_s + wait_s > PACE_S_MAX:
                 raise ConnectorError("Shopify's cost points are used up", retry_after_s=wait_s, code="THROTTLED")
             time.sleep(wait_s)
@@ -116,9 +117,10 @@ def _raise_for_status(answer: requests.Response, *, is_write: bool) -> None:
 
 def _retry_after(answer: requests.Response) -> float:
     try:
-        return float(answer.headers.get("Retry-After", 2.0))
-    except ValueError:
-        return 2.0
+        wait_s = float(answer.headers.get("Retry-After", RETRY_AFTER_S))
+    except ValueError:  # a date is allowed there, too
+        return RETRY_AFTER_S
+    return wait_s if 0 <= wait_s <= RETRY_AFTER_S_MAX else RETRY_AFTER_S  # no NaN either
 
 
 def _json(answer: requests.Response, *, is_write: bool) -> Json:
@@ -151,14 +153,17 @@ def _throttled_s(reply: Json) -> float | None:
     return max(0.1, missing / rate) * random.uniform(1.0, 1.2)
 
 
-def _top_level_error(errors: Any, *, is_write: bool) -> ConnectorError:
-    if isinstance(errors, str):
-        return ConnectorError(f"Shopify: {errors}", permanent=True)
-    first = errors[0] if errors else {}
+def _top_level_error(reply: Json, *, is_write: bool) -> ConnectorError:
+    errors, data = reply["errors"], reply.get("data")
+    if not isinstance(errors, list) or not isinstance(errors[0], dict):
+        return ConnectorError(f"Shopify: {errors}"[:300], permanent=True)
+    first = errors[0]
     code = str((first.get("extensions") or {}).get("code") or "")
     message = f"Shopify: {first.get('message', 'unknown error')}"
     if code == "ACCESS_DENIED":
         return ConnectorError(message, permanent=True, needs_reconnect=True, code=code)
-    if code in ("INTERNAL_SERVER_ERROR", "TIMEOUT"):
+    # A mutation that failed is null in `data`; one that is there was carried out, and only its answer is broken.
+    was_done = isinstance(data, dict) and any(value is not None for value in data.values())
+    if code in ("INTERNAL_SERVER_ERROR", "TIMEOUT") or (is_write and was_done):
         return ConnectorError(message, is_outcome_unknown=is_write, code=code)
     return ConnectorError(message, permanent=True, code=code)

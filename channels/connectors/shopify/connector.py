@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from channels.connectors.shopify import documents, mapping, webhooks
 from channels.connectors.shopify.client import Client
@@ -30,7 +32,7 @@ from channels.ports import (
 
 Json = Mapping[str, Any]
 PAGES_MAX = 1_000  # a cursor that never ends must not keep a worker for ever
-ITEMS_MAX = 40  # of levels in one call; the cost decides, not the vendor's limit of 250 ids
+ITEMS_MAX, WIDE_ITEMS_MAX = 40, 6  # of levels in one call; the cost decides, not the vendor's limit of 250 ids
 LIST_CHUNK = 5
 
 
@@ -87,23 +89,28 @@ class ShopifyConnector:
         return FreshCredentials(credentials=fresh, expires_at=expires_at)
 
     def subscribe(self, *, existing_only: bool = False) -> Sequence[Subscription]:
-        """One subscription a topic at our address; missing ones are made, doubles removed."""
+        """One subscription a topic at our address: missing ones are made, then doubles and stale addresses removed."""
         ours: dict[str, Json] = {}
+        surplus = []
         for node in self._subscriptions():
-            if node["topic"] in ours or node["topic"] not in webhooks.TOPICS:
-                self._unsubscribe(node["id"])
-            else:
+            is_right = node["uri"] == self._account.webhook_url and node["topic"] in webhooks.TOPICS
+            if is_right and node["topic"] not in ours:
                 ours[node["topic"]] = node
-        for topic in webhooks.TOPICS:
-            if topic not in ours and not existing_only:
-                ours[topic] = self._subscribe(topic)
+            else:
+                surplus.append(node)
+        if not existing_only:
+            for topic in webhooks.TOPICS:
+                if topic not in ours:
+                    ours[topic] = self._subscribe(topic)
+            for node in surplus:
+                self._unsubscribe(node["id"])
         return [
             Subscription(external_id=node["id"], topics=[topic], url=node["uri"])
             for topic, node in sorted(ours.items())
         ]
 
     def unsubscribe(self) -> None:
-        """Remove every subscription of our address, and nobody else's."""
+        """Remove every subscription of our address, also under an earlier host, and nobody else's."""
         for node in self._subscriptions():
             self._unsubscribe(node["id"])
 
@@ -134,15 +141,25 @@ class ShopifyConnector:
         )
 
     def read_counts(self, *, inventory_ids: Sequence[str], location_ids: Sequence[str]) -> Sequence[Count]:
-        """`available` now. Untracked items, inactive levels and unknown ids are left out: unknown, not zero."""
-        found: list[Count] = []
+        """`available` now. Untracked items, inactive levels and unknown ids are left out: unknown, not zero.
+
+        An inactive level would take a write without a word and sell nothing: no number is known, none is told there.
+        """
+        few: list[Json] = []
+        wide: list[Json] = []
         for chunk in _chunks(list(inventory_ids), ITEMS_MAX):
             data = self._client.run(documents.LEVELS, {"ids": chunk}, operation="StudioLevels")
             for item in data["nodes"]:
                 if item and item.get("tracked"):
-                    levels = list(self._levels(item))
-                    found.extend(mapping.counts(item["id"], levels, location_ids=location_ids))
-        return found
+                    (wide if item["inventoryLevels"]["pageInfo"]["hasNextPage"] else few).append(item)
+        for chunk in _chunks([item["id"] for item in wide], WIDE_ITEMS_MAX):
+            data = self._client.run(documents.WIDE_LEVELS, {"ids": chunk}, operation="StudioWideLevels")
+            few += [item for item in data["nodes"] if item and item.get("tracked")]
+        return [
+            count
+            for item in few
+            for count in mapping.counts(item["id"], self._levels(item), location_ids=location_ids)
+        ]
 
     def write_counts(
         self, *, writes: Sequence[CountWrite], idempotency_key: str, now: datetime
@@ -179,12 +196,15 @@ class ShopifyConnector:
         )
 
     def fetch_orders(self, *, order_ids: Sequence[str]) -> Sequence[ChannelOrder]:
-        """Whole orders, one call each and more where an order is long. Ids may be those of fulfillment orders."""
+        """Whole orders, one call each and more where an order is long.
+
+        Ids may be those of fulfillment orders, for that is all some webhooks name; `asked_as` says which.
+        """
         found = []
-        for order_id in self._resolved(order_ids):
+        for order_id, parts in self._resolved(order_ids).items():
             data = self._client.run(documents.ORDER, {"id": order_id}, operation="StudioOrder")
             if data.get("order"):
-                found.append(mapping.order(self._whole(data["order"])))
+                found.append(replace(mapping.order(self._whole(data["order"])), asked_as=tuple(parts)))
         return found
 
     def fetch_stock_changes_since(
@@ -228,14 +248,16 @@ class ShopifyConnector:
             path=("inventoryItem", "inventoryLevels"),
         )  # fmt: skip
 
-    def _resolved(self, order_ids: Sequence[str]) -> list[str]:
-        """Order ids, those of fulfillment orders replaced by their orders'; each once."""
+    def _resolved(self, order_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Order ids, each once, with those of its fulfillment orders that were asked for."""
         owned = [name for name in order_ids if "/FulfillmentOrder/" in name]
-        owners = []
+        asked: dict[str, list[str]] = {name: [] for name in order_ids if name not in owned}
         for chunk in _chunks(owned, ITEMS_MAX):
             data = self._client.run(documents.FULFILLMENT_ORDER_OWNERS, {"ids": chunk}, operation="StudioOwners")
-            owners += [node["orderId"] for node in data["nodes"] if node and node.get("orderId")]
-        return list(dict.fromkeys([name for name in order_ids if name not in owned] + owners))
+            for node in data["nodes"]:
+                if node and node.get("orderId"):
+                    asked.setdefault(node["orderId"], []).append(node["id"])
+        return asked
 
     def _whole(self, head: Json) -> mapping.OrderParts:
         """Read every connection of an order to its end: a part of an order must never pass for the whole."""
@@ -282,8 +304,10 @@ class ShopifyConnector:
         )
 
     def _subscriptions(self) -> list[Json]:
+        """Ours: the path holds a token that nobody else has, whatever host we were reached at when it was made."""
         pages = self._pages(documents.SUBSCRIPTIONS, {}, "StudioSubscriptions", path=("webhookSubscriptions",))
-        return [node for node in pages if node["uri"] == self._account.webhook_url]
+        ours = urlsplit(self._account.webhook_url).path
+        return [node for node in pages if urlsplit(node["uri"]).path == ours]
 
     def _subscribe(self, topic: str) -> Json:
         variables = {"topic": topic, "subscription": {"uri": self._account.webhook_url, "format": "JSON"}}

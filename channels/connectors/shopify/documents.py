@@ -23,6 +23,7 @@ query StudioCatalog($after: String, $query: String) {
 }
 """
 
+# Few places for many items; items that lie in more places are read again, fewer at a time.
 LEVELS = """
 query StudioLevels($ids: [ID!]!) {
   nodes(ids: $ids) {
@@ -41,6 +42,8 @@ fragment StudioLevel on InventoryLevel {
   quantities(names: ["available"]) { name quantity }
 }
 """
+
+WIDE_LEVELS = LEVELS.replace("StudioLevels", "StudioWideLevels").replace("first: 6", "first: 50")
 
 MORE_LEVELS = """
 query StudioMoreLevels($id: ID!, $after: String) {

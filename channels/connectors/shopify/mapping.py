@@ -97,24 +97,36 @@ def set_input(writes: Sequence[CountWrite], *, key: str) -> Json:
 
 
 def set_results(payload: Json, writes: Sequence[CountWrite]) -> list[CountResult]:
-    """Line by line. Where one line is stale or refused the batch as a whole was not written: the others are skipped."""
-    errors = payload["userErrors"]
-    if not errors:
-        group = payload["inventoryAdjustmentGroup"] or {}  # null where nothing had to change
-        after = {
-            (change["item"]["id"], change["location"]["id"]): Decimal(change["quantityAfterChange"])
-            for change in group.get("changes") or []
-            if change["name"] == "available" and change["quantityAfterChange"] is not None and change["location"]
-        }
-        return [
-            CountResult(WriteOutcome.APPLIED, after.get((write.inventory_id, write.location_id))) for write in writes
-        ]
+    """Line by line. Where one line is stale or refused, its neighbours were not written either and are skipped.
+
+    That a batch is all or nothing is likely but not established: a neighbour whose change is told was written.
+    """
+    errors, after = payload["userErrors"], _told(payload)
     blamed: dict[int, CountResult] = {}
     for error in errors:
         outcome = WriteOutcome.STALE if error["code"] in STALE_CODES else WriteOutcome.REFUSED
         for index in _lines_of(error, writes):
             blamed[index] = CountResult(outcome, message=f"{error['code']}: {error['message']}")
-    return [blamed.get(index, CountResult(WriteOutcome.SKIPPED)) for index in range(len(writes))]
+    results = []
+    for index, write in enumerate(writes):
+        shown = after.get((write.inventory_id, write.location_id))
+        was_written = not errors or shown is not None
+        other = CountResult(WriteOutcome.APPLIED, shown) if was_written else CountResult(WriteOutcome.SKIPPED)
+        results.append(blamed.get(index, other))
+    return results
+
+
+def _told(payload: Json) -> dict[tuple[str, str], Decimal]:
+    """What is shown after the change by item and place; nothing where nothing had to change."""
+    group = payload["inventoryAdjustmentGroup"] or {}
+    return {
+        (change["item"]["id"], change["location"]["id"]): Decimal(change["quantityAfterChange"])
+        for change in group.get("changes") or []
+        if change["name"] == "available"
+        and change["quantityAfterChange"] is not None
+        and change["item"]
+        and change["location"]
+    }
 
 
 def _lines_of(error: Json, writes: Sequence[CountWrite]) -> list[int]:
@@ -137,9 +149,11 @@ class OrderParts:
 def order(parts: OrderParts) -> ChannelOrder:
     """An order by state: what its fulfillment orders still promise, what its fulfillments sent, what came back.
 
-    Committed is what open fulfillment orders still have to send, at their assigned place. Fulfilled is what
-    fulfillments say left, at the place they left from. Units that were refunded unsent and not restocked are gone all
-    the same: fulfilled and written off.
+    Committed is what open fulfillment orders still have to send, at their assigned place, and what no fulfillment
+    order we are shown has yet, at no place. Fulfilled is what fulfillments say left, at the place they left from. Units
+    that were refunded unsent and not restocked are gone all the same: fulfilled and written off. Whether units an edit
+    took off went back to the shelf is told by the refund the edit made, if any; else they are taken to have gone back,
+    and the count shows it where they did not.
     """
     head = parts.head
     committed, assigned = _promised(parts.fulfillment_orders)
@@ -149,13 +163,13 @@ def order(parts: OrderParts) -> ChannelOrder:
     for line in parts.lines:
         name = line["id"]
         backs = [back for back in parts.refund_lines if back["lineItem"]["id"] == name]
-        lost = _lost_unsent(line, backs, sent=sum(fulfilled[name].values()), open_=sum(committed[name].values()))
+        sent, home = sum(fulfilled[name].values()), assigned.get(name) or next(iter(fulfilled[name]), "")
+        if not head["cancelledAt"]:
+            committed[name][""] += _unrouted(line, backs, sent=sent, open_=sum(committed[name].values()))
+        lost = _lost_unsent(line, backs, sent=sent, open_=sum(committed[name].values()))
         if lost:
-            fulfilled[name][assigned.get(name, "")] += lost
-        returns += _returns(name, backs, lost=lost, assigned=assigned.get(name, ""))
-        unrouted = not parts.fulfillment_orders and not head["cancelledAt"]
-        if unrouted and line["unfulfilledQuantity"]:
-            committed[name][""] += line["unfulfilledQuantity"]
+            fulfilled[name][home] += lost
+        returns += _returns(name, backs, sent=sent, lost=lost, home=home)
         lines.append(_line(line, committed[name], fulfilled[name]))
     money = head["currentTotalPriceSet"]["shopMoney"]
     return ChannelOrder(
@@ -187,9 +201,10 @@ def _promised(fulfillment_orders: Sequence[Json]) -> tuple[Places, dict[str, str
         place = (one["assignedLocation"]["location"] or {}).get("id", "")
         for entry in one["lineItems"]["nodes"]:
             name = entry["lineItem"]["id"]
-            assigned.setdefault(name, place)
             if one["status"] in OPEN_STATUSES:
                 committed[name][place] += entry["remainingQuantity"]
+            # The oldest comes first; one that ended says least about where the units lie.
+            if one["status"] in OPEN_STATUSES or not committed[name]:
                 assigned[name] = place
     return committed, assigned
 
@@ -206,6 +221,16 @@ def _sent(fulfillments: Sequence[Json], assigned: Mapping[str, str]) -> Places:
     return sent
 
 
+def _unrouted(line: Json, backs: Sequence[Json], *, sent: int, open_: int) -> int:
+    """Units that still have to leave and that are on no fulfillment order we are shown.
+
+    Routing comes seconds after the order or an edit of it; and of places run by others an app may not see the orders.
+    """
+    kept = sent - sum(int(back["quantity"]) for back in backs if back["restockType"] == "RETURN")
+    waiting = min(int(line["unfulfilledQuantity"]), int(line["currentQuantity"]) - max(0, kept))
+    return max(0, waiting - open_)
+
+
 def _lost_unsent(line: Json, backs: Sequence[Json], *, sent: int, open_: int) -> int:
     """Units refunded before they were sent, and not put back on the shelf (NO_RESTOCK of an unsent line).
 
@@ -220,17 +245,29 @@ def _lost_unsent(line: Json, backs: Sequence[Json], *, sent: int, open_: int) ->
     return max(0, min(gone, by_kind["NO_RESTOCK"]))
 
 
-def _returns(name: str, backs: Sequence[Json], *, lost: int, assigned: str) -> list[ReturnLine]:
-    """What came back. CANCEL is no return: those units never left."""
+def _returns(name: str, backs: Sequence[Json], *, sent: int, lost: int, home: str) -> list[ReturnLine]:
+    """What came back to the shelf of what was sent, and what was written off of that and of what was lost unsent.
+
+    Units that never left cannot come back: CANCEL is no return, nor is a restock of more than was sent.
+    """
     returns = []
     for back in backs:
-        kind, quantity = back["restockType"], Decimal(back["quantity"])
-        if kind == "CANCEL":
-            continue
-        restocked = kind in ("RETURN", "LEGACY_RESTOCK") and back["restocked"]
-        place = (back["location"] or {}).get("id", "") or assigned
-        returns.append(ReturnLine(name, quantity, restocked, place if restocked else ""))
+        units = min(int(back["quantity"]), sent)
+        if _is_restocked(back) and units:
+            sent -= units
+            place = (back["location"] or {}).get("id", "") or home
+            returns.append(ReturnLine(name, Decimal(units), True, place))
+    gone = sent + lost
+    for back in backs:
+        units = min(int(back["quantity"]), gone)
+        if back["restockType"] != "CANCEL" and not _is_restocked(back) and units:
+            gone -= units
+            returns.append(ReturnLine(name, Decimal(units), False, ""))
     return returns
+
+
+def _is_restocked(back: Json) -> bool:
+    return back["restockType"] in ("RETURN", "LEGACY_RESTOCK") and bool(back["restocked"])
 
 
 def _line(line: Json, committed: Mapping[str, int], fulfilled: Mapping[str, int]) -> ChannelOrderLine:

@@ -42,7 +42,7 @@ TOPICS = (
 )
 NO_CONCERN = (
     "app/", "bulk_operations/", "carts/", "checkouts/", "collections/", "customers/", "domains/", "draft_orders/",
-    "returns/", "shop/", "themes/",
+    "shop/", "themes/",
 )  # fmt: skip
 
 
@@ -84,7 +84,10 @@ def parse(*, topic: str, body: bytes) -> Hint:
     if family in ("refunds", "fulfillments"):
         return Hint(HintKind.ORDERS, (_gid("Order", payload.get("order_id")),))
     if family == "fulfillment_orders":
-        return Hint(HintKind.ORDERS, tuple(_fulfillment_orders(payload)))
+        return Hint(HintKind.ORDERS, _fulfillment_orders(payload))
+    if family == "returns":
+        order = payload.get("order")
+        return Hint(HintKind.ORDERS, (_gid("Order", order.get("id") if isinstance(order, dict) else order),))
     if family == "inventory_levels":
         return Hint(HintKind.STOCK, (_gid("InventoryItem", payload.get("inventory_item_id")),))
     if family in ("products", "inventory_items"):
@@ -100,16 +103,24 @@ def _order_of(payload: Mapping[str, Any]) -> str:
     return _gid("Order", edit.get("order_id") if isinstance(edit, dict) else payload.get("id"))
 
 
-def _fulfillment_orders(payload: Mapping[str, Any]) -> list[str]:
-    """Fulfillment orders name no order: their own ids stand for it, and reading resolves them."""
-    found = [
-        str(value["id"])
-        for value in payload.values()
-        if isinstance(value, dict) and str(value.get("id", "")).startswith("gid://shopify/FulfillmentOrder/")
-    ]
+def _fulfillment_orders(payload: Mapping[str, Any]) -> tuple[str, ...]:
+    """Fulfillment orders name no order: their own ids stand for it, and reading resolves them.
+
+    Each topic wraps them in its own way (moved, split, merged), so they are found wherever they are.
+    """
+    found: dict[str, None] = {}
+    waiting: list[Any] = [payload]
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str) and value.startswith("gid://shopify/FulfillmentOrder/"):
+            found[value] = None
     if not found:
         raise MalformedPayload("no fulfillment order is named")
-    return list(dict.fromkeys(found))
+    return tuple(found)
 
 
 def _gid(kind: str, number: Any) -> str:
@@ -121,7 +132,7 @@ def _gid(kind: str, number: Any) -> str:
 def _payload(body: bytes) -> dict[str, Any]:
     try:
         payload = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: brackets within brackets without end
         raise MalformedPayload(str(error)) from error
     if not isinstance(payload, dict):
         raise MalformedPayload("the body is no JSON object")

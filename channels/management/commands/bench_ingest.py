@@ -81,8 +81,8 @@ def _server() -> Iterator[int]:
         port = probe.getsockname()[1]
     command = [
         str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "--workers", "2",
-        "--blocking-threads", "4", "--no-access-log", "--log-level", "error", "--host", "127.0.0.1", "--port", str(port),
-        "storestudio.wsgi:application",
+        "--blocking-threads", "4", "--no-access-log", "--log-level", "error", "--host", "127.0.0.1",
+        "--port", str(port), "storestudio.wsgi:application",
     ]  # fmt: skip
     server = subprocess.Popen(command, env=os.environ | {"LOG_LEVEL": "ERROR"})  # noqa: S603
     try:
@@ -146,9 +146,7 @@ def _ingest(channel: Connection, port: int, seconds: float) -> float:
     connections.close_all()
     context = multiprocessing.get_context("fork")
     start, counts = context.Event(), context.Queue()
-    senders = [
-        context.Process(target=_send, args=(url, port, seconds, start, counts.put)) for _ in range(CLIENTS)
-    ]
+    senders = [context.Process(target=_send, args=(url, port, seconds, start, counts.put)) for _ in range(CLIENTS)]
     for sender in senders:
         sender.start()
     ready = [counts.get() for _ in senders]

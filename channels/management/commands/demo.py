@@ -1,8 +1,7 @@
 import time
-import urllib.error
-import urllib.request
 from typing import Any
 
+import requests
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
@@ -47,7 +46,9 @@ class Command(BaseCommand):
             )  # fmt: skip
         except BaseException:
             # Left under a name that says so: the next run begins a new one.
-            Merchant.objects.filter(pk=merchant.pk).update(name=f"{demo_goods.NAME} (cut short)", slug=f"cut-short-{merchant.pk}")
+            Merchant.objects.filter(pk=merchant.pk).update(
+                name=f"{demo_goods.NAME} (cut short)", slug=f"cut-short-{merchant.pk}"
+            )
             raise
         Merchant.objects.filter(pk=merchant.pk).update(slug=demo_goods.SLUG)
 
@@ -74,9 +75,9 @@ def _wait_for_sandbox() -> None:
     end = time.monotonic() + WAIT_S
     while True:
         try:
-            with urllib.request.urlopen(f"{settings.SANDBOX_URL}/healthz", timeout=5):
-                return
-        except (urllib.error.URLError, OSError) as error:
+            requests.get(f"{settings.SANDBOX_URL}/healthz", timeout=5).raise_for_status()
+            return
+        except requests.RequestException as error:
             if time.monotonic() > end:
                 raise CommandError(f"The sandbox does not answer at {settings.SANDBOX_URL}: {error}") from error
         time.sleep(0.2)

@@ -332,7 +332,7 @@ def _shown(levels: Iterable[InventoryLevel], include_inactive: bool) -> list[Inv
 def item_levels(
     source: InventoryItem,
     info: Any,
-    includeInactive: bool = False,
+    includeInactive: bool = False,  # noqa: N803
     query: str | None = None,
     **page: Any,
 ) -> Json:
@@ -341,7 +341,7 @@ def item_levels(
 
 @resolver("InventoryItem", "inventoryLevel")
 def item_level(
-    source: InventoryItem, info: Any, locationId: str, includeInactive: bool = False
+    source: InventoryItem, info: Any, locationId: str, includeInactive: bool = False  # noqa: N803
 ) -> InventoryLevel | None:
     place = parse_gid(locationId, "Location")
     return next((row for row in _shown(source.levels.all(), includeInactive) if row.location_id == place), None)

@@ -23,9 +23,9 @@ def location(source: Any, info: Any, id: str | None = None) -> Location | None: 
 def locations(
     source: Any,
     info: Any,
-    includeInactive: bool = False,
+    includeInactive: bool = False,  # noqa: N803
     query: str | None = None,
-    sortKey: str | None = None,
+    sortKey: str | None = None,  # noqa: N803
     **page: Any,
 ) -> Json:
     page.pop("includeLegacy", None)
@@ -39,7 +39,7 @@ def locations(
 def location_levels(
     source: Location,
     info: Any,
-    includeInactive: bool = False,
+    includeInactive: bool = False,  # noqa: N803
     query: str | None = None,
     **page: Any,
 ) -> Json:

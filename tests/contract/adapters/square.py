@@ -84,9 +84,7 @@ class SquareAdapter:
         }
         self._call(shop, "PUT", f"/v2/orders/{order_id}", body={"order": body})
 
-    def give_back(
-        self, *, shop: Shop, order_id: str, variant: ShopVariant, location_id: str, quantity: Decimal
-    ) -> str:
+    def give_back(self, *, shop: Shop, order_id: str, variant: ShopVariant, location_id: str, quantity: Decimal) -> str:
         order = self._call(shop, "GET", f"/v2/orders/{order_id}")["order"]
         line = next(ln for ln in order["line_items"] if ln["catalog_object_id"] == variant.listing_id)
         returned = {
@@ -151,9 +149,7 @@ class SquareAdapter:
             "present_at_all_locations": True,
             "item_data": {"name": f"Mug {sku}", "variations": [variation]},
         }
-        reply = self._call(
-            shop, "POST", "/v2/catalog/object", body={"idempotency_key": _key(), "object": item}
-        )
+        reply = self._call(shop, "POST", "/v2/catalog/object", body={"idempotency_key": _key(), "object": item})
         ids = {row["client_object_id"]: row["object_id"] for row in reply["id_mappings"]}
         return ShopVariant(
             listing_id=ids["#variation"],
@@ -219,9 +215,7 @@ class SquareAdapter:
         )
         stock.post(account=_seller(shop), changes=[change], now=timezone.now())
 
-    def _call(
-        self, shop: Shop, method: str, path: str, *, body: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
+    def _call(self, shop: Shop, method: str, path: str, *, body: dict[str, Any] | None = None) -> dict[str, Any]:
         token = shop.account.credentials["application_token"]
         answer = requests.request(
             method,

@@ -1,6 +1,7 @@
 import json
 import signal
 import time
+from argparse import ArgumentTypeError
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import close_old_connections
 from django.db.utils import DatabaseError
+from django.utils import timezone
 from django.utils.text import slugify
 
 from channels.models import ChannelLocation, Connection, Listing
 from channels.sandbox import bringup, deliveries, goods
-from channels.sandbox.models import Fault
+from channels.sandbox.models import Delivery, Fault, Switch
 from channels.sandbox.shopify.models import Shop
 from channels.sandbox.square.models import Account
 from storestudio.accounts.models import Membership, Merchant, User
@@ -33,17 +35,25 @@ class Command(BaseCommand):
         info.add_argument("--shop", default="harbour-and-pine", help="slug of the shop")
         load = steps.add_parser("load", help="open a shop with a catalog at both vendors, connected and live")
         load.add_argument("--shop", required=True, help="name of the new shop")
-        load.add_argument("--products", type=Path, nargs="*", default=[], help="product CSV files, Shopify's classic format")
+        load.add_argument(
+            "--products", type=Path, nargs="*", default=[], help="product CSV files, Shopify's classic format"
+        )
         load.add_argument("--trace", type=Path, help="trading trace whose stock codes become the catalog")
         load.add_argument("--units", type=int, default=100, help="opening count of each variant at each place")
-        fault = steps.add_parser("fault", help="plan a misbehaviour, list them, or clear them")
-        fault.add_argument("vendor", nargs="?", choices=["square", "shopify"])
-        fault.add_argument("kind", nargs="?", choices=Fault.Kind.values)
-        fault.add_argument("--operation", default="", help="prefix; “webhook” for deliveries")
-        fault.add_argument("--probability", type=float, default=1.0)
-        fault.add_argument("--times", type=int, help="how often; for ever where left out")
-        fault.add_argument("--delay-s-max", type=float, help="for late, reordered and repeated webhooks")
-        fault.add_argument("--clear", action="store_true")
+        fault = steps.add_parser("fault", help="misbehave on request").add_subparsers(dest="action", required=True)
+        add = fault.add_parser("add", help="plan a misbehaviour")
+        add.add_argument("vendor", choices=["square", "shopify"])
+        add.add_argument(
+            "kind", choices=Fault.Kind.values, help="; ".join(f"{k}: {words}" for k, words in Fault.Kind.choices)
+        )
+        add.add_argument("--operation", default="", help="what it hits, a prefix; “webhook” for deliveries")
+        add.add_argument("--probability", type=_share, default=1.0, help="how often of all times, 0 to 1")
+        add.add_argument("--times", type=int, help="how often in all; for ever where left out")
+        add.add_argument("--delay-s-max", type=float, help="seconds, for late, reordered and repeated webhooks")
+        fault.add_parser("list", help="what is planned")
+        clear = fault.add_parser("clear", help="plan these no more, or none at all")
+        clear.add_argument("ids", type=int, nargs="*", help="numbers as `fault list` shows them; all where left out")
+        steps.add_parser("reset", help="behave again: no faults, usual switches, and send what was dropped or given up")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the subcommand."""
@@ -95,18 +105,38 @@ class Command(BaseCommand):
         )  # fmt: skip
 
     def fault(self, options: dict[str, Any]) -> None:
-        """Plan, list or clear misbehaviour."""
-        if options["clear"]:
-            Fault.objects.all().delete()
-        if options["vendor"] and options["kind"]:
+        """Plan, list or clear misbehaviour; ends with what is planned."""
+        if options["action"] == "add":
             delay = options["delay_s_max"]
             Fault.objects.create(
                 vendor=options["vendor"], kind=options["kind"], operation=options["operation"],
                 probability=options["probability"], remaining=options["times"],
                 params={} if delay is None else {"delay_s_max": delay},
             )  # fmt: skip
-        for fault in Fault.objects.order_by("pk"):
-            self.stdout.write(f"{fault}, probability {fault.probability}, remaining {fault.remaining}")
+        if options["action"] == "clear":
+            faults = Fault.objects.filter(pk__in=options["ids"]) if options["ids"] else Fault.objects.all()
+            faults.delete()
+        planned = list(Fault.objects.order_by("pk"))
+        for fault in planned:
+            left = "for ever" if fault.remaining is None else f"{fault.remaining} more times"
+            self.stdout.write(f"{fault.pk}  {fault}, in {fault.probability:.0%} of cases, {left}")
+        if not planned:
+            self.stdout.write("No misbehaviour is planned.")
+
+    def reset(self, options: dict[str, Any]) -> None:
+        """The stand-ins behave again, and owe nobody a webhook."""
+        Fault.objects.all().delete()
+        Switch.objects.all().delete()
+        lost = Delivery.objects.filter(state__in=[Delivery.State.DROPPED, Delivery.State.GAVE_UP])
+        sent = lost.update(state=Delivery.State.PENDING, attempts=0, due_at=timezone.now())
+        self.stdout.write(f"No faults are planned, switches are as usual, {sent} webhooks that were lost are due.")
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share <= 1:
+        raise ArgumentTypeError("a share is above 0 and at most 1")
+    return share
 
 
 def describe(merchant: Merchant) -> dict[str, Any]:
