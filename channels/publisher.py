@@ -1,9 +1,10 @@
 """Keeps every channel cell's desired number true, and sends what is due: decreases first, each write once.
 
 `desired` follows the stock inside the posting's own transaction (channels/sql/refresh.sql). A cell is due while
-`desired` differs from `expected`. Sending is: claim due cells into a ChannelWrite with its own key and commit; call the channel outside any transaction; settle what it answered. A worker that dies anywhere in between
-leaves a write that is repeated with the same key and the same numbers, so that it takes effect once. Only the newest
-number of a cell is ever claimed; one write a cell is in flight.
+`desired` differs from `expected`. Sending is: claim due cells into a ChannelWrite with its own key and commit; call
+the channel outside any transaction; settle what it answered. A worker that dies anywhere in between leaves a write
+that is repeated with the same key and the same numbers, so that it takes effect once. Only the newest number of a
+cell is ever claimed; one write a cell is in flight.
 """
 
 from __future__ import annotations
