@@ -447,7 +447,8 @@ def resume(*, connection: Connection, actor: User | None) -> None:
 def reconnect(*, connection: Connection, secrets: Mapping[str, Any], actor: User | None) -> None:
     """New credentials for the same account: what waited meanwhile is applied, what is due is sent.
 
-    Raises NotAllowed for a connection that was closed.
+    Where it was approved, webhooks are subscribed anew, so call it outside any transaction. Raises NotAllowed for a
+    connection that was closed.
     """
     with credentials.held(connection.pk) as locked:
         if locked.state == State.CLOSED:
@@ -465,6 +466,17 @@ def reconnect(*, connection: Connection, secrets: Mapping[str, Any], actor: User
             how="reconnected", actor=actor,
         )  # fmt: skip
         _note(locked, actor, "connection.reconnected", f"{locked.label} lets us in again")
+    connection.refresh_from_db()
+    if connection.approved_at:
+        _subscribe_again(connection)
+
+
+def _subscribe_again(connection: Connection) -> None:
+    """Vendors drop our webhooks with our access. Where this fails, polling finds what happens there, only later."""
+    try:
+        subscribe(connection)
+    except ConnectorError as error:
+        contact.failed(connection_id=connection.pk, error=error)
     connection.refresh_from_db()
 
 

@@ -95,7 +95,13 @@ def with_fresh_token(connection_id: int, call: Callable[[Connector], Result]) ->
         if error.code not in EXPIRED_CODES:
             raise
     connection = refresh(connection_id=connection_id, seen_expiry=connection.token_expires_at)
-    return call(connector(connection))
+    try:
+        return call(connector(connection))
+    except ConnectorError as error:
+        # A new token refused once may be a vendor's bad minute; refused again and again, nothing of ours will help.
+        if error.code in EXPIRED_CODES and connection.failures >= contact.FAILURES_BEFORE_REST:
+            raise ConnectorError(str(error), permanent=True, needs_reconnect=True, code=error.code) from error
+        raise
 
 
 def _ends_soon(connection: Connection) -> bool:
