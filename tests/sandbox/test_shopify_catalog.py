@@ -74,7 +74,8 @@ def test_thousands_of_variants_are_loaded_in_seconds(sales):
 
 def test_pages_of_variants_cover_all_once_while_rows_are_added(sales):
     accounts.load_products(sales.shop, rows(sales, 20))
-    query = "query($after: String) { productVariants(first: 25, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } }"
+    query = """query($after: String) { productVariants(first: 25, after: $after) { nodes { id }
+      pageInfo { hasNextPage endCursor } } }"""
     seen, after, more = [], None, True
     while more:
         page = sales.ask(query, after=after)["productVariants"]
@@ -213,7 +214,8 @@ def test_a_product_set_deletes_what_it_does_not_list(sales):
 def test_a_product_set_not_waited_for_is_polled(sales):
     payload = sales.ask(SET, input={"title": "Plate"}, synchronous=False)["productSet"]
     assert (payload["product"], payload["productSetOperation"]["status"]) == (None, "CREATED")
-    query = "query($id: ID!) { productOperation(id: $id) { status product { title } ... on ProductSetOperation { userErrors { code } } } }"
+    query = """query($id: ID!) { productOperation(id: $id) { status product { title } ... on
+      ProductSetOperation { userErrors { code } } } }"""
     done = sales.ask(query, id=payload["productSetOperation"]["id"])["productOperation"]
     assert done == {"status": "COMPLETE", "product": {"title": "Plate"}, "userErrors": []}
 
@@ -232,11 +234,13 @@ def test_a_product_set_with_an_unknown_variant_changes_nothing(sales):
 
 def test_a_product_is_made_archived_and_deleted(sales):
     sales.listen("PRODUCTS_CREATE", "PRODUCTS_UPDATE", "PRODUCTS_DELETE")
-    create = "mutation($product: ProductCreateInput!) { productCreate(product: $product) { product { id handle hasOnlyDefaultVariant } userErrors { message } } }"
+    create = """mutation($product: ProductCreateInput!) { productCreate(product: $product) { product
+      { id handle hasOnlyDefaultVariant } userErrors { message } } }"""
     first, second = (sales.ask(create, product={"title": "Tea Pot"})["productCreate"]["product"] for _ in "ab")
     assert (first["handle"], second["handle"]) == ("tea-pot", "tea-pot-1")
     assert first["hasOnlyDefaultVariant"] is True
-    archive = "mutation($product: ProductUpdateInput!) { productUpdate(product: $product) { product { status } userErrors { message } } }"
+    archive = """mutation($product: ProductUpdateInput!) { productUpdate(product: $product) { product
+      { status } userErrors { message } } }"""
     given = {"id": first["id"], "status": "ARCHIVED"}
     assert sales.ask(archive, product=given)["productUpdate"]["product"]["status"] == "ARCHIVED"
     delete = "mutation($input: ProductDeleteInput!) { productDelete(input: $input) { deletedProductId } }"
@@ -250,7 +254,8 @@ def test_an_export_runs_over_all_pages_and_is_read_at_its_address(sales, monkeyp
     accounts.load_products(sales.shop, rows(sales, 20))
     sales.listen("BULK_OPERATIONS_FINISH")
     query = "{ products { edges { node { id title variants { edges { node { id sku } } } } } } }"
-    start = "mutation($query: String!) { bulkOperationRunQuery(query: $query, groupObjects: false) { bulkOperation { id status } userErrors { code } } }"
+    start = """mutation($query: String!) { bulkOperationRunQuery(query: $query, groupObjects: false)
+      { bulkOperation { id status } userErrors { code } } }"""
 
     made = sales.ask(start, query=query)["bulkOperationRunQuery"]["bulkOperation"]
 

@@ -183,7 +183,8 @@ def test_an_empty_bucket_throttles_and_fills_again(sales):
 
 
 def test_a_query_that_may_cost_over_a_thousand_is_refused(sales):
-    query = "query($n: Int = 100) { products(first: $n) { nodes { id variants(first: 50) { nodes { id product { id } } } } } }"
+    query = """query($n: Int = 100) { products(first: $n) { nodes { id variants(first: 50) { nodes {
+      id product { id } } } } } }"""
 
     assert post(sales, query).json()["errors"][0]["extensions"]["code"] == "MAX_COST_EXCEEDED"
     assert "errors" not in post(sales, query, {"n": 2}).json()
@@ -360,7 +361,8 @@ def test_a_subscription_is_made_listed_once_and_ended(sales):
         "nodes"
     ]
     assert [row["id"] for row in listed] == [made["id"]]
-    ended = "mutation($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { message } } }"
+    ended = """mutation($id: ID!) { webhookSubscriptionDelete(id: $id) {
+      deletedWebhookSubscriptionId userErrors { message } } }"""
     assert sales.ask(ended, id=made["id"])["webhookSubscriptionDelete"]["deletedWebhookSubscriptionId"] == made["id"]
     assert sales.ask("{ webhookSubscriptionsCount { count } }")["webhookSubscriptionsCount"]["count"] == 0
 

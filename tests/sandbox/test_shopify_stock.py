@@ -239,7 +239,8 @@ def test_a_level_with_committed_units_stays_and_so_does_the_last_one(shop):
 def test_tracking_is_switched_and_told(shop):
     mug = shop.stock(street=5)
     shop.listen("INVENTORY_ITEMS_UPDATE")
-    change = "mutation($id: ID!, $input: InventoryItemInput!) { inventoryItemUpdate(id: $id, input: $input) { inventoryItem { tracked sku } userErrors { message } } }"
+    change = """mutation($id: ID!, $input: InventoryItemInput!) { inventoryItemUpdate(id: $id, input:
+      $input) { inventoryItem { tracked sku } userErrors { message } } }"""
     item = shop.ask(change, id=mug.item.gid, input={"tracked": False})["inventoryItemUpdate"]["inventoryItem"]
     assert item == {"tracked": False, "sku": "MUG"}
     assert InventoryItem.objects.get(pk=mug.item_id).tracked is False

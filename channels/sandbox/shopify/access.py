@@ -32,7 +32,8 @@ NEEDED: dict[str, Sequence[str]] = {
     "orderCreate": ("write_orders",), "refundCreate": ("write_orders",), "orderEditAddVariant": ("write_order_edits",),
     "orderEditBegin": ("write_order_edits",), "orderEditCommit": ("write_order_edits",),
     "orderEditSetQuantity": ("write_order_edits",), "productCreate": ("write_products",),
-    "productDelete": ("write_products",), "productOptionsCreate": ("write_products",), "productSet": ("write_products",),
+    "productDelete": ("write_products",), "productOptionsCreate": ("write_products",),
+    "productSet": ("write_products",),
     "productUpdate": ("write_products",), "productVariantsBulkCreate": ("write_products",),
     "productVariantsBulkDelete": ("write_products",), "productVariantsBulkUpdate": ("write_products",),
 }  # fmt: skip

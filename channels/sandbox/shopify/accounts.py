@@ -74,7 +74,8 @@ def load_products(shop: Shop, rows: Sequence[ProductRow]) -> None:
         (
             Product(
                 shop=shop, title=row.title, handle=row.handle or slugify(row.title), vendor=row.vendor,
-                product_type=row.product_type, options=option_rows(row.options, [v.option_values for v in row.variants]),
+                product_type=row.product_type, options=option_rows(row.options,
+                [v.option_values for v in row.variants]),
             )
             for row in rows
         ),
@@ -114,13 +115,16 @@ def option_rows(names: Sequence[str], values: Sequence[Sequence[str]]) -> list[d
     """A product's options as kept; a product of one variant has Title / Default Title."""
     if not names:
         names, values = ["Title"], [["Default Title"]]
+    columns = [dict.fromkeys(row[place] for row in values) for place in range(len(names))]
     return [
         {
-            "id": place + 1, "name": name, "position": place + 1,
-            "values": [{"id": n + 1, "name": value} for n, value in enumerate(dict.fromkeys(row[place] for row in values))],
+            "id": place + 1,
+            "name": name,
+            "position": place + 1,
+            "values": [{"id": n + 1, "name": value} for n, value in enumerate(column)],
         }
-        for place, name in enumerate(names)
-    ]  # fmt: skip
+        for place, (name, column) in enumerate(zip(names, columns, strict=True))
+    ]
 
 
 def selected(names: Sequence[str], values: Sequence[str]) -> list[dict[str, str]]:

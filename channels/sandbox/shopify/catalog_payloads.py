@@ -38,7 +38,8 @@ def emit_product(*, shop: Shop, product: Product, topic: str) -> None:
             for option in product.options
         ],
         "body_html": "", "template_suffix": None, "published_scope": "global", "images": [], "image": None, "media": [],
-        "published_at": product.created_at.isoformat(), "has_variants_that_requires_components": False, "category": None,
+        "published_at": product.created_at.isoformat(), "has_variants_that_requires_components": False,
+        "category": None,
         "variant_gids": [{"admin_graphql_api_id": row.gid, "updated_at": row.updated_at.isoformat()} for row in rows],
     }  # fmt: skip
     webhooks.emit(shop=shop, topic=topic, payload=payload)

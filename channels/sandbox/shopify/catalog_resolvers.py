@@ -39,14 +39,16 @@ def _of_variants(path: str, value: str) -> Q:
 PRODUCT_FIELDS: dict[str, Field] = {
     "id": by_id(), "updated_at": by_time("updated_at"), "created_at": by_time("created_at"), "status": "status",
     "handle": "handle", "vendor": "vendor", "product_type": "product_type", "title": "title", "default": "title",
-    "sku": lambda _, value: _of_variants("item__sku", value), "barcode": lambda _, value: _of_variants("barcode", value),
+    "sku": lambda _, value: _of_variants("item__sku", value), "barcode": lambda _, value: _of_variants("barcode",
+    value),
 }  # fmt: skip
 VARIANT_FIELDS: dict[str, Field] = {
     "id": by_id(), "updated_at": by_time("updated_at"), "sku": "item__sku", "barcode": "barcode",
     "product_id": by_id("product"), "title": "title", "default": "item__sku",
 }  # fmt: skip
 ITEM_FIELDS: dict[str, Field] = {
-    "id": by_id(), "sku": "sku", "updated_at": by_time("updated_at"), "created_at": by_time("created_at"), "default": "sku",
+    "id": by_id(), "sku": "sku", "updated_at": by_time("updated_at"), "created_at": by_time("created_at"),
+    "default": "sku",
 }  # fmt: skip
 LEVEL_ID = re.compile(r"gid://shopify/InventoryLevel/(\d+)\?inventory_item_id=(\d+)")
 SORTS = {
@@ -341,7 +343,10 @@ def item_levels(
 
 @resolver("InventoryItem", "inventoryLevel")
 def item_level(
-    source: InventoryItem, info: Any, locationId: str, includeInactive: bool = False  # noqa: N803
+    source: InventoryItem,
+    info: Any,
+    locationId: str,  # noqa: N803
+    includeInactive: bool = False,  # noqa: N803
 ) -> InventoryLevel | None:
     place = parse_gid(locationId, "Location")
     return next((row for row in _shown(source.levels.all(), includeInactive) if row.location_id == place), None)

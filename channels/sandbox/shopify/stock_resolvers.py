@@ -17,7 +17,8 @@ Json = dict[str, Any]
 SET_NAMES = ("available", "on_hand")
 ADJUST_NAMES = ("available", "reserved", "damaged", "safety_stock", "quality_control")
 REASONS = {
-    "correction", "cycle_count_available", "damaged", "received", "restock", "shrinkage", "promotion", "quality_control",
+    "correction", "cycle_count_available", "damaged", "received", "restock", "shrinkage", "promotion",
+    "quality_control",
     "safety_stock", "reservation_created", "reservation_updated", "reservation_deleted", "movement_created",
     "movement_updated", "movement_received", "movement_canceled", "other",
 }  # fmt: skip
@@ -314,7 +315,8 @@ def emit_item(*, shop: Shop, item: InventoryItem, topic: str) -> None:
     payload: Json = {"id": item.pk}
     if topic != "INVENTORY_ITEMS_DELETE":
         payload |= {
-            "sku": item.sku or None, "created_at": item.created_at.isoformat(), "updated_at": item.updated_at.isoformat(),
+            "sku": item.sku or None, "created_at": item.created_at.isoformat(),
+            "updated_at": item.updated_at.isoformat(),
             "requires_shipping": item.requires_shipping, "cost": None, "country_code_of_origin": None,
             "province_code_of_origin": None, "harmonized_system_code": None, "tracked": item.tracked,
             "country_harmonized_system_codes": [], "admin_graphql_api_id": item.gid,
