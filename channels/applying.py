@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from channels import credentials, incidents
 from channels.models import ChannelLocation, Connection, Listing
-from channels.ports import ChannelOrder, ChannelOrderLine, ReturnLine
+from channels.ports import ChannelOrder, ChannelOrderLine, OrderRef, ReturnLine
 from inventory import ledger, orders
 from inventory.models import Order, StockLevel
 
@@ -49,6 +49,19 @@ def apply_orders(
     _report_unlinked(connection, whole, names)
     incidents.sweep_oversold(merchant_id=connection.merchant_id)
     return outcomes
+
+
+def is_known(ref: OrderRef, order: Order) -> bool:
+    """Whether what we applied is at least as new as the change told of.
+
+    Times to the second may hide a second change within it: equal ones of that kind are read once more.
+    """
+    if ref.version:
+        return ref.version <= order.external_version
+    if ref.updated_at is None:
+        return False
+    is_exact = ref.updated_at.microsecond != 0
+    return ref.updated_at < order.external_updated_at or (is_exact and ref.updated_at == order.external_updated_at)
 
 
 def _missing_sources(

@@ -23,7 +23,8 @@ from django.utils import timezone
 
 from channels import applying, connections, contact, credentials, incidents, intake, reconcile, registry
 from channels.models import Connection, InboundEvent
-from channels.ports import ChannelOrder, Connector, ConnectorError, HintKind, MalformedPayload
+from channels.ports import ChannelOrder, Connector, ConnectorError, Count, Hint, HintKind, MalformedPayload, OrderRef
+from inventory.models import Order
 from storestudio.accounts import audit
 from storestudio.accounts.models import User
 
@@ -44,6 +45,8 @@ class _Batch:
     by_order: dict[str, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
     by_stock: dict[str, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
     by_kind: dict[HintKind, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
+    orders_told: dict[int, OrderRef] = field(default_factory=dict)
+    counts_told: dict[int, tuple[Count, ...]] = field(default_factory=dict)
     is_whole_catalog: bool = False
 
 
@@ -86,28 +89,77 @@ def _sort(connection: Connection, events: Sequence[InboundEvent]) -> _Batch:
     batch = _Batch(list(events))
     for event in events:
         try:
-            kind, ids = _hint_of(connector, event)
+            hint = _hint_of(connector, event)
         except MalformedPayload as error:
             _quarantine(event, error=str(error))
             continue
-        if kind == HintKind.ORDERS:
-            for order_id in ids:
+        if hint.kind == HintKind.ORDERS:
+            for order_id in hint.ids:
                 batch.by_order[order_id].append(event)
-        elif kind == HintKind.STOCK:
-            for inventory_id in ids:
+            if len(hint.orders) == 1:
+                batch.orders_told[event.pk] = hint.orders[0]
+        elif hint.kind == HintKind.STOCK:
+            for inventory_id in hint.ids:
                 batch.by_stock[inventory_id].append(event)
+            if hint.counts:
+                batch.counts_told[event.pk] = hint.counts
         else:
-            batch.by_kind[kind].append(event)
-            batch.is_whole_catalog |= kind == HintKind.CATALOG and bool(ids)
+            batch.by_kind[hint.kind].append(event)
+            batch.is_whole_catalog |= hint.kind == HintKind.CATALOG and bool(hint.ids)
     return batch
 
 
-def _hint_of(connector: Connector, event: InboundEvent) -> tuple[HintKind, Sequence[str]]:
+def _hint_of(connector: Connector, event: InboundEvent) -> Hint:
     body = bytes(event.body)
     if event.topic.startswith(intake.OWN_TOPIC):
-        return HintKind(event.topic.removeprefix(intake.OWN_TOPIC)), json.loads(body)["ids"]
-    hint = connector.parse(topic=event.topic, body=body)
-    return hint.kind, hint.ids
+        return Hint(HintKind(event.topic.removeprefix(intake.OWN_TOPIC)), tuple(json.loads(body)["ids"]))
+    return connector.parse(topic=event.topic, body=body)
+
+
+def is_behind(*, connection_id: int) -> bool:
+    """Whether anything waits to be applied."""
+    return InboundEvent.objects.filter(connection=connection_id, state=State.PENDING).exists()
+
+
+def _drop_known_orders(connection: Connection, batch: _Batch) -> None:
+    """Finish events of changes that we applied already: channels ration reading, and one order causes a burst."""
+    ours = Order.objects.filter(
+        merchant=connection.merchant_id, channel_id=connection.pk, external_id__in=list(batch.by_order)
+    )
+    applied = {order.external_id: order for order in ours}
+    known = [
+        event
+        for event in _distinct(batch.by_order)
+        if (ref := batch.orders_told.get(event.pk)) is not None
+        and ref.external_id in applied
+        and applying.is_known(ref, applied[ref.external_id])
+    ]
+    _finish(known, outcome="known already")
+    _drop(batch.by_order, known)
+
+
+def _drop_known_counts(connection: Connection, batch: _Batch) -> None:
+    """Finish events that tell the very number we expect there, or have just sent: our own writes coming back."""
+    shown = reconcile.expected_numbers(connection=connection, inventory_ids=list(batch.by_stock))
+    known = [
+        event
+        for event in _distinct(batch.by_stock)
+        if event.pk in batch.counts_told
+        and all(
+            count.quantity in shown.get((count.inventory_id, count.location_id), ())
+            for count in batch.counts_told[event.pk]
+        )
+    ]
+    _finish(known, outcome="as expected: this was us, or known already")
+    _drop(batch.by_stock, known)
+
+
+def _drop(by_id: dict[str, list[InboundEvent]], events: Sequence[InboundEvent]) -> None:
+    gone = {event.pk for event in events}
+    for name in list(by_id):
+        by_id[name] = [event for event in by_id[name] if event.pk not in gone]
+        if not by_id[name]:
+            del by_id[name]
 
 
 def _work_off(connection: Connection, batch: _Batch) -> None:
@@ -130,8 +182,10 @@ def _work_off(connection: Connection, batch: _Batch) -> None:
     if locations:
         _guarded(connection, locations, lambda: _read_locations(connection))
     # Orders before counts: a count is judged against what the orders say.
+    _drop_known_orders(connection, batch)
     if batch.by_order:
         _guarded(connection, _distinct(batch.by_order), lambda: _apply_orders(connection, batch.by_order))
+    _drop_known_counts(connection, batch)
     if batch.by_stock:
         _guarded(connection, _distinct(batch.by_stock), lambda: _check_counts(connection, list(batch.by_stock)))
 

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from channels import contact, credentials, inbox, intake, reconcile
+from channels import applying, contact, credentials, inbox, intake, reconcile
 from channels.models import ChannelLocation, Connection
-from channels.ports import Connector, ConnectorError, HintKind, OrderRef, OrdersPage
+from channels.ports import Connector, ConnectorError, HintKind, OrdersPage
 from inventory.models import Order
 
 OVERLAP = timedelta(minutes=2)
@@ -28,7 +28,8 @@ def poll(*, connection_id: int) -> None:
     try:
         _read_orders(connection, started_at=started_at)
         reconcile.recheck_due(connection_id=connection_id)
-        reconcile.sweep(connection_id=connection_id, limit=SWEEP_CELLS)
+        if not inbox.is_behind(connection_id=connection_id):
+            reconcile.sweep(connection_id=connection_id, limit=SWEEP_CELLS)
     except ConnectorError as error:
         contact.failed(connection_id=connection_id, error=error)
     Connection.objects.filter(pk=connection_id).update(polled_at=started_at)
@@ -73,13 +74,7 @@ def _hint(connection: Connection, page: OrdersPage) -> None:
     }
     for ref in page.orders:
         known = applied.get(ref.external_id)
-        if known is None or _is_news(ref, known):
+        if known is None or not applying.is_known(ref, known):
             stamp = ref.version or (ref.updated_at and ref.updated_at.isoformat())
             key = f"poll:{ref.external_id}:{stamp}"
             intake.hint(connection=connection, kind=HintKind.ORDERS, ids=[ref.external_id], key=key)
-
-
-def _is_news(ref: OrderRef, known: Order) -> bool:
-    if ref.version:
-        return ref.version > known.external_version
-    return ref.updated_at is None or ref.updated_at > known.external_updated_at

@@ -109,14 +109,36 @@ class HintKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class OrderRef:
+    """An order that changed, and how new it is: by `version` where the channel counts, else by `updated_at`."""
+
+    external_id: str
+    version: int = 0
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Count:
+    """One number of the channel. A pair that is missing from an answer is unknown, never zero."""
+
+    inventory_id: str
+    location_id: str
+    quantity: Decimal
+    as_of: datetime | None
+
+
+@dataclass(frozen=True)
 class Hint:
     """A webhook is a hint: what to read again, never a value.
 
     `ids` are order ids, inventory ids for STOCK; for CATALOG any id means: read it whole, something was deleted.
+    `orders` and `counts` are what the payload says of them, only ever used to see that we know it already.
     """
 
     kind: HintKind
     ids: tuple[str, ...] = ()
+    orders: tuple[OrderRef, ...] = ()
+    counts: tuple[Count, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -158,16 +180,6 @@ class CatalogPage:
     listings: Sequence[RemoteListing]
     next_cursor: str
     read_until: datetime | None
-
-
-@dataclass(frozen=True)
-class Count:
-    """One number of the channel. A pair that is missing from an answer is unknown, never zero."""
-
-    inventory_id: str
-    location_id: str
-    quantity: Decimal
-    as_of: datetime | None
 
 
 @dataclass(frozen=True)
@@ -248,15 +260,6 @@ class ChannelOrder:
     total: Decimal | None = None
     currency: str = ""
     asked_as: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class OrderRef:
-    """An order that changed, and how new it is: by `version` where the channel counts, else by `updated_at`."""
-
-    external_id: str
-    version: int = 0
-    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True)

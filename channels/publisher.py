@@ -205,7 +205,8 @@ SET write_id = NULL,
     observed_at = CASE WHEN said.outcome = 'applied' AND said.after IS NOT NULL THEN %(now)s ELSE c.observed_at END,
     attempts = CASE WHEN said.outcome IN ('applied', 'skipped') THEN 0 ELSE c.attempts + 1 END,
     recheck_at = CASE WHEN said.outcome = 'stale' THEN %(now)s ELSE c.recheck_at END,
-    next_attempt_at = CASE WHEN said.outcome = 'stale' THEN %(later)s ELSE NULL END
+    next_attempt_at = CASE WHEN said.outcome = 'stale'
+        THEN %(now)s::timestamptz + make_interval(secs => least(60, 2 ^ (c.attempts + 1))) END
 FROM said, locked
 WHERE c.id = said.cell_id AND locked.id = c.id
 """
@@ -236,7 +237,6 @@ def _settle(
         "moves": [line.to_quantity - line.from_quantity for line in lines],
         "after": [result.quantity_after for result in results],
         "now": now,
-        "later": now + timedelta(seconds=1),  # stale cells are read again first, then told
         "sent_at": sent_at,
     }
     with transaction.atomic():

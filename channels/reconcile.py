@@ -52,7 +52,9 @@ SET observed = said.quantity, observed_at = %(read_at)s,
     doubt = CASE WHEN locked.differs AND NOT locked.is_under_way
                       AND (c.drift_at IS NOT NULL OR (c.recheck_at IS NOT NULL AND %(is_recheck)s))
                  THEN greatest(0, c.expected - said.quantity)
-                 WHEN locked.differs THEN c.doubt ELSE 0 END
+                 WHEN locked.differs THEN c.doubt ELSE 0 END,
+    -- What was stale and is understood now may be told at once.
+    next_attempt_at = CASE WHEN locked.differs THEN c.next_attempt_at END
 FROM said, locked
 WHERE c.id = said.cell_id AND locked.id = c.id
 RETURNING c.id, locked.differs, c.drift_at = %(read_at)s, c.doubt <> locked.doubt_before
@@ -151,6 +153,23 @@ def observe(*, connection: Connection, counts: Sequence[Count], read_at: datetim
             _report(connection, cell)
         _close_explained(connection, [pk for pk, differs, *_ in rows if not differs])
     return Seen(cells=len(rows), differing=sum(differs for _, differs, *_ in rows), new_drift=len(drifted))
+
+
+_EXPECTED = """
+SELECT l.inventory_id, cl.external_id, c.expected, c.expected + w.to_quantity - w.from_quantity
+FROM channels_channelstock c
+JOIN channels_listing l ON l.id = c.listing_id
+JOIN channels_channellocation cl ON cl.id = c.channel_location_id
+LEFT JOIN channels_channelwriteline w ON w.write_id = c.write_id AND w.cell_id = c.id
+WHERE c.connection_id = %s AND l.inventory_id = ANY(%s) AND c.expected IS NOT NULL AND c.drift_at IS NULL
+"""
+
+
+def expected_numbers(*, connection: Connection, inventory_ids: Sequence[str]) -> dict[tuple[str, str], set[Decimal]]:
+    """What each (inventory id, place) may show without a question: what we expect, and what is on its way there."""
+    with database.cursor() as cursor:
+        cursor.execute(_EXPECTED, [connection.pk, list(inventory_ids)])
+        return {(item, place): {now} | ({sent} - {None}) for item, place, now, sent in cursor.fetchall()}
 
 
 def _refresh_neighbours(cell_ids: Sequence[int]) -> None:

@@ -69,7 +69,9 @@ BEGIN
     SET expected = c.expected + CASE WHEN c.connection_id IS DISTINCT FROM p_channel THEN 0
                                      WHEN n.number = 'available' THEN x.own_available ELSE x.own_on_hand END,
         cause_event_id = coalesce(x.event_id, c.cause_event_id),
-        cause_occurred_at = least(c.cause_occurred_at, x.occurred_at)
+        cause_occurred_at = least(c.cause_occurred_at, x.occurred_at),
+        -- News of its own sales is what a stale cell waited for.
+        next_attempt_at = CASE WHEN c.connection_id = p_channel THEN NULL ELSE c.next_attempt_at END
     FROM jsonb_to_recordset(p_changes) AS x(
             variant_id bigint, location_id bigint, own_on_hand numeric, own_available numeric,
             occurred_at timestamptz, event_id bigint)

@@ -156,9 +156,7 @@ class ShopifyConnector:
             data = self._client.run(documents.WIDE_LEVELS, {"ids": chunk}, operation="StudioWideLevels")
             few += [item for item in data["nodes"] if item and item.get("tracked")]
         return [
-            count
-            for item in few
-            for count in mapping.counts(item["id"], self._levels(item), location_ids=location_ids)
+            count for item in few for count in mapping.counts(item["id"], self._levels(item), location_ids=location_ids)
         ]
 
     def write_counts(
@@ -262,9 +260,7 @@ class ShopifyConnector:
     def _whole(self, head: Json) -> mapping.OrderParts:
         """Read every connection of an order to its end: a part of an order must never pass for the whole."""
         own = {"id": head["id"]}
-        lines = self._rest(
-            head["lineItems"], documents.MORE_LINES, own, "StudioMoreLines", path=("order", "lineItems")
-        )
+        lines = self._rest(head["lineItems"], documents.MORE_LINES, own, "StudioMoreLines", path=("order", "lineItems"))
         fulfillment_orders = self._rest(
             head["fulfillmentOrders"], documents.MORE_FULFILLMENT_ORDERS, own, "StudioMoreFulfillmentOrders",
             path=("order", "fulfillmentOrders"),
@@ -319,9 +315,7 @@ class ShopifyConnector:
         return node
 
     def _unsubscribe(self, subscription_id: str) -> None:
-        self._client.run(
-            documents.UNSUBSCRIBE, {"id": subscription_id}, operation="StudioUnsubscribe", is_write=True
-        )
+        self._client.run(documents.UNSUBSCRIBE, {"id": subscription_id}, operation="StudioUnsubscribe", is_write=True)
 
 
 def _stamp(moment: datetime) -> str:
@@ -331,5 +325,3 @@ def _stamp(moment: datetime) -> str:
 def _chunks(ids: Sequence[str], size: int) -> Iterator[list[str]]:
     for start in range(0, len(ids), size):
         yield list(ids[start : start + size])
-
-

@@ -11,9 +11,10 @@ import hmac
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
-from channels.ports import Envelope, Hint, HintKind, MalformedPayload
+from channels.ports import Count, Envelope, Hint, HintKind, MalformedPayload, OrderRef
 
 # What we subscribe to, as the GraphQL enum names it.
 TOPICS = (
@@ -80,7 +81,9 @@ def parse(*, topic: str, body: bytes) -> Hint:
     if topic == "app/uninstalled":
         return Hint(HintKind.REVOKED)
     if family == "orders":
-        return Hint(HintKind.ORDERS, (_order_of(payload),))
+        order_id, updated_at = _order_of(payload), _time(payload.get("updated_at"))
+        known = (OrderRef(order_id, updated_at=updated_at),) if updated_at and "order_edit" not in payload else ()
+        return Hint(HintKind.ORDERS, (order_id,), orders=known)
     if family in ("refunds", "fulfillments"):
         return Hint(HintKind.ORDERS, (_gid("Order", payload.get("order_id")),))
     if family == "fulfillment_orders":
@@ -89,13 +92,23 @@ def parse(*, topic: str, body: bytes) -> Hint:
         order = payload.get("order")
         return Hint(HintKind.ORDERS, (_gid("Order", order.get("id") if isinstance(order, dict) else order),))
     if family == "inventory_levels":
-        return Hint(HintKind.STOCK, (_gid("InventoryItem", payload.get("inventory_item_id")),))
+        return _level(payload)
     if family in ("products", "inventory_items"):
         # Search finds nothing that is gone: only reading the whole catalog shows what is not in it.
         return Hint(HintKind.CATALOG, ("all",) if event == "delete" else ())
     if family == "locations":
         return Hint(HintKind.LOCATIONS)
     return Hint(HintKind.NOTHING if topic.startswith(NO_CONCERN) else HintKind.UNKNOWN)
+
+
+def _level(payload: Mapping[str, Any]) -> Hint:
+    """A level to read again; `available` may be null, and says nothing then."""
+    item, place = _gid("InventoryItem", payload.get("inventory_item_id")), payload.get("location_id")
+    available = payload.get("available")
+    if not isinstance(available, int) or not isinstance(place, int):
+        return Hint(HintKind.STOCK, (item,))
+    told = Count(item, f"gid://shopify/Location/{place}", Decimal(available), _time(payload.get("updated_at")))
+    return Hint(HintKind.STOCK, (item,), counts=(told,))
 
 
 def _order_of(payload: Mapping[str, Any]) -> str:
@@ -139,9 +152,9 @@ def _payload(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def _time(text: str | None) -> datetime | None:
+def _time(text: Any) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text or "")
-    except ValueError:
+    except (TypeError, ValueError):
         return None
     return moment if moment.tzinfo else None

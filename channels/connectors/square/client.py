@@ -120,9 +120,7 @@ class Client:
 
     def create_subscription(self, *, body: Json) -> Reply:
         """https://developer.squareup.com/reference/square/webhook-subscriptions-api/create-webhook-subscription"""
-        return self._call(
-            "POST", "/v2/webhooks/subscriptions", body=body, is_write=True, auth=self._application_auth
-        )
+        return self._call("POST", "/v2/webhooks/subscriptions", body=body, is_write=True, auth=self._application_auth)
 
     def update_subscription(self, *, subscription_id: str, body: Json) -> Reply:
         """https://developer.squareup.com/reference/square/webhook-subscriptions-api/update-webhook-subscription"""

@@ -97,9 +97,7 @@ class SquareConnector:
             fresh = self._client.obtain_token(body=body).body
         except ConnectorError as error:
             if error.permanent or error.code == TOKEN_EXPIRED:
-                raise ConnectorError(
-                    str(error), permanent=True, needs_reconnect=True, code=error.code
-                ) from error
+                raise ConnectorError(str(error), permanent=True, needs_reconnect=True, code=error.code) from error
             raise
         if not fresh.get("access_token"):
             raise values.unreadable("a token reply without a token")
@@ -133,9 +131,7 @@ class SquareConnector:
             return [self._subscription(made)]
         current = mine[0]
         if any(_sorted(current.get(name)) != _sorted(value) for name, value in wanted.items()):
-            self._client.update_subscription(
-                subscription_id=str(current["id"]), body={"subscription": wanted}
-            )
+            self._client.update_subscription(subscription_id=str(current["id"]), body={"subscription": wanted})
             current = {**current, **wanted}
         for extra in mine[1:]:
             self._client.delete_subscription(subscription_id=str(extra["id"]))
@@ -202,26 +198,19 @@ class SquareConnector:
         """
         moves = [index for index, write in enumerate(writes) if write.to_quantity != write.from_quantity]
         if not moves:
-            return [
-                CountResult(outcome=WriteOutcome.APPLIED, quantity_after=write.to_quantity)
-                for write in writes
-            ]
+            return [CountResult(outcome=WriteOutcome.APPLIED, quantity_after=write.to_quantity) for write in writes]
         references = {index: stock.reference(idempotency_key=idempotency_key, index=index) for index in moves}
         body = {
             "idempotency_key": idempotency_key,
             "ignore_unchanged_counts": True,
             "changes": [
-                stock.adjustment(write=writes[index], reference_id=references[index], now=now)
-                for index in moves
+                stock.adjustment(write=writes[index], reference_id=references[index], now=now) for index in moves
             ],
         }
         after: dict[tuple[str, str], Decimal] = {}
         try:
             reply = self._client.change_inventory(body=body)
-            after = {
-                (c.inventory_id, c.location_id): c.quantity
-                for c in catalog.counts(paging.rows(reply, "counts"))
-            }
+            after = {(c.inventory_id, c.location_id): c.quantity for c in catalog.counts(paging.rows(reply, "counts"))}
         except ConnectorError as error:
             if error.code == "IDEMPOTENCY_KEY_REUSED" and self._was_applied(
                 writes=[writes[index] for index in moves], references=set(references.values()), now=now
@@ -260,9 +249,7 @@ class SquareConnector:
         }
         reply = self._client.search_orders(body=body | ({"cursor": page.vendor} if page.vendor else {}))
         read_until = page.read_until or (values.timestamp(reply.served_at) if reply.served_at else "")
-        following = page.following(
-            reply, read_until=read_until, has_next_group=first + ORDER_PLACES_MAX < len(places)
-        )
+        following = page.following(reply, read_until=read_until, has_next_group=first + ORDER_PLACES_MAX < len(places))
         return OrdersPage(
             orders=[
                 OrderRef(external_id=str(entry["order_id"]), version=int(entry.get("version") or 0))
@@ -308,9 +295,7 @@ class SquareConnector:
         changes: list[StockChange] = []
         for adjusted in self._adjustments(reply):
             changes.extend(
-                stock.changes_told(
-                    adjusted, application_id=self._secret("application_id"), location_ids=location_ids
-                )
+                stock.changes_told(adjusted, application_id=self._secret("application_id"), location_ids=location_ids)
             )
         return StockChangesPage(
             changes=changes,
@@ -332,9 +317,7 @@ class SquareConnector:
                 for entry in paging.rows(reply, "subscriptions")
                 if entry.get("notification_url") == self._account.webhook_url
             )
-        return sorted(
-            found, key=lambda entry: (str(entry.get("created_at") or ""), str(entry.get("id") or ""))
-        )
+        return sorted(found, key=lambda entry: (str(entry.get("created_at") or ""), str(entry.get("id") or "")))
 
     def _subscription(self, entry: Json) -> Subscription:
         """Lists may leave the key out; the subscription itself has it."""
@@ -393,9 +376,7 @@ class SquareConnector:
         """The adjustments of a page, each once, with those that recounts of the page point at."""
         changes = paging.rows(reply, "changes")
         found = {
-            str(change["adjustment"].get("id")): change["adjustment"]
-            for change in changes
-            if change.get("adjustment")
+            str(change["adjustment"].get("id")): change["adjustment"] for change in changes if change.get("adjustment")
         }
         for change in changes:
             recount = change.get("physical_count") or {}

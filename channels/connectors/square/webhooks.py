@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from channels.ports import Envelope, Hint, HintKind, MalformedPayload
+from channels.ports import Envelope, Hint, HintKind, MalformedPayload, OrderRef
 
 SIGNATURE_HEADER = "x-square-hmacsha256-signature"
 
@@ -82,7 +82,9 @@ def parse(*, topic: str, body: bytes, merchant_id: str) -> Hint:
     if topic in ORDER_TOPICS:
         data = _mapping(payload, "data")
         told = _mapping(_mapping(data, "object"), ORDER_TOPICS[topic])
-        return Hint(kind=HintKind.ORDERS, ids=(_text(told, "order_id"),))
+        order_id, version = _text(told, "order_id"), told.get("version")
+        known = (OrderRef(order_id, version=version),) if isinstance(version, int) else ()
+        return Hint(kind=HintKind.ORDERS, ids=(order_id,), orders=known)
     if topic.startswith(("payment.", "refund.")):
         return _order_of_money(payload, topic=topic)
     if topic == "inventory.count.updated":
