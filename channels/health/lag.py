@@ -119,15 +119,12 @@ def lags(*, connections: Sequence[Connection], now: datetime) -> dict[int, Lag]:
     }
     trends: dict[int, list[float | None]] = defaultdict(lambda: [None] * TREND_POINTS)
     minutes = rows.annotate(bin=_bin("answered_at", width=MINUTE, origin=since))
-    for row in minutes.values("write__connection", "bin").annotate(
-        found=Percentiles(WHOLE_WAY), count=Count("pk")
-    ):
+    for row in minutes.values("write__connection", "bin").annotate(found=Percentiles(WHOLE_WAY), count=Count("pk")):
         place = int((row["bin"] - since) / MINUTE)
         if place < TREND_POINTS:
             trends[row["write__connection"]][place] = row["found"][1]
     return {
-        connection.pk: Lag(spread=whole.get(connection.pk), trend=trends[connection.pk])
-        for connection in connections
+        connection.pk: Lag(spread=whole.get(connection.pk), trend=trends[connection.pk]) for connection in connections
     }
 
 
@@ -157,9 +154,7 @@ def charts(*, connection: Connection, now: datetime, hours: int) -> list[Charted
     ]
 
 
-def _bins(
-    *, rows: QuerySet[Any], moment: str, span: Func, since: datetime, width: timedelta
-) -> list[Spread | None]:
+def _bins(*, rows: QuerySet[Any], moment: str, span: Func, since: datetime, width: timedelta) -> list[Spread | None]:
     found: list[Spread | None] = [None] * CHART_POINTS
     binned = rows.annotate(bin=_bin(moment, width=width, origin=since)).values("bin")
     for row in binned.annotate(found=Percentiles(span), count=Count("pk")):

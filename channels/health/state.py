@@ -93,9 +93,7 @@ def open_connections(*, merchant: Merchant) -> list[Connection]:
     return list(Connection.objects.of(merchant).exclude(state=State.CLOSED).order_by("pk"))
 
 
-def lines(
-    *, merchant: Merchant, now: datetime, connections: Sequence[Connection] | None = None
-) -> list[ChannelLine]:
+def lines(*, merchant: Merchant, now: datetime, connections: Sequence[Connection] | None = None) -> list[ChannelLine]:
     """Every open channel (or those given), with its queues and its lag."""
     found = open_connections(merchant=merchant) if connections is None else connections
     waiting = queues(connections=found)
@@ -129,9 +127,7 @@ def _waiting(connections: Sequence[Connection]) -> list[QuerySet[Any, Any]]:
         cells.filter(Q(drift_at__isnull=False) | ~Q(blocked_reason="")).annotate(
             drift=Count("pk", filter=Q(drift_at__isnull=False)), blocked=Count("pk", filter=~Q(blocked_reason=""))
         ),
-        events.filter(state=InboundEvent.State.PENDING).annotate(
-            waiting=Count("pk"), waiting_since=Min("received_at")
-        ),
+        events.filter(state=InboundEvent.State.PENDING).annotate(waiting=Count("pk"), waiting_since=Min("received_at")),
     ]
 
 
@@ -210,7 +206,11 @@ def _live_state(connection: Connection, *, queues: Queues, now: datetime) -> tup
             f"{name} shows another number than it should in {queues.drift} {places}.",
         )
     if queues.blocked:
-        return "warn", f"{queues.blocked} held", f"{_things(queues.blocked, 'number')} for {name} held until you decide."
+        return (
+            "warn",
+            f"{queues.blocked} held",
+            f"{_things(queues.blocked, 'number')} for {name} held until you decide.",
+        )
     if queues.dirty:
         return "busy", f"Sending {queues.dirty}", f"{_things(queues.dirty, 'number')} on the way to {name}."
     return "ok", "Agrees", f"{name} agrees with your shelf in all {queues.cells} places it shows a number."
@@ -274,7 +274,9 @@ def pulse(*, merchant: Merchant, now: datetime) -> Pulse:
     if kind == "bad":
         return Pulse("bad", f"{worst.label}: {word.lower()}", words, worst.pk, incidents=count)
     if oversold := by_kind.get(Incident.Kind.OVERSOLD, 0):
-        return Pulse("bad", f"{oversold} oversold", "More is promised than there is. Today shows which.", incidents=count)
+        return Pulse(
+            "bad", f"{oversold} oversold", "More is promised than there is. Today shows which.", incidents=count
+        )
     if kind == "warn":
         return Pulse("warn", f"{worst.label}: {word.lower()}", words, worst.pk, incidents=count)
     if count:

@@ -4,27 +4,34 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_user_words'),
-        ('channels', '0002_refresh'),
+        ("accounts", "0002_user_words"),
+        ("channels", "0002_refresh"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='channelstock',
-            index=models.Index(fields=['connection', 'observed_at'], name='channelstock_by_age'),
+            model_name="channelstock",
+            index=models.Index(fields=["connection", "observed_at"], name="channelstock_by_age"),
         ),
         migrations.AddIndex(
-            model_name='channelstock',
-            index=models.Index(condition=models.Q(('drift_at__isnull', False)), fields=['merchant'], name='channelstock_drift'),
+            model_name="channelstock",
+            index=models.Index(
+                condition=models.Q(("drift_at__isnull", False)), fields=["merchant"], name="channelstock_drift"
+            ),
         ),
         migrations.AddIndex(
-            model_name='channelstock',
-            index=models.Index(condition=models.Q(('blocked_reason', ''), _negated=True), fields=['merchant'], name='channelstock_blocked'),
+            model_name="channelstock",
+            index=models.Index(
+                condition=models.Q(("blocked_reason", ""), _negated=True),
+                fields=["merchant"],
+                name="channelstock_blocked",
+            ),
         ),
         migrations.AddIndex(
-            model_name='channelstock',
-            index=models.Index(condition=models.Q(('dirty_at__isnull', False)), fields=['merchant'], name='channelstock_dirty'),
+            model_name="channelstock",
+            index=models.Index(
+                condition=models.Q(("dirty_at__isnull", False)), fields=["merchant"], name="channelstock_dirty"
+            ),
         ),
     ]

@@ -1,1 +1,1 @@
-"""Stand-ins for the vendors, over real HTTP: their paths, payloads, errors and signed webhooks; state in the database."""
+"""Stand-ins for the vendors over real HTTP: their paths, payloads, errors, signed webhooks; state in the database."""

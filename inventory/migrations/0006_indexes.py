@@ -4,19 +4,20 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_accounts'),
-        ('inventory', '0005_movements_by_time'),
+        ("accounts", "0001_accounts"),
+        ("inventory", "0005_movements_by_time"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='orderhold',
-            index=models.Index(condition=models.Q(('committed__gt', 0)), fields=['line'], name='orderhold_open'),
+            model_name="orderhold",
+            index=models.Index(condition=models.Q(("committed__gt", 0)), fields=["line"], name="orderhold_open"),
         ),
         migrations.AddIndex(
-            model_name='stocklevel',
-            index=models.Index(condition=models.Q(('available__lt', 0)), fields=['merchant'], name='stocklevel_oversold'),
+            model_name="stocklevel",
+            index=models.Index(
+                condition=models.Q(("available__lt", 0)), fields=["merchant"], name="stocklevel_oversold"
+            ),
         ),
     ]

@@ -5,25 +5,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0001_accounts'),
+        ("accounts", "0001_accounts"),
     ]
 
     operations = [
         migrations.AlterField(
-            model_name='user',
-            name='date_joined',
+            model_name="user",
+            name="date_joined",
             field=models.DateTimeField(default=django.utils.timezone.now),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='is_active',
-            field=models.BooleanField(default=True, help_text='Switch off rather than delete.', verbose_name='active'),
+            model_name="user",
+            name="is_active",
+            field=models.BooleanField(default=True, help_text="Switch off rather than delete.", verbose_name="active"),
         ),
         migrations.AlterField(
-            model_name='user',
-            name='is_staff',
-            field=models.BooleanField(default=False, help_text='May open the admin.', verbose_name='staff status'),
+            model_name="user",
+            name="is_staff",
+            field=models.BooleanField(default=False, help_text="May open the admin.", verbose_name="staff status"),
         ),
     ]
