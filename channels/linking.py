@@ -21,18 +21,19 @@ from storestudio.accounts.models import User
 # the SKU does.
 _LINK = """
 WITH waiting AS (
-    SELECT id, {key} AS key, sku_key, gtin FROM channels_listing
-    WHERE connection_id = %(connection)s AND link = 'unlinked' AND deleted_at IS NULL AND {key} <> ''
+    SELECT id, key, sku_key, gtin FROM (
+        SELECT id, {key} AS key, sku_key, gtin, link, count(*) OVER (PARTITION BY {key}) AS twins
+        FROM channels_listing WHERE connection_id = %(connection)s AND deleted_at IS NULL AND {key} <> ''
+    ) alive WHERE twins = 1 AND link = 'unlinked'
 ), ours AS (
-    SELECT id, {key} AS key, sku_key, gtin FROM inventory_variant
-    WHERE merchant_id = %(merchant)s AND archived_at IS NULL AND {key} <> ''
+    SELECT id, key, sku_key, gtin FROM (
+        SELECT id, {key} AS key, sku_key, gtin, count(*) OVER (PARTITION BY {key}) AS twins
+        FROM inventory_variant WHERE merchant_id = %(merchant)s AND archived_at IS NULL AND {key} <> ''
+    ) living WHERE twins = 1
 ), pairs AS (
     SELECT w.id AS listing_id, o.id AS variant_id
     FROM waiting w JOIN ours o ON o.key = w.key
     WHERE (w.gtin = '' OR o.gtin = '' OR w.gtin = o.gtin)
-      AND (SELECT count(*) FROM channels_listing l WHERE l.connection_id = %(connection)s AND l.deleted_at IS NULL
-             AND l.{key} = w.key) = 1
-      AND (SELECT count(*) FROM ours x WHERE x.key = w.key) = 1
       AND NOT EXISTS (SELECT FROM channels_listing l
                       WHERE l.connection_id = %(connection)s AND l.variant_id = o.id)
       AND NOT EXISTS (SELECT FROM inventory_variant x
@@ -69,6 +70,11 @@ WHERE l.connection_id = %s AND l.link = 'linked' AND l.is_tracked AND l.deleted_
 ORDER BY l.id, cl.id
 ON CONFLICT DO NOTHING
 """
+
+
+ADOPTED_AT_ONCE = 1000
+ANALYZED_FROM = 1000
+_ANALYZE = "ANALYZE (SKIP_LOCKED) channels_channelstock, channels_listing, inventory_variant, inventory_stocklevel"
 
 
 class CannotLink(Exception):
@@ -156,6 +162,9 @@ def ensure_cells(connection: Connection) -> int:
         with database.cursor() as cursor:
             cursor.execute(_ENSURE_CELLS, [connection.pk])
             made = int(cursor.rowcount)
+            if made >= ANALYZED_FROM:
+                # The planner still takes the tables for empty, and would join them row by row: minutes, not seconds.
+                cursor.execute(_ANALYZE)
         if made:
             publisher.refresh_desired(connection_id=connection.pk)
     return made
@@ -168,10 +177,10 @@ def adopt_catalog(connection: Connection, *, actor: User | None) -> int:
     Returns how many variants were made. A few statements a thousand listings.
     """
     link_by_identifier(connection)
-    made = 0
-    while batch := _adoptable(connection)[:1000]:
+    made, waiting = 0, _adoptable(connection)
+    for start in range(0, len(waiting), ADOPTED_AT_ONCE):
         with transaction.atomic():
-            made += _adopt(connection, batch)
+            made += _adopt(connection, waiting[start : start + ADOPTED_AT_ONCE])
     linked = Listing.objects.filter(connection=connection, link_reason="made from this listing")
     ensure_cells(connection)
     _read_waiting_orders(connection, list(linked.values_list("pk", flat=True)) if made else [])
@@ -188,9 +197,17 @@ SELECT l.id FROM channels_listing l
 WHERE l.connection_id = %s AND l.link = 'unlinked' AND l.deleted_at IS NULL AND l.sku_key <> ''
   AND NOT EXISTS (SELECT FROM channels_listing o WHERE o.connection_id = l.connection_id AND o.id <> l.id
                   AND o.deleted_at IS NULL AND o.sku_key = l.sku_key)
+  AND NOT EXISTS (SELECT FROM inventory_variant v WHERE v.merchant_id = l.merchant_id AND v.sku_key = l.sku_key)
   AND NOT EXISTS (SELECT FROM inventory_variant v
-                  WHERE v.merchant_id = l.merchant_id AND (v.sku_key = l.sku_key OR (v.gtin <> '' AND v.gtin = l.gtin)))
+                  WHERE v.merchant_id = l.merchant_id AND v.gtin <> '' AND v.gtin = l.gtin)
 ORDER BY l.product_external_id, l.id
+"""
+
+
+_LINK_MADE = """
+UPDATE channels_listing l SET variant_id = m.variant_id, link = 'linked', link_reason = 'made from this listing',
+                              linked_at = %s
+FROM unnest(%s::bigint[], %s::bigint[]) AS m(listing_id, variant_id) WHERE l.id = m.listing_id
 """
 
 
@@ -201,7 +218,9 @@ def _adoptable(connection: Connection) -> list[int]:
 
 
 def _adopt(connection: Connection, listing_ids: list[int]) -> int:
-    listings = list(Listing.objects.filter(pk__in=listing_ids).order_by("product_external_id", "pk"))
+    # Locked, and looked at again: a person may have linked or excluded one meanwhile.
+    waiting = Listing.objects.filter(pk__in=listing_ids, link=Listing.Link.UNLINKED).order_by("pk").select_for_update()
+    listings = sorted(waiting, key=lambda listing: (listing.product_external_id, listing.pk))
     products = _products(connection, listings)
     variants = Variant.objects.bulk_create(
         Variant(
@@ -216,11 +235,9 @@ def _adopt(connection: Connection, listing_ids: list[int]) -> int:
         )
         for listing in listings
     )
-    now = timezone.now()
-    for listing, variant in zip(listings, variants, strict=True):
-        listing.variant, listing.link = variant, Listing.Link.LINKED
-        listing.link_reason, listing.linked_at = "made from this listing", now
-    Listing.objects.bulk_update(listings, ["variant", "link", "link_reason", "linked_at"], batch_size=500)
+    with database.cursor() as cursor:
+        values = [timezone.now(), [listing.pk for listing in listings], [variant.pk for variant in variants]]
+        cursor.execute(_LINK_MADE, values)
     return len(variants)
 
 
