@@ -78,7 +78,9 @@ class ConnectionAdmin(ReadOnlyRows):
         for connection in queryset.order_by("pk"):
             try:
                 connections.pause(
-                    connection=connection, actor=request.user, reason="Paused by StoreStudio"  # type: ignore[arg-type]
+                    connection=connection,
+                    actor=request.user,
+                    reason="Paused by StoreStudio",  # type: ignore[arg-type]
                 )
                 paused += 1
             except connections.NotAllowed as error:

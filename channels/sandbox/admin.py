@@ -58,9 +58,9 @@ def _columns(model: type[models.Model]) -> Sequence[str]:
 
 def _register(model: type[models.Model]) -> None:
     columns = _columns(model)
-    fields = [
-        field.name for field in model._meta.concrete_fields if field.editable and not _is_secret(field.name)
-    ] or ["pk"]
+    fields = [field.name for field in model._meta.concrete_fields if field.editable and not _is_secret(field.name)] or [
+        "pk"
+    ]
     name = f"{model.__name__}StandInAdmin"
     page = type(name, (BigRows,), {"list_display": columns, "fields": fields, "__doc__": "A row of a stand-in."})
     admin.site.register(model, page)

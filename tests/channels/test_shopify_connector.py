@@ -248,9 +248,7 @@ def test_a_shop_that_is_closed_to_us_needs_a_person(script: Script, shopify: Sho
 
 
 @pytest.mark.parametrize(("given", "wait_s"), [("7.5", 7.5), ("soon", 2.0)])
-def test_429_rests_as_long_as_it_asks(
-    script: Script, shopify: ShopifyConnector, given: str, wait_s: float
-) -> None:
+def test_429_rests_as_long_as_it_asks(script: Script, shopify: ShopifyConnector, given: str, wait_s: float) -> None:
     script.answer({}, status=429, headers={"Retry-After": given})
 
     error = failure_of(shopify, is_write=True)

@@ -102,9 +102,7 @@ def test_a_partial_fulfillment_splits_between_sent_and_promised() -> None:
 
 
 def test_a_fulfillment_without_a_place_left_from_where_it_was_promised() -> None:
-    order = an_order(
-        a_line(1), fulfillment_orders=[promised(0, BACK, status="CLOSED")], fulfillments=[sent(1, None)]
-    )
+    order = an_order(a_line(1), fulfillment_orders=[promised(0, BACK, status="CLOSED")], fulfillments=[sent(1, None)])
 
     assert holds(order) == [hold(BACK, 0, 1)]
 

@@ -156,9 +156,10 @@ def test_a_messages_body_is_indented_and_what_is_no_json_is_shown_as_text(admin_
     good = a_shop()[InboundEvent]
     bad = factories.InboundEventFactory(body=b"<script>\xff")
 
-    assert "  &quot;type&quot;: &quot;order.updated&quot;" in admin_client.get(
-        page(InboundEvent, "change", good.pk)
-    ).content.decode()
+    assert (
+        "  &quot;type&quot;: &quot;order.updated&quot;"
+        in admin_client.get(page(InboundEvent, "change", good.pk)).content.decode()
+    )
     text = admin_client.get(page(InboundEvent, "change", bad.pk)).content.decode()
     assert "&lt;script&gt;\\xff" in text
 

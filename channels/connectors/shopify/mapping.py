@@ -151,7 +151,8 @@ def order(parts: OrderParts) -> ChannelOrder:
 
     Committed is what open fulfillment orders still have to send, at their assigned place, and what no fulfillment
     order we are shown has yet, at no place. Fulfilled is what fulfillments say left, at the place they left from. Units
-    that were refunded unsent and not restocked are gone all the same: fulfilled and written off. Whether units an edit
+    that were refunded unsent and not restocked are gone all the same: fulfilled and written off, at the place the line
+    is assigned to now, for where it was before nothing says. Whether units an edit
     took off went back to the shelf is told by the refund the edit made, if any; else they are taken to have gone back,
     and the count shows it where they did not.
     """

@@ -5,51 +5,80 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Fault',
+            name="Fault",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('vendor', models.CharField(max_length=20)),
-                ('operation', models.CharField(blank=True, max_length=120)),
-                ('kind', models.CharField(choices=[('drop', 'webhook never sent'), ('duplicate', 'webhook sent twice'), ('delay', 'webhook sent late (params.delay_s_max)'), ('reorder', 'webhook overtakes earlier ones (params.delay_s_max)'), ('rate_limited', '429 before anything happens'), ('server_error', '500 before anything happens'), ('timeout_after', 'done, but the answer is lost'), ('half_batch', 'only part of the batch is done')], max_length=20)),
-                ('probability', models.FloatField(default=1.0)),
-                ('remaining', models.PositiveIntegerField(help_text='How many more times; empty for ever.', null=True)),
-                ('params', models.JSONField(default=dict)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("vendor", models.CharField(max_length=20)),
+                ("operation", models.CharField(blank=True, max_length=120)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("drop", "webhook never sent"),
+                            ("duplicate", "webhook sent twice"),
+                            ("delay", "webhook sent late (params.delay_s_max)"),
+                            ("reorder", "webhook overtakes earlier ones (params.delay_s_max)"),
+                            ("rate_limited", "429 before anything happens"),
+                            ("server_error", "500 before anything happens"),
+                            ("timeout_after", "done, but the answer is lost"),
+                            ("half_batch", "only part of the batch is done"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("probability", models.FloatField(default=1.0)),
+                ("remaining", models.PositiveIntegerField(help_text="How many more times; empty for ever.", null=True)),
+                ("params", models.JSONField(default=dict)),
             ],
         ),
         migrations.CreateModel(
-            name='Switch',
+            name="Switch",
             fields=[
-                ('name', models.CharField(max_length=80, primary_key=True, serialize=False)),
-                ('value', models.JSONField()),
+                ("name", models.CharField(max_length=80, primary_key=True, serialize=False)),
+                ("value", models.JSONField()),
             ],
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('vendor', models.CharField(max_length=20)),
-                ('account', models.CharField(max_length=120)),
-                ('topic', models.CharField(max_length=80)),
-                ('url', models.URLField(max_length=500)),
-                ('headers', models.JSONField(default=dict)),
-                ('body', models.BinaryField()),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('due_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('state', models.CharField(choices=[('pending', 'Pending'), ('delivered', 'Delivered'), ('dropped', 'Dropped'), ('gave_up', 'Gave Up')], default='pending', max_length=12)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('last_status', models.CharField(blank=True, max_length=200)),
-                ('delivered_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("vendor", models.CharField(max_length=20)),
+                ("account", models.CharField(max_length=120)),
+                ("topic", models.CharField(max_length=80)),
+                ("url", models.URLField(max_length=500)),
+                ("headers", models.JSONField(default=dict)),
+                ("body", models.BinaryField()),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("due_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("delivered", "Delivered"),
+                            ("dropped", "Dropped"),
+                            ("gave_up", "Gave Up"),
+                        ],
+                        default="pending",
+                        max_length=12,
+                    ),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("last_status", models.CharField(blank=True, max_length=200)),
+                ("delivered_at", models.DateTimeField(null=True)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'pending')), fields=['due_at', 'id'], name='sandbox_delivery_due')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "pending")), fields=["due_at", "id"], name="sandbox_delivery_due"
+                    )
+                ],
             },
         ),
     ]

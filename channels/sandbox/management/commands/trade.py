@@ -85,9 +85,7 @@ class Command(BaseCommand):
                 f"{now['lines refused: not enough there']} refusals  {now['returns']} returns  {rate:.1f} lines/s"
             )
 
-    def _summary(
-        self, tally: Tally, channels: dict[str, Channel], left_out: Counter[str], *, seconds: float
-    ) -> None:
+    def _summary(self, tally: Tally, channels: dict[str, Channel], left_out: Counter[str], *, seconds: float) -> None:
         counts = tally.read()
         self.stdout.write(f"\nTraded for {seconds:.1f} s, {counts['lines sold'] / max(seconds, 0.001):.1f} lines/s")
         for what, count in sorted(counts.items()):

@@ -8,389 +8,585 @@ import channels.sandbox.shopify.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='FulfillmentOrder',
+            name="FulfillmentOrder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(default='OPEN', max_length=12)),
-                ('request_status', models.CharField(default='UNSUBMITTED', max_length=24)),
-                ('method_type', models.CharField(default='SHIPPING', max_length=12)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("status", models.CharField(default="OPEN", max_length=12)),
+                ("request_status", models.CharField(default="UNSUBMITTED", max_length=24)),
+                ("method_type", models.CharField(default="SHIPPING", max_length=12)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='InventoryItem',
+            name="InventoryItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sku', models.CharField(blank=True, max_length=255)),
-                ('tracked', models.BooleanField(default=True)),
-                ('requires_shipping', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sku", models.CharField(blank=True, max_length=255)),
+                ("tracked", models.BooleanField(default=True)),
+                ("requires_shipping", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
         ),
         migrations.CreateModel(
-            name='Location',
+            name="Location",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=200)),
-                ('is_active', models.BooleanField(default=True)),
-                ('fulfills_online_orders', models.BooleanField(default=True)),
-                ('rank', models.PositiveIntegerField(default=0)),
-                ('local_pickup', models.JSONField(null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('deactivated_at', models.DateTimeField(null=True)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=200)),
+                ("is_active", models.BooleanField(default=True)),
+                ("fulfills_online_orders", models.BooleanField(default=True)),
+                ("rank", models.PositiveIntegerField(default=0)),
+                ("local_pickup", models.JSONField(null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("deactivated_at", models.DateTimeField(null=True)),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Product',
+            name="Product",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(max_length=300)),
-                ('handle', models.CharField(max_length=300)),
-                ('status', models.CharField(default='ACTIVE', max_length=10)),
-                ('vendor', models.CharField(blank=True, max_length=120)),
-                ('product_type', models.CharField(blank=True, max_length=120)),
-                ('tags', models.JSONField(default=list)),
-                ('options', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(max_length=300)),
+                ("handle", models.CharField(max_length=300)),
+                ("status", models.CharField(default="ACTIVE", max_length=10)),
+                ("vendor", models.CharField(blank=True, max_length=120)),
+                ("product_type", models.CharField(blank=True, max_length=120)),
+                ("tags", models.JSONField(default=list)),
+                ("options", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
         ),
         migrations.CreateModel(
-            name='Shop',
+            name="Shop",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('domain', models.CharField(max_length=120, unique=True)),
-                ('name', models.CharField(max_length=120)),
-                ('currency', models.CharField(default='GBP', max_length=3)),
-                ('timezone', models.CharField(default='Europe/London', max_length=64)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('uninstalled_at', models.DateTimeField(null=True)),
-                ('bucket_available', models.FloatField(default=2000.0)),
-                ('bucket_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('last_order_number', models.PositiveIntegerField(default=1000)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("domain", models.CharField(max_length=120, unique=True)),
+                ("name", models.CharField(max_length=120)),
+                ("currency", models.CharField(default="GBP", max_length=3)),
+                ("timezone", models.CharField(default="Europe/London", max_length=64)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("uninstalled_at", models.DateTimeField(null=True)),
+                ("bucket_available", models.FloatField(default=2000.0)),
+                ("bucket_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("last_order_number", models.PositiveIntegerField(default=1000)),
             ],
         ),
         migrations.CreateModel(
-            name='LineItem',
+            name="LineItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('sku', models.CharField(blank=True, max_length=255)),
-                ('title', models.CharField(max_length=300)),
-                ('variant_title', models.CharField(blank=True, max_length=300)),
-                ('price', models.DecimalField(decimal_places=2, default=0, max_digits=12)),
-                ('quantity', models.IntegerField()),
-                ('current_quantity', models.IntegerField()),
-                ('requires_shipping', models.BooleanField(default=True)),
-                ('item', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='sandbox_shopify.inventoryitem')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("sku", models.CharField(blank=True, max_length=255)),
+                ("title", models.CharField(max_length=300)),
+                ("variant_title", models.CharField(blank=True, max_length=300)),
+                ("price", models.DecimalField(decimal_places=2, default=0, max_digits=12)),
+                ("quantity", models.IntegerField()),
+                ("current_quantity", models.IntegerField()),
+                ("requires_shipping", models.BooleanField(default=True)),
+                (
+                    "item",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="sandbox_shopify.inventoryitem",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='FulfillmentOrderLineItem',
+            name="FulfillmentOrderLineItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('total', models.IntegerField()),
-                ('remaining', models.IntegerField()),
-                ('fulfillment_order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='sandbox_shopify.fulfillmentorder')),
-                ('line', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='fulfillment_order_lines', to='sandbox_shopify.lineitem')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("total", models.IntegerField()),
+                ("remaining", models.IntegerField()),
+                (
+                    "fulfillment_order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="lines",
+                        to="sandbox_shopify.fulfillmentorder",
+                    ),
+                ),
+                (
+                    "line",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="fulfillment_order_lines",
+                        to="sandbox_shopify.lineitem",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
-            },
-        ),
-        migrations.AddField(
-            model_name='fulfillmentorder',
-            name='location',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='sandbox_shopify.location'),
-        ),
-        migrations.CreateModel(
-            name='Order',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('source_name', models.CharField(default='web', max_length=60)),
-                ('source_identifier', models.CharField(blank=True, max_length=120)),
-                ('currency', models.CharField(default='GBP', max_length=3)),
-                ('financial_status', models.CharField(default='PAID', max_length=20)),
-                ('claims_stock', models.BooleanField(default=True, help_text='False for inventoryBehaviour BYPASS.')),
-                ('test', models.BooleanField(default=False)),
-                ('edited', models.BooleanField(default=False)),
-                ('cancel_reason', models.CharField(blank=True, max_length=20)),
-                ('cancelled_at', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('processed_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('retail_location', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='sandbox_shopify.location')),
-                ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='orders', to='sandbox_shopify.shop')),
-            ],
-        ),
-        migrations.AddField(
-            model_name='lineitem',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='sandbox_shopify.order'),
-        ),
-        migrations.AddField(
-            model_name='fulfillmentorder',
-            name='order',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='fulfillment_orders', to='sandbox_shopify.order'),
-        ),
-        migrations.CreateModel(
-            name='Fulfillment',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(default='SUCCESS', max_length=10)),
-                ('lines', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('fulfillment_order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='fulfillments', to='sandbox_shopify.fulfillmentorder')),
-                ('location', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='sandbox_shopify.location')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='fulfillments', to='sandbox_shopify.order')),
-            ],
-            options={
-                'abstract': False,
-            },
-        ),
-        migrations.CreateModel(
-            name='CalculatedOrder',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('changes', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('committed_at', models.DateTimeField(null=True)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='edits', to='sandbox_shopify.order')),
-            ],
-            options={
-                'abstract': False,
-            },
-        ),
-        migrations.CreateModel(
-            name='ProductVariant',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(default='Default Title', max_length=300)),
-                ('position', models.PositiveIntegerField(default=1)),
-                ('barcode', models.CharField(blank=True, max_length=255)),
-                ('price', models.DecimalField(decimal_places=2, default=0, max_digits=12)),
-                ('inventory_policy', models.CharField(default='DENY', max_length=8)),
-                ('selected_options', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('item', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='variant', to='sandbox_shopify.inventoryitem')),
-                ('product', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='variants', to='sandbox_shopify.product')),
-                ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='variants', to='sandbox_shopify.shop')),
-            ],
-        ),
-        migrations.AddField(
-            model_name='lineitem',
-            name='variant',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='sandbox_shopify.productvariant'),
-        ),
-        migrations.CreateModel(
-            name='Refund',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('note', models.CharField(blank=True, max_length=300)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='refunds', to='sandbox_shopify.order')),
-            ],
-            options={
-                'abstract': False,
-            },
-        ),
-        migrations.CreateModel(
-            name='RefundLineItem',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('quantity', models.IntegerField()),
-                ('restock_type', models.CharField(default='NO_RESTOCK', max_length=16)),
-                ('restocked', models.BooleanField(default=False)),
-                ('line', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='refund_lines', to='sandbox_shopify.lineitem')),
-                ('location', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='sandbox_shopify.location')),
-                ('refund', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lines', to='sandbox_shopify.refund')),
-            ],
-            options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.AddField(
-            model_name='product',
-            name='shop',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='products', to='sandbox_shopify.shop'),
+            model_name="fulfillmentorder",
+            name="location",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="+", to="sandbox_shopify.location"
+            ),
+        ),
+        migrations.CreateModel(
+            name="Order",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("source_name", models.CharField(default="web", max_length=60)),
+                ("source_identifier", models.CharField(blank=True, max_length=120)),
+                ("currency", models.CharField(default="GBP", max_length=3)),
+                ("financial_status", models.CharField(default="PAID", max_length=20)),
+                ("claims_stock", models.BooleanField(default=True, help_text="False for inventoryBehaviour BYPASS.")),
+                ("test", models.BooleanField(default=False)),
+                ("edited", models.BooleanField(default=False)),
+                ("cancel_reason", models.CharField(blank=True, max_length=20)),
+                ("cancelled_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("processed_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "retail_location",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="sandbox_shopify.location",
+                    ),
+                ),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="orders", to="sandbox_shopify.shop"
+                    ),
+                ),
+            ],
         ),
         migrations.AddField(
-            model_name='location',
-            name='shop',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='locations', to='sandbox_shopify.shop'),
+            model_name="lineitem",
+            name="order",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="sandbox_shopify.order"
+            ),
         ),
         migrations.AddField(
-            model_name='inventoryitem',
-            name='shop',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='inventory_items', to='sandbox_shopify.shop'),
+            model_name="fulfillmentorder",
+            name="order",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="fulfillment_orders",
+                to="sandbox_shopify.order",
+            ),
         ),
         migrations.CreateModel(
-            name='IdempotentCall',
+            name="Fulfillment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('mutation', models.CharField(max_length=60)),
-                ('key', models.CharField(max_length=255)),
-                ('digest', models.CharField(max_length=64)),
-                ('result', models.JSONField(null=True)),
-                ('failed', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='sandbox_shopify.shop')),
-            ],
-        ),
-        migrations.CreateModel(
-            name='DraftOrder',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(default='OPEN', max_length=14)),
-                ('lines', models.JSONField(default=list)),
-                ('reserve_until', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('order', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='sandbox_shopify.order')),
-                ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='draft_orders', to='sandbox_shopify.shop')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("status", models.CharField(default="SUCCESS", max_length=10)),
+                ("lines", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "fulfillment_order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="fulfillments",
+                        to="sandbox_shopify.fulfillmentorder",
+                    ),
+                ),
+                (
+                    "location",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="sandbox_shopify.location"
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="fulfillments",
+                        to="sandbox_shopify.order",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='BulkOperation',
+            name="CalculatedOrder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(default='COMPLETED', max_length=12)),
-                ('error_code', models.CharField(blank=True, max_length=24)),
-                ('lines', models.TextField(blank=True)),
-                ('object_count', models.PositiveIntegerField(default=0)),
-                ('root_object_count', models.PositiveIntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('completed_at', models.DateTimeField(null=True)),
-                ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bulk_operations', to='sandbox_shopify.shop')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("changes", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("committed_at", models.DateTimeField(null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="edits", to="sandbox_shopify.order"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='App',
+            name="ProductVariant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('client_id', models.CharField(max_length=64, unique=True)),
-                ('client_secret', models.CharField(max_length=64)),
-                ('scopes', models.JSONField(default=list)),
-                ('pending_code', models.CharField(blank=True, max_length=64)),
-                ('shop', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='app', to='sandbox_shopify.shop')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(default="Default Title", max_length=300)),
+                ("position", models.PositiveIntegerField(default=1)),
+                ("barcode", models.CharField(blank=True, max_length=255)),
+                ("price", models.DecimalField(decimal_places=2, default=0, max_digits=12)),
+                ("inventory_policy", models.CharField(default="DENY", max_length=8)),
+                ("selected_options", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "item",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="variant",
+                        to="sandbox_shopify.inventoryitem",
+                    ),
+                ),
+                (
+                    "product",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="variants",
+                        to="sandbox_shopify.product",
+                    ),
+                ),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="variants", to="sandbox_shopify.shop"
+                    ),
+                ),
             ],
         ),
+        migrations.AddField(
+            model_name="lineitem",
+            name="variant",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="sandbox_shopify.productvariant",
+            ),
+        ),
         migrations.CreateModel(
-            name='AdjustmentGroup',
+            name="Refund",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(max_length=60)),
-                ('reference', models.CharField(blank=True, max_length=300)),
-                ('changes', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='adjustments', to='sandbox_shopify.shop')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("note", models.CharField(blank=True, max_length=300)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="refunds", to="sandbox_shopify.order"
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Token',
+            name="RefundLineItem",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('access', 'Access'), ('refresh', 'Refresh')], default='access', max_length=8)),
-                ('value', models.CharField(default=channels.sandbox.shopify.models.new_token, max_length=80, unique=True)),
-                ('expires_at', models.DateTimeField(help_text='Empty for an offline token that does not end.', null=True)),
-                ('revoked_at', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to='sandbox_shopify.shop')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("quantity", models.IntegerField()),
+                ("restock_type", models.CharField(default="NO_RESTOCK", max_length=16)),
+                ("restocked", models.BooleanField(default=False)),
+                (
+                    "line",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="refund_lines",
+                        to="sandbox_shopify.lineitem",
+                    ),
+                ),
+                (
+                    "location",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="sandbox_shopify.location",
+                    ),
+                ),
+                (
+                    "refund",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="lines", to="sandbox_shopify.refund"
+                    ),
+                ),
+            ],
+            options={
+                "abstract": False,
+            },
+        ),
+        migrations.AddField(
+            model_name="product",
+            name="shop",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="products", to="sandbox_shopify.shop"
+            ),
+        ),
+        migrations.AddField(
+            model_name="location",
+            name="shop",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="locations", to="sandbox_shopify.shop"
+            ),
+        ),
+        migrations.AddField(
+            model_name="inventoryitem",
+            name="shop",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="inventory_items", to="sandbox_shopify.shop"
+            ),
+        ),
+        migrations.CreateModel(
+            name="IdempotentCall",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("mutation", models.CharField(max_length=60)),
+                ("key", models.CharField(max_length=255)),
+                ("digest", models.CharField(max_length=64)),
+                ("result", models.JSONField(null=True)),
+                ("failed", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="sandbox_shopify.shop"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='WebhookSubscription',
+            name="DraftOrder",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('topic', models.CharField(max_length=80)),
-                ('uri', models.CharField(max_length=500)),
-                ('name', models.CharField(blank=True, max_length=100)),
-                ('filter', models.CharField(blank=True, max_length=300)),
-                ('include_fields', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subscriptions', to='sandbox_shopify.shop')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("status", models.CharField(default="OPEN", max_length=14)),
+                ("lines", models.JSONField(default=list)),
+                ("reserve_until", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="sandbox_shopify.order",
+                    ),
+                ),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="draft_orders",
+                        to="sandbox_shopify.shop",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='InventoryLevel',
+            name="BulkOperation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('is_active', models.BooleanField(default=True)),
-                ('available', models.IntegerField(default=0)),
-                ('committed', models.IntegerField(default=0)),
-                ('reserved', models.IntegerField(default=0)),
-                ('damaged', models.IntegerField(default=0)),
-                ('safety_stock', models.IntegerField(default=0)),
-                ('quality_control', models.IntegerField(default=0)),
-                ('incoming', models.IntegerField(default=0)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('updated_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('item', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='levels', to='sandbox_shopify.inventoryitem')),
-                ('location', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='levels', to='sandbox_shopify.location')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("status", models.CharField(default="COMPLETED", max_length=12)),
+                ("error_code", models.CharField(blank=True, max_length=24)),
+                ("lines", models.TextField(blank=True)),
+                ("object_count", models.PositiveIntegerField(default=0)),
+                ("root_object_count", models.PositiveIntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("completed_at", models.DateTimeField(null=True)),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="bulk_operations",
+                        to="sandbox_shopify.shop",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['location', 'updated_at'], name='sandbox_level_updated')],
-                'constraints': [models.UniqueConstraint(fields=('item', 'location'), name='sandbox_level_once')],
+                "abstract": False,
+            },
+        ),
+        migrations.CreateModel(
+            name="App",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("client_id", models.CharField(max_length=64, unique=True)),
+                ("client_secret", models.CharField(max_length=64)),
+                ("scopes", models.JSONField(default=list)),
+                ("pending_code", models.CharField(blank=True, max_length=64)),
+                (
+                    "shop",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="app", to="sandbox_shopify.shop"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="AdjustmentGroup",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("reason", models.CharField(max_length=60)),
+                ("reference", models.CharField(blank=True, max_length=300)),
+                ("changes", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="adjustments",
+                        to="sandbox_shopify.shop",
+                    ),
+                ),
+            ],
+            options={
+                "abstract": False,
+            },
+        ),
+        migrations.CreateModel(
+            name="Token",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("access", "Access"), ("refresh", "Refresh")], default="access", max_length=8
+                    ),
+                ),
+                (
+                    "value",
+                    models.CharField(default=channels.sandbox.shopify.models.new_token, max_length=80, unique=True),
+                ),
+                (
+                    "expires_at",
+                    models.DateTimeField(help_text="Empty for an offline token that does not end.", null=True),
+                ),
+                ("revoked_at", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="tokens", to="sandbox_shopify.shop"
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="WebhookSubscription",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("topic", models.CharField(max_length=80)),
+                ("uri", models.CharField(max_length=500)),
+                ("name", models.CharField(blank=True, max_length=100)),
+                ("filter", models.CharField(blank=True, max_length=300)),
+                ("include_fields", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="subscriptions",
+                        to="sandbox_shopify.shop",
+                    ),
+                ),
+            ],
+            options={
+                "abstract": False,
+            },
+        ),
+        migrations.CreateModel(
+            name="InventoryLevel",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("is_active", models.BooleanField(default=True)),
+                ("available", models.IntegerField(default=0)),
+                ("committed", models.IntegerField(default=0)),
+                ("reserved", models.IntegerField(default=0)),
+                ("damaged", models.IntegerField(default=0)),
+                ("safety_stock", models.IntegerField(default=0)),
+                ("quality_control", models.IntegerField(default=0)),
+                ("incoming", models.IntegerField(default=0)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("updated_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "item",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="levels",
+                        to="sandbox_shopify.inventoryitem",
+                    ),
+                ),
+                (
+                    "location",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="levels",
+                        to="sandbox_shopify.location",
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [models.Index(fields=["location", "updated_at"], name="sandbox_level_updated")],
+                "constraints": [models.UniqueConstraint(fields=("item", "location"), name="sandbox_level_once")],
             },
         ),
         migrations.AddIndex(
-            model_name='productvariant',
-            index=models.Index(fields=['shop', 'updated_at', 'id'], name='sandbox_variant_updated'),
+            model_name="productvariant",
+            index=models.Index(fields=["shop", "updated_at", "id"], name="sandbox_variant_updated"),
         ),
         migrations.AddIndex(
-            model_name='product',
-            index=models.Index(fields=['shop', 'updated_at', 'id'], name='sandbox_product_updated'),
+            model_name="product",
+            index=models.Index(fields=["shop", "updated_at", "id"], name="sandbox_product_updated"),
         ),
         migrations.AddConstraint(
-            model_name='product',
-            constraint=models.UniqueConstraint(fields=('shop', 'handle'), name='sandbox_product_handle'),
+            model_name="product",
+            constraint=models.UniqueConstraint(fields=("shop", "handle"), name="sandbox_product_handle"),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(fields=['shop', 'updated_at', 'id'], name='sandbox_order_updated'),
+            model_name="order",
+            index=models.Index(fields=["shop", "updated_at", "id"], name="sandbox_order_updated"),
         ),
         migrations.AddIndex(
-            model_name='inventoryitem',
-            index=models.Index(fields=['shop', 'sku'], name='sandbox_item_sku'),
+            model_name="inventoryitem",
+            index=models.Index(fields=["shop", "sku"], name="sandbox_item_sku"),
         ),
         migrations.AddConstraint(
-            model_name='idempotentcall',
-            constraint=models.UniqueConstraint(fields=('shop', 'mutation', 'key'), name='sandbox_idempotent_once'),
+            model_name="idempotentcall",
+            constraint=models.UniqueConstraint(fields=("shop", "mutation", "key"), name="sandbox_idempotent_once"),
         ),
     ]

@@ -17,8 +17,6 @@ class Migration(migrations.Migration):
     dependencies = [("sandbox_shopify", "0001_initial")]
 
     operations = [
-        migrations.RunSQL(
-            RESTART.format(table=table, start=ID_START + place * 10_000_000_000), migrations.RunSQL.noop
-        )
+        migrations.RunSQL(RESTART.format(table=table, start=ID_START + place * 10_000_000_000), migrations.RunSQL.noop)
         for place, table in enumerate(TABLES)
     ]

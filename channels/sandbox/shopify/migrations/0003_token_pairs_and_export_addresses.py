@@ -6,39 +6,59 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('sandbox_shopify', '0002_ids_as_long_as_the_vendors'),
+        ("sandbox_shopify", "0002_ids_as_long_as_the_vendors"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='bulkoperation',
-            name='query',
+            model_name="bulkoperation",
+            name="query",
             field=models.TextField(blank=True),
         ),
         migrations.AddField(
-            model_name='bulkoperation',
-            name='url',
+            model_name="bulkoperation",
+            name="url",
             field=models.CharField(blank=True, max_length=300),
         ),
         migrations.AddField(
-            model_name='token',
-            name='refresh',
-            field=models.ForeignKey(help_text='The refresh token given with it.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='sandbox_shopify.token'),
+            model_name="token",
+            name="refresh",
+            field=models.ForeignKey(
+                help_text="The refresh token given with it.",
+                null=True,
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="+",
+                to="sandbox_shopify.token",
+            ),
         ),
         migrations.CreateModel(
-            name='ProductSetOperation',
+            name="ProductSetOperation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(default='COMPLETE', max_length=10)),
-                ('user_errors', models.JSONField(default=list)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('product', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='sandbox_shopify.product')),
-                ('shop', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='product_operations', to='sandbox_shopify.shop')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("status", models.CharField(default="COMPLETE", max_length=10)),
+                ("user_errors", models.JSONField(default=list)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "product",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="sandbox_shopify.product",
+                    ),
+                ),
+                (
+                    "shop",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="product_operations",
+                        to="sandbox_shopify.shop",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
     ]
