@@ -79,8 +79,8 @@ class ConnectionAdmin(ReadOnlyRows):
             try:
                 connections.pause(
                     connection=connection,
-                    actor=request.user,
-                    reason="Paused by StoreStudio",  # type: ignore[arg-type]
+                    actor=request.user,  # type: ignore[arg-type]
+                    reason="Paused by StoreStudio",
                 )
                 paused += 1
             except connections.NotAllowed as error:

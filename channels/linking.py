@@ -5,6 +5,8 @@ An empty SKU never matches anything. What matches nothing, or more than one, wai
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
@@ -236,7 +238,7 @@ def _adopt(connection: Connection, listing_ids: list[int]) -> int:
         for listing in listings
     )
     with database.cursor() as cursor:
-        values = [timezone.now(), [listing.pk for listing in listings], [variant.pk for variant in variants]]
+        values: list[Any] = [timezone.now(), [listing.pk for listing in listings], [variant.pk for variant in variants]]
         cursor.execute(_LINK_MADE, values)
     return len(variants)
 

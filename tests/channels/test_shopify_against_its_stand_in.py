@@ -1,4 +1,4 @@
-"""The Shopify connector beside the stand-in's own numbers: whatever happens to orders, what we read explains the shelf."""
+"""The Shopify connector beside the stand-in's own numbers: what we read of orders explains the shelf."""
 
 from __future__ import annotations
 

@@ -214,6 +214,32 @@ def test_a_topic_says_what_to_read_again(topic: str, payload: str, kind: HintKin
     assert (hint.kind, hint.ids) == (kind, ids)
 
 
+def test_fulfillment_orders_are_found_however_a_topic_wraps_them() -> None:
+    one, two = (f"gid://shopify/FulfillmentOrder/{n}" for n in (91, 92))
+    line = {"id": "gid://shopify/FulfillmentOrderLineItem/95", "quantity": 1}
+    merged = {"fulfillment_order_merges": [{"result": {"id": one}, "merge_intents": [{"id": two, "lines": [line]}]}]}
+
+    hint = connect("http://127.0.0.1:9").parse(topic="fulfillment_orders/merged", body=json.dumps(merged).encode())
+
+    assert (hint.kind, sorted(hint.ids)) == (HintKind.ORDERS, [one, two])
+
+
+def test_a_return_is_its_orders_news() -> None:
+    connector = connect("http://127.0.0.1:9")
+    body = json.dumps({"id": 5, "order": {"id": 7001}}).encode()
+
+    assert connector.parse(topic="returns/process", body=body).ids == ("gid://shopify/Order/7001",)
+    with pytest.raises(MalformedPayload):
+        connector.parse(topic="returns/process", body=b'{"id": 5}')
+
+
+def test_brackets_without_end_are_malformed_and_harm_nobody() -> None:
+    body = b'{"id": ' + b"[" * 200_000
+
+    with pytest.raises(MalformedPayload):
+        connect("http://127.0.0.1:9").identify(headers=signed(body), body=body)
+
+
 @pytest.mark.parametrize("topic", ["orders/create", "refunds/create", "inventory_levels/update", "orders/edited"])
 @pytest.mark.parametrize("body", [b"{}", b"[]", b"{", b"\xff", b'{"id": "7"}', b'{"id": true}', b'{"id": -1}'])
 def test_a_body_that_names_nothing_is_malformed(topic: str, body: bytes) -> None:
@@ -247,7 +273,11 @@ def test_a_shop_that_is_closed_to_us_needs_a_person(script: Script, shopify: Sho
     assert failure_of(shopify).needs_reconnect
 
 
-@pytest.mark.parametrize(("given", "wait_s"), [("7.5", 7.5), ("soon", 2.0)])
+@pytest.mark.parametrize(
+    ("given", "wait_s"),
+    [("7.5", 7.5), ("0", 0.0), ("soon", 2.0), ("-3", 2.0), ("nan", 2.0), ("1e9", 2.0),
+     ("Mon, 23 Nov 2026 12:00:00 GMT", 2.0)],
+)  # fmt: skip
 def test_429_rests_as_long_as_it_asks(script: Script, shopify: ShopifyConnector, given: str, wait_s: float) -> None:
     script.answer({}, status=429, headers={"Retry-After": given})
 
@@ -350,6 +380,27 @@ def test_an_error_of_the_whole_call_means_what_its_code_says(
     error = failure_of(shopify, is_write=True)
     assert error.code == code
     assert getattr(error, flag)
+
+
+@pytest.mark.parametrize("errors", [{"query": "Required parameter missing"}, "Not Found", [], ["no"]])
+def test_errors_of_an_odd_shape_are_still_errors(script: Script, shopify: ShopifyConnector, errors: Any) -> None:
+    script.answer({"errors": errors or "none"})
+
+    assert failure_of(shopify).permanent
+
+
+def test_a_write_that_was_carried_out_and_answered_in_part_is_not_given_up(
+    script: Script, shopify: ShopifyConnector
+) -> None:
+    """Null is a mutation that failed; one that is there took effect, and giving it up would send it again."""
+    error = {"message": "no", "extensions": {"code": "UNEXPECTED"}}
+    script.answer({"errors": [error], "data": {"inventorySetQuantities": {"inventoryAdjustmentGroup": None}}})
+    script.answer({"errors": [error], "data": {"inventorySetQuantities": None}})
+
+    done, failed = failure_of(shopify, is_write=True), failure_of(shopify, is_write=True)
+
+    assert (done.is_outcome_unknown, done.permanent) == (True, False)
+    assert (failed.is_outcome_unknown, failed.permanent) == (False, True)
 
 
 # --- writes -------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from channels.connectors.shopify import mapping
 from channels.ports import ChannelOrder, LineHold, ReturnLine
 
@@ -212,6 +214,70 @@ def test_an_edit_beside_a_refund_that_is_kept_counts_each_once() -> None:
     )  # fmt: skip
 
     assert holds(order) == [hold(FRONT, 0, 3)]
+
+
+def test_what_an_edit_added_is_promised_before_it_is_routed() -> None:
+    order = an_order(a_line(3, unfulfilled=3), fulfillment_orders=[promised(2)])
+
+    assert holds(order) == [hold("", 1), hold(FRONT, 2)]
+
+
+def test_what_is_fulfilled_by_others_and_not_shown_to_us_is_promised_all_the_same() -> None:
+    """An app sees only fulfillment orders it has the scope for; the units are promised nonetheless."""
+    order = an_order(
+        a_line(3, unfulfilled=1), fulfillments=[sent(2)], fulfillment_orders=[promised(0, status="CLOSED")]
+    )
+
+    assert holds(order) == [hold("", 1), hold(FRONT, 0, 2)]
+
+
+@pytest.mark.parametrize("told_as_unfulfilled", [0, 1, 2])
+def test_control_units_that_were_given_back_are_not_promised_again(told_as_unfulfilled: int) -> None:
+    """Whether the vendor counts refunded units as unfulfilled does not matter."""
+    order = an_order(
+        a_line(2, current=0, unfulfilled=told_as_unfulfilled),
+        fulfillment_orders=[promised(0, status="CLOSED")], refund_lines=[back(2, "CANCEL")],
+    )  # fmt: skip
+
+    assert holds(order) == []
+
+
+def test_units_that_never_left_cannot_come_back() -> None:
+    """A restock of units that were not sent ends their promise and is no return."""
+    order = an_order(
+        a_line(2, current=0), fulfillment_orders=[promised(0, status="CLOSED")], fulfillments=[sent(1)],
+        refund_lines=[back(2, "RETURN", BACK)],
+    )  # fmt: skip
+
+    assert holds(order) == [hold(FRONT, 0, 1)]
+    assert list(order.returns) == [ReturnLine(LINE, Decimal(1), True, BACK)]
+
+
+def test_no_more_is_written_off_than_is_gone() -> None:
+    """A refund may be told before its fulfillment order shows it: the unit is still promised then, and not yet gone."""
+    order = an_order(
+        a_line(1, current=0, unfulfilled=0),
+        fulfillment_orders=[promised(1)],
+        refund_lines=[back(1, "NO_RESTOCK", None)],
+    )
+
+    assert (holds(order), list(order.returns)) == ([hold(FRONT, 1)], [])
+
+
+def test_a_return_that_names_no_place_goes_back_to_where_it_left() -> None:
+    order = an_order(a_line(1, current=0), fulfillments=[sent(1, BACK)], refund_lines=[back(1, "RETURN", None)])
+
+    assert list(order.returns) == [ReturnLine(LINE, Decimal(1), True, BACK)]
+
+
+def test_what_is_lost_after_a_move_is_lost_at_the_new_place() -> None:
+    order = an_order(
+        a_line(1, current=0),
+        fulfillment_orders=[promised(0, FRONT, status="CLOSED"), promised(0, BACK, status="CANCELLED")],
+        refund_lines=[back(1, "NO_RESTOCK", None)],
+    )  # fmt: skip
+
+    assert holds(order) == [hold(BACK, 0, 1)]
 
 
 def test_a_line_whose_variant_was_deleted_names_no_listing() -> None:

@@ -151,7 +151,7 @@ def _ingest(channel: Connection, port: int, seconds: float) -> float:
         sender.start()
     ready = [counts.get() for _ in senders]
     start.set()
-    accepted = sum(counts.get() for _ in ready)
+    accepted: int = sum(counts.get() for _ in ready)
     for sender in senders:
         sender.join()
     stored = InboundEvent.objects.filter(connection=channel).count() - before

@@ -145,7 +145,7 @@ def _ours(shelf: Shelf, variants: list[int], batch: int, seconds: float) -> floa
         worker.start()
     ready = [counts.get() for _ in workers]
     start.set()
-    posted = sum(counts.get() for _ in ready)
+    posted: int = sum(counts.get() for _ in ready)
     for worker in workers:
         worker.join()
     return posted / seconds
