@@ -382,9 +382,9 @@ def test_an_error_of_the_whole_call_means_what_its_code_says(
     assert getattr(error, flag)
 
 
-@pytest.mark.parametrize("errors", [{"query": "Required parameter missing"}, "Not Found", [], ["no"]])
+@pytest.mark.parametrize("errors", [{"query": "Required parameter missing"}, "Not Found", ["no"]])
 def test_errors_of_an_odd_shape_are_still_errors(script: Script, shopify: ShopifyConnector, errors: Any) -> None:
-    script.answer({"errors": errors or "none"})
+    script.answer({"errors": errors})
 
     assert failure_of(shopify).permanent
 

@@ -142,8 +142,8 @@ def _data(reply: Json, *, is_write: bool) -> Json:
 
 def _throttled_s(reply: Json) -> float | None:
     """Seconds until the points are there, with jitter; None where the errors are of another kind."""
-    errors = reply.get("errors")
-    codes = [(error.get("extensions") or {}).get("code") for error in errors] if isinstance(errors, list) else []
+    errors = reply["errors"] if isinstance(reply.get("errors"), list) else []
+    codes = [(error.get("extensions") or {}).get("code") for error in errors if isinstance(error, dict)]
     if "THROTTLED" not in codes:
         return None
     cost = (reply.get("extensions") or {}).get("cost") or {}
