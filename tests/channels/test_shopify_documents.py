@@ -13,7 +13,7 @@ import pytest
 from graphql import OperationDefinitionNode, parse
 
 from channels.connectors.shopify import connector, documents, mapping, webhooks
-from channels.ports import CountWrite
+from channels.ports import CountWrite, HintKind
 
 CHECK = Path(__file__).resolve().parents[3] / "shared/contracts/shopify/check.py"
 needs_contract = pytest.mark.skipif(
@@ -129,3 +129,45 @@ def test_a_batch_of_writes_names_each_pair_once_in_order() -> None:
 
 def test_a_watermark_is_sent_in_utc() -> None:
     assert connector._stamp(datetime(2026, 10, 3, 12, tzinfo=UTC)) == "2026-10-03T12:00:00Z"
+
+
+EXAMPLES = {
+    "app_uninstalled": ("app/uninstalled", HintKind.REVOKED),
+    "bulk_operations_finish": ("bulk_operations/finish", HintKind.NOTHING),
+    "customers_redact": ("customers/redact", HintKind.NOTHING),
+    "fulfillment_orders_moved": ("fulfillment_orders/moved", HintKind.ORDERS),
+    "inventory_items_delete": ("inventory_items/delete", HintKind.CATALOG),
+    "inventory_items_update": ("inventory_items/update", HintKind.CATALOG),
+    "inventory_levels_connect": ("inventory_levels/connect", HintKind.STOCK),
+    "inventory_levels_disconnect": ("inventory_levels/disconnect", HintKind.STOCK),
+    "inventory_levels_update": ("inventory_levels/update", HintKind.STOCK),
+    "inventory_levels_update_null": ("inventory_levels/update", HintKind.STOCK),
+    "locations_deactivate": ("locations/deactivate", HintKind.LOCATIONS),
+    "orders_cancelled": ("orders/cancelled", HintKind.ORDERS),
+    "orders_create": ("orders/create", HintKind.ORDERS),
+    "orders_create_pos": ("orders/create", HintKind.ORDERS),
+    "orders_edited": ("orders/edited", HintKind.ORDERS),
+    "products_delete": ("products/delete", HintKind.CATALOG),
+    "products_update": ("products/update", HintKind.CATALOG),
+    "refunds_create": ("refunds/create", HintKind.ORDERS),
+    "shop_redact": ("shop/redact", HintKind.NOTHING),
+}
+
+
+@needs_contract
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_the_vendors_own_examples_are_understood(name: str) -> None:
+    topic, kind = EXAMPLES[name]
+
+    hint = webhooks.parse(topic=topic, body=(CHECK.parent / f"payloads/{name}.json").read_bytes())
+
+    assert hint.kind is kind
+    assert all(one.startswith("gid://shopify/") or one == "all" for one in hint.ids)
+    assert bool(hint.ids) == (kind in (HintKind.ORDERS, HintKind.STOCK) or topic.endswith(("s/delete",)))
+
+
+@needs_contract
+def test_no_example_of_the_vendors_is_left_out() -> None:
+    files = {path.stem for path in (CHECK.parent / "payloads").glob("*.json") if not path.stem.startswith("graphql_")}
+
+    assert files - {"customers_data_request"} == set(EXAMPLES)
