@@ -188,9 +188,11 @@ def bench(data: Path, words: Sequence[str]) -> int:
         environment = _clean_environment() | {"DATABASE_URL": cluster.url, **cluster.client_environment}
         manage_py = [sys.executable, str(ROOT / "manage.py")]
         code = run_in_foreground([*manage_py, "migrate", "-v", "0"], environment=environment, folder=ROOT)
-        if code == 0:
-            rest = [f"bench_{words[0]}", *words[1:]]
-            code = run_in_foreground([*manage_py, *rest], environment=environment, folder=ROOT)
+        # What is posted came in first: the ledger's figures are shown with the inlet's.
+        for name in ("ledger", "ingest") if words[0] == "ledger" else (words[0],):
+            if code == 0:
+                command = [*manage_py, f"bench_{name}", *words[1:]]
+                code = run_in_foreground(command, environment=environment, folder=ROOT)
         return code
 
 
