@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from channels import contact, credentials, incidents, linking, publisher, reconcile, registry
@@ -305,23 +305,51 @@ def preview(*, connection: Connection) -> list[PreviewLine]:
     """The table a person says yes to: every cell whose number would change, the riskiest first.
 
     A cell the channel told no number for, or whose stock was never counted here, is listed with its flag and will not
-    be written.
+    be written. Where a yes was given before and cells came since (a listing linked later, a place mapped later), the
+    table is these new cells, whether their numbers would change or not: none of them is written without a yes either.
     """
-    cells = (
-        ChannelStock.objects.filter(connection=connection, listing__link=Listing.Link.LINKED, listing__deleted_at=None)
-        .exclude(desired=None)
-        .select_related("listing", "channel_location")
-        .order_by("pk")
-    )
+    new = awaiting_yes(connection)
+    is_of_new = connection.approved_at is not None and new.exists()
+    cells = new if is_of_new else _kept(connection)
     counted = set(
         StockLevel.objects.filter(merchant=connection.merchant_id, last_seq__gt=0).values_list(
             "variant_id", "location_id"
         )
     )
-    lines = [_preview_line(cell, counted) for cell in cells]
+    lines = [
+        _preview_line(cell, counted) for cell in cells.select_related("listing", "channel_location").order_by("pk")
+    ]
     return sorted(
-        (line for line in lines if line.before != line.after or line.flags),
+        (line for line in lines if is_of_new or line.before != line.after or line.flags),
         key=lambda line: (not line.flags, line.listing.sku, line.cell_id),
+    )
+
+
+def _kept(connection: Connection) -> QuerySet[ChannelStock]:
+    cells: QuerySet[ChannelStock] = ChannelStock.objects.filter(
+        connection=connection, listing__link=Listing.Link.LINKED, listing__deleted_at=None
+    )
+    return cells
+
+
+def awaiting_yes(connection: Connection) -> QuerySet[ChannelStock]:
+    """Cells that a yes would let us write: the channel told their number, they were counted here, nobody approved."""
+    cells: QuerySet[ChannelStock] = ChannelStock.objects.filter(is_awaiting_yes(), connection=connection)
+    return cells
+
+
+def is_awaiting_yes() -> Q:
+    """The same as a condition on cells of any connection."""
+    counted = StockLevel.objects.filter(
+        variant=OuterRef("listing__variant"), location=OuterRef("channel_location__location"), last_seq__gt=0
+    )
+    return Q(
+        Exists(counted),
+        expected=None,
+        observed__isnull=False,
+        listing__link=Listing.Link.LINKED,
+        listing__is_tracked=True,
+        listing__deleted_at=None,
     )
 
 
@@ -374,7 +402,8 @@ def _approve(connection: Connection, actor: User, digest: str) -> list[int]:
     """Go live, or return the cells that keep us from it."""
     with transaction.atomic():
         locked = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
-        if locked.state != State.PAUSED:
+        has_new = locked.state == State.LIVE and awaiting_yes(locked).exists()
+        if locked.state != State.PAUSED and not has_new:
             raise NotAllowed(f"{locked.label} is {locked.get_state_display().lower()}.")
         # A posting locks its cells too, so from here on no sale comes in between.
         list(ChannelStock.objects.filter(connection=locked).order_by("pk").select_for_update().values_list("pk"))
@@ -388,13 +417,12 @@ def _approve(connection: Connection, actor: User, digest: str) -> list[int]:
             ApprovalLine(approval=approval, cell_id=line.cell_id, before=line.before, after=line.after)
             for line in lines
         )
-        left_out = [line.cell_id for line in lines if {"not_counted", "unknown_there"} & set(line.flags)]
-        _believe_observed(locked, left_out=left_out)
-        now = timezone.now()
+        _believe_observed(locked)
         Connection.objects.filter(pk=locked.pk).update(
-            state=State.LIVE, state_reason="", approved_at=now, approved_by=actor
+            state=State.LIVE, state_reason="", approved_at=timezone.now(), approved_by=actor
         )
-        _note(locked, actor, "connection.approved", f"{locked.label} went live, {len(lines)} numbers to change")
+        what = "keeps more numbers" if has_new else "went live"
+        _note(locked, actor, "connection.approved", f"{locked.label} {what}, {len(lines)} in the table")
     return []
 
 
@@ -415,9 +443,9 @@ def _sold_since_read(connection: Connection) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _believe_observed(connection: Connection, *, left_out: Sequence[int]) -> None:
-    cells = ChannelStock.objects.filter(connection=connection, expected=None, observed__isnull=False)
-    cells.exclude(pk__in=left_out).update(expected=F("observed"))
+def _believe_observed(connection: Connection) -> None:
+    believed = list(awaiting_yes(connection).values_list("pk", flat=True))
+    ChannelStock.objects.filter(pk__in=believed).update(expected=F("observed"))
     publisher.refresh_desired(connection_id=connection.pk)
 
 
@@ -496,19 +524,21 @@ def close(*, connection: Connection, actor: User | None) -> None:
 
 
 def put_back(*, connection: Connection, actor: User) -> int:
-    """Tell the channel the numbers it showed before the last approval, and pause; returns how many were told.
+    """Tell the channel the numbers it showed before they were approved, and pause; returns how many were told.
 
     Each number is written from what the channel shows now, through the publisher's own path. Raises ConnectorError,
     NotAllowed where nothing was ever approved.
     """
-    approval = Approval.objects.filter(connection=connection).order_by("-approved_at", "-pk").first()
-    if approval is None:
+    lines = ApprovalLine.objects.filter(approval__connection=connection)
+    if not Approval.objects.filter(connection=connection).exists():
         raise NotAllowed("Nothing was ever written there: there is nothing to put back.")
     if connection.state == State.LIVE:
         pause(connection=connection, actor=actor, reason="Put back to what it was before")
+    # The last word on each cell: cells that came later were approved later.
     before = dict(
-        ApprovalLine.objects.filter(approval=approval, before__isnull=False)
+        lines.filter(before__isnull=False)
         .exclude(Q(cell__expected=None))
+        .order_by("pk")
         .values_list("cell_id", "before")
     )
     told = publisher.restore(connection_id=connection.pk, numbers=before)

@@ -71,11 +71,13 @@ JOIN channels_channellocation cl ON cl.connection_id = l.connection_id AND cl.lo
 WHERE l.connection_id = %s AND l.link = 'linked' AND l.is_tracked AND l.deleted_at IS NULL
 ORDER BY l.id, cl.id
 ON CONFLICT DO NOTHING
+RETURNING listing_id
 """
 
 
 ADOPTED_AT_ONCE = 1000
 ANALYZED_FROM = 1000
+HINTED_AT_ONCE = 200
 _ANALYZE = "ANALYZE (SKIP_LOCKED) channels_channelstock, channels_listing, inventory_variant, inventory_stocklevel"
 
 
@@ -159,17 +161,31 @@ def exclude(*, listing: Listing, actor: User, reason: str) -> None:
 
 
 def ensure_cells(connection: Connection) -> int:
-    """Make the missing cells (linked, tracked listings × mapped locations) with their desired numbers."""
+    """Make the missing cells (linked, tracked listings × mapped locations) with their desired numbers.
+
+    On a channel that was approved before, their numbers there are read soon: they wait for a yes of their own.
+    """
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute(_ENSURE_CELLS, [connection.pk])
-            made = int(cursor.rowcount)
+            listing_ids = [row[0] for row in cursor.fetchall()]
+            made = len(listing_ids)
             if made >= ANALYZED_FROM:
                 # The planner still takes the tables for empty, and would join them row by row: minutes, not seconds.
                 cursor.execute(_ANALYZE)
         if made:
             publisher.refresh_desired(connection_id=connection.pk)
+        if made and connection.approved_at:
+            _read_new_counts(connection, listing_ids)
     return made
+
+
+def _read_new_counts(connection: Connection, listing_ids: list[int]) -> None:
+    ids = Listing.objects.filter(pk__in=listing_ids).order_by("pk").values_list("inventory_id", flat=True)
+    names = list(dict.fromkeys(ids))
+    for start in range(0, len(names), HINTED_AT_ONCE):
+        key = f"new cells:{timezone.now().isoformat()}:{start}"
+        intake.hint(connection=connection, kind=HintKind.STOCK, ids=names[start : start + HINTED_AT_ONCE], key=key)
 
 
 def adopt_catalog(connection: Connection, *, actor: User | None) -> int:

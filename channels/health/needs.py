@@ -123,6 +123,18 @@ def _steps(line: ChannelLine) -> list[Need]:
                 "channel_preview",
             )
         )
+    elif queues.new and connection.approved_at is not None and connection.state != Connection.State.CLOSED:
+        numbers = "1 new number" if queues.new == 1 else f"{queues.new} new numbers"
+        steps.append(
+            _step(
+                line,
+                "new",
+                f"{numbers} on {connection.label} could be kept",
+                "Listings or places that came later wait for a yes of their own.",
+                "See what would change",
+                "channel_preview",
+            )
+        )
     if queues.unlinked:
         listings = "1 listing" if queues.unlinked == 1 else f"{queues.unlinked} listings"
         steps.append(

@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Count, Min, Q, QuerySet
 
 from channels import registry
+from channels.connections import is_awaiting_yes
 from channels.health import lag
 from channels.models import ChannelLocation, ChannelStock, Connection, InboundEvent, Incident, Listing
 from storestudio.accounts.models import Merchant
@@ -28,6 +29,7 @@ class Queues:
     """What waits at one channel. Counts of cells, events and listings; `…_since`: the oldest that waits."""
 
     cells: int = 0
+    new: int = 0  # could be told, and wait for a yes
     unsent: int = 0
     sending: int = 0
     dirty_since: datetime | None = None
@@ -138,7 +140,9 @@ def _kept(connections: Sequence[Connection]) -> list[QuerySet[Any, Any]]:
     unlinked = Listing.objects.filter(link=Listing.Link.UNLINKED, deleted_at=None)
     unmapped = ChannelLocation.objects.filter(location=None, is_active=True)
     return [
-        _by_connection(ChannelStock.objects.all(), connections).annotate(cells=Count("pk")),
+        _by_connection(ChannelStock.objects.all(), connections).annotate(
+            cells=Count("pk"), new=Count("pk", filter=is_awaiting_yes())
+        ),
         _by_connection(quarantined, connections).annotate(quarantined=Count("pk")),
         _by_connection(unlinked, connections).annotate(unlinked=Count("pk")),
         _by_connection(unmapped, connections).annotate(unmapped=Count("pk")),

@@ -106,9 +106,18 @@ def _preview_page(
         back_start=max(start - ROWS_A_PAGE, 0) if start else None,
         form=form or ApproveForm(needs_word=table.needs_word),
         word=CONFIRM_WORD,
+        is_asked=_is_asked(connection),
     )
     context["same"] = max(context["line"].queues.cells - len(table.changes) - len(table.left_out), 0)
     return render(request, "channels/preview.html", context, status=422 if form else 200)
+
+
+def _is_asked(connection: Connection) -> bool:
+    """Whether a yes is waited for: the first one, or one to cells that came later."""
+    if connection.approved_at is None:
+        return connection.state == Connection.State.PAUSED
+    may_be_approved = connection.state in (Connection.State.PAUSED, Connection.State.LIVE)
+    return may_be_approved and connections.awaiting_yes(connection).exists()
 
 
 def _start(request: HttpRequest) -> int:

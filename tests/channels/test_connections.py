@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection as database
 from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
 from django.utils.timezone import now as utc_now
 
 from channels import connections, credentials, inbox, linking, polling, publisher
@@ -21,6 +22,7 @@ from channels.models import (
     Listing,
 )
 from channels.sandbox import goods
+from channels.sandbox.shopify.models import Shop as WebShop
 from channels.sandbox.square.models import InventoryCount, Subscription
 from channels.sandbox.square.models import Location as SquareLocation
 from inventory import ledger
@@ -230,6 +232,74 @@ def test_the_table_costs_as_many_queries_with_more_cells():
     with CaptureQueriesContext(database) as many:
         assert len(connections.preview(connection=connection)) == 21
     assert len(many) == len(few)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_linked_after_the_yes_waits_for_a_yes_of_its_own(merchant, owner, till):
+    connections.adopt_counts(till, actor=owner)
+    web = ready(shops.web(merchant, stock=shops.some_goods(*shops.SKUS)), owner)
+    connections.read_all_counts(web)
+    approve(web, owner)
+    connections.read_all_counts(till)
+    approve(till, owner)
+    lamp = shops.some_goods("LAMP", units=6)
+    goods.load_till(shops.square_account(till), base_url=till.base_url, goods=lamp)
+    ready(till, owner)
+    connections.adopt_counts(till, actor=owner)
+    goods.load_web(WebShop.objects.get(domain=web.account_id), goods=shops.some_goods("LAMP", units=2))
+    connections.import_catalog(web)  # links by SKU
+    work_off(web)  # reads what the new cells show
+    assert publish(web) == 0
+    lines = connections.preview(connection=web)
+    assert {(line.listing.sku, line.before, line.after) for line in lines} == {("LAMP", 2, 6)}
+    connections.approve(connection=web, actor=owner, digest=connections.preview_digest(lines))
+    assert publish(web) == 2
+    assert shown(web)["LAMP", "Front"] == 6
+    with pytest.raises(connections.NotAllowed, match="live"):
+        approve(web, owner)
+    assert connections.put_back(connection=web, actor=owner) == 2
+    assert shown(web)["LAMP", "Front"] == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_later_yes_does_not_let_uncounted_cells_slip_in(merchant, owner):
+    """Their number by the rules is 0, for want of a count: believing them would take 4 lamps off sale."""
+    till = ready(shops.till(merchant, stock=uneven()), owner)
+    connections.adopt_counts(till, actor=owner)
+    web = ready(shops.web(merchant, stock=shops.some_goods(*shops.SKUS, "LAMP", units=4)), owner)
+    connections.read_all_counts(web)
+    approve(web, owner)
+    publish(web)
+    connections.pause(connection=web, actor=owner, reason="a look")
+    approve(web, owner)
+    publish(web)
+    assert shown(web)["LAMP", "Back"] == 4
+
+
+@pytest.mark.django_db
+def test_the_pages_ask_for_the_yes_that_new_cells_wait_for(client):
+    connection = factories.ConnectionFactory(is_live=True)
+    owner = shops.owner_of(connection.merchant)
+    client.force_login(owner)
+    known = factories.ChannelStockFactory(connection=connection)
+    new = factories.ChannelStockFactory(
+        connection=connection, expected=None, observed=2, channel_location=known.channel_location
+    )
+    variant_id, location_id = new.listing.variant_id, new.channel_location.location_id
+    entry = ledger.Entry(variant_id, location_id, ledger.Kind.OPENING, "1", utc_now(), counted=Decimal(6))
+    ledger.post(merchant_id=connection.merchant_id, source="opening", entries=[entry])
+    shop = connection.merchant.slug
+    assert "1 new number on" in client.get(reverse("today", args=[shop])).content.decode()
+    page = client.get(reverse("channel_preview", args=[shop, connection.pk]))
+    assert "Yes, keep these too" in page.content.decode()
+    digest = page.context["table"].digest
+    client.post(reverse("approve_channel", args=[shop, connection.pk]), {"digest": digest})
+    new.refresh_from_db()
+    assert (new.expected, new.desired, new.dirty_at is not None) == (2, 6, True)
+    assert "new number" not in client.get(reverse("today", args=[shop])).content.decode()
+    page = client.get(reverse("channel_preview", args=[shop, connection.pk])).content.decode()
+    assert "Yes, " not in page
+    assert "Put back what was there" in page
 
 
 # --- absence is not zero --------------------------------------------------------------------------------------
