@@ -25,6 +25,7 @@ CLEAN = {
     "CREDENTIAL_KEYS": "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
     "SANDBOX": "true",
     "STATIC_MANIFEST": "false",
+    "DATABASE_POOL_MAX": "40",  # a test process is server and clients at once
     "CELERY_BROKER_URL": "memory://",
     "DJANGO_SETTINGS_MODULE": "storestudio.settings",
 }
