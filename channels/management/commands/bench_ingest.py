@@ -4,12 +4,10 @@ import hmac
 import json
 import multiprocessing
 import os
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ from django.db import connection, connections
 
 from channels import credentials
 from channels.models import Connection, InboundEvent
+from inventory import pgbench
 from storestudio.accounts.models import Merchant
 
 CLIENTS = 8
@@ -45,13 +44,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print accepted webhooks a second, the limit beside it, and their ratio (medians)."""
-        pgbench = os.environ.get("PGBENCH") or shutil.which("pgbench")
-        if pgbench is None:
-            raise CommandError("pgbench is not on PATH; set PGBENCH to it.")
+        pgbench.program()
         channel, ours, limit = _connection(), [], []
         with _server() as port:
             for _ in range(options["rounds"]):
-                limit.append(_bare(pgbench, channel, options["seconds"]))
+                limit.append(_bare(channel, options["seconds"]))
                 ours.append(_ingest(channel, port, options["seconds"]))
         ratio = statistics.median(a / b for a, b in zip(ours, limit, strict=True))
         self.stdout.write(
@@ -98,25 +95,11 @@ def _server() -> Iterator[int]:
         server.wait(10)
 
 
-def _bare(pgbench: str, channel: Connection, seconds: float) -> float:
-    settings = connection.settings_dict
-    environment = os.environ | {
-        "PGHOST": settings["HOST"], "PGPORT": str(settings["PORT"] or 5432), "PGUSER": settings["USER"],
-        "PGPASSWORD": settings["PASSWORD"], "PGDATABASE": settings["NAME"],
-    }  # fmt: skip
+def _bare(channel: Connection, seconds: float) -> float:
     script = BARE_INSERT.format(
         merchant=channel.merchant_id, connection=channel.pk, body=_body().decode(), headers='{"user-agent": "pgbench"}'
     )
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "insert.sql"
-        path.write_text(script)
-        command = [pgbench, "-n", "-c", str(CLIENTS), "-j", "2", "-T", str(max(1, round(seconds))), "-f", str(path)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
-    said: str = done.stdout
-    for line in said.splitlines():
-        if line.startswith("tps"):
-            return float(line.split()[2])
-    raise CommandError(f"pgbench said: {done.stdout}{done.stderr}")
+    return pgbench.transactions_a_second(script, clients=CLIENTS, seconds=seconds)
 
 
 def _body() -> bytes:

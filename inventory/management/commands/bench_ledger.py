@@ -1,23 +1,19 @@
 import multiprocessing
 import os
 import random
-import shutil
 import statistics
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from multiprocessing.synchronize import Event
-from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, connections, transaction
 from django.utils import timezone
 
-from inventory import ledger
+from inventory import ledger, pgbench
 from inventory.models import Location, Product, StockLevel, StockMovement, StockMovementKey, Variant
 from storestudio.accounts.models import Merchant
 
@@ -54,9 +50,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print, for each way of posting, movements a second, the limit beside it, and their ratio (medians)."""
-        pgbench = os.environ.get("PGBENCH") or shutil.which("pgbench")
-        if pgbench is None:
-            raise CommandError("pgbench is not on PATH; set PGBENCH to it.")
+        pgbench.program()
         self.stdout.write(_durability())
         shelf, seconds = _shelf(), options["seconds"]
         hot = [shelf.variant_ids[0]]
@@ -70,7 +64,7 @@ class Command(BaseCommand):
         ):
             ours, limit = [], []
             for _ in range(options["rounds"]):
-                limit.append(_bare(pgbench, shelf, variants, seconds))
+                limit.append(_bare(shelf, variants, seconds))
                 ours.append(_ours(shelf, variants, batch, seconds))
             ratio = statistics.median(a / b for a, b in zip(ours, limit, strict=True))
             self.stdout.write(
@@ -112,24 +106,10 @@ def _shelf() -> Shelf:
     return Shelf(merchant_id=merchant.pk, location_id=location.pk, variant_ids=variants)
 
 
-def _bare(pgbench: str, shelf: Shelf, variants: list[int], seconds: float) -> float:
+def _bare(shelf: Shelf, variants: list[int], seconds: float) -> float:
     variant = str(variants[0]) if len(variants) == 1 else f"random({variants[0]}, {variants[-1]})"
     script = PGBENCH_SCRIPT.format(variant=variant, merchant=shelf.merchant_id, location=shelf.location_id)
-    settings = connection.settings_dict
-    environment = os.environ | {
-        "PGHOST": settings["HOST"], "PGPORT": str(settings["PORT"] or 5432), "PGUSER": settings["USER"],
-        "PGPASSWORD": settings["PASSWORD"], "PGDATABASE": settings["NAME"],
-    }  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "post.sql"
-        path.write_text(script)
-        command = [pgbench, "-n", "-c", str(PROCESSES), "-j", "2", "-T", str(max(1, round(seconds))), "-f", str(path)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
-    said: str = done.stdout
-    for line in said.splitlines():
-        if line.startswith("tps"):
-            return float(line.split()[2])
-    raise CommandError(f"pgbench said: {done.stdout}{done.stderr}")
+    return pgbench.transactions_a_second(script, clients=PROCESSES, seconds=seconds)
 
 
 def _ours(shelf: Shelf, variants: list[int], batch: int, seconds: float) -> float:
