@@ -191,15 +191,16 @@ WITH said AS (
     SELECT * FROM unnest(%(cells)s::bigint[], %(outcomes)s::text[], %(moves)s::numeric[], %(after)s::numeric[])
         AS s(cell_id, outcome, move, after)
 ), locked AS (
-    SELECT c.id FROM channels_channelstock c WHERE c.id = ANY(%(cells)s) ORDER BY c.id FOR NO KEY UPDATE
+    SELECT c.id, c.expected + CASE WHEN said.outcome = 'applied' THEN said.move ELSE 0 END AS expected
+    FROM channels_channelstock c JOIN said ON said.cell_id = c.id ORDER BY c.id FOR NO KEY UPDATE OF c
 )
 UPDATE channels_channelstock c
 SET write_id = NULL,
     -- Relative, because the channel's own orders may have moved `expected` while the write was under way.
-    expected = CASE WHEN said.outcome = 'applied' THEN c.expected + said.move ELSE c.expected END,
-    dirty_at = CASE WHEN said.outcome = 'applied' AND c.desired = c.expected + said.move THEN NULL ELSE c.dirty_at END,
-    cause_occurred_at = CASE WHEN said.outcome = 'applied' AND c.desired = c.expected + said.move THEN NULL
-                             ELSE c.cause_occurred_at END,
+    expected = locked.expected,
+    -- What is wanted may have changed there and back meanwhile: a cell that was clean can be due now.
+    dirty_at = CASE WHEN c.desired <> locked.expected THEN coalesce(c.dirty_at, %(now)s) END,
+    cause_occurred_at = CASE WHEN c.desired <> locked.expected THEN c.cause_occurred_at END,
     told_at = CASE WHEN said.outcome = 'applied' THEN %(now)s ELSE c.told_at END,
     observed = CASE WHEN said.outcome = 'applied' THEN coalesce(said.after, c.observed) ELSE c.observed END,
     observed_at = CASE WHEN said.outcome = 'applied' AND said.after IS NOT NULL THEN %(now)s ELSE c.observed_at END,

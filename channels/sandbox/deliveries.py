@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import requests
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from channels.sandbox import faults
@@ -67,8 +67,6 @@ def _post(row: Delivery) -> str:
         )
     except requests.RequestException as error:
         return type(error).__name__
-    finally:
-        connection.close()
     return str(answer.status_code)
 
 

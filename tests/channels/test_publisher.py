@@ -16,6 +16,7 @@ from channels.sandbox.shopify import accounts as shopify_accounts
 from channels.sandbox.shopify import orders as shopify_orders
 from channels.sandbox.shopify.models import InventoryLevel, ProductVariant, Shop
 from channels.sandbox.square.models import InventoryCount
+from channels.sandbox.trading import settling
 from inventory import ledger, verify
 from inventory.models import Location, StockLevel, Variant
 from storestudio.accounts.models import Merchant, User
@@ -130,6 +131,21 @@ def test_a_worker_that_dies_after_claiming_leaves_its_write_to_the_next(pair, na
     overdue()
     assert publish(connection) == 1
     assert writes_of(connection) == ["applied"]
+
+
+@pytest.mark.parametrize("name", ["till", "web"])
+def test_units_that_come_back_while_the_number_without_them_is_under_way_are_told_next(pair, name):
+    """Wanted is 10 again, as before the write: clean at that moment, and due once the write has landed."""
+    connection = getattr(pair, name)
+    adjust(pair, -3)
+    write = publisher._claim(connection)
+    adjust(pair, 3, key="back")
+    assert publisher._send(connection, write) == 1
+    cell = ChannelStock.objects.get(connection=connection, listing__sku="MUG-0")
+    assert (cell.expected, cell.desired, cell.dirty_at is not None) == (7, 10, True)
+    assert settling.waiting(pair.merchant).due > 0
+    assert publish(connection) == 1
+    assert (till_numbers(pair) if name == "till" else web_numbers()) == [10, 10, 10]
 
 
 def sell_on_web(sku="MUG-0", quantity=1):

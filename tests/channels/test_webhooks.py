@@ -4,6 +4,8 @@ import hmac
 import json
 import logging
 from datetime import timedelta
+from io import BytesIO
+from wsgiref.util import setup_testing_defaults
 
 import pytest
 from django.urls import reverse
@@ -12,6 +14,7 @@ from django.utils import timezone
 from channels import credentials, inbox, webhooks
 from channels.models import Connection, InboundEvent, Incident
 from storestudio.accounts.models import Merchant
+from storestudio.wsgi import application
 
 KEY = "signature-key"
 
@@ -77,6 +80,36 @@ def test_an_address_of_nobody_is_404_and_get_is_405(client, till):
 def test_a_connection_that_was_closed_is_nobodys_address(client, till):
     Connection.objects.update(state=Connection.State.CLOSED)
     assert send(client, till, event()).status_code == 404
+
+
+def knock(path, body, *, method="POST", **headers):
+    """Through the server's own door, as no test client goes: (status, headers, body)."""
+    environ = {"PATH_INFO": path, "REQUEST_METHOD": method, "wsgi.input": BytesIO(body), **headers}
+    environ["CONTENT_LENGTH"] = str(len(body))
+    setup_testing_defaults(environ)
+    told = []
+    answer = application(environ, lambda status, headers: told.extend((status, dict(headers))))
+    said = b"".join(answer)
+    answer.close()
+    return told[0], told[1], said
+
+
+@pytest.mark.django_db(transaction=True)  # a request's end closes connections
+def test_the_servers_own_door_answers_with_a_length_and_carries_no_pages_headers(till):
+    path = reverse("webhook", kwargs={"channel": "square", "token": till.webhook_token})
+    url, body = credentials.account(till).webhook_url, event()
+    signature = base64.b64encode(hmac.new(KEY.encode(), url.encode() + body, hashlib.sha256).digest()).decode()
+    status, headers, said = knock(path, body, HTTP_X_SQUARE_HMACSHA256_SIGNATURE=signature)
+    assert (status, headers["Content-Length"], said) == ("200 OK", "0", b"")
+    assert InboundEvent.objects.count() == 1
+    assert "Content-Security-Policy" not in headers
+    wrong = {"HTTP_X_SQUARE_HMACSHA256_SIGNATURE": "bm9wZQ=="}
+    assert knock(path, body, **wrong)[0].startswith("401")
+    assert knock(path, b"", method="GET")[0].startswith("405")
+    status, headers, said = knock("/webhooks/nowhere", b"{}")
+    assert (status[:3], headers["Content-Length"]) == ("404", str(len(said)))
+    status, headers, _ = knock("/login/", b"", method="GET")
+    assert "Content-Security-Policy" in headers, "pages keep all of theirs"
 
 
 def test_an_unknown_topic_is_recorded_and_ignored_by_name(client, till):

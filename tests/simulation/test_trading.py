@@ -17,7 +17,6 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connections as databases
 from django.utils import timezone
 
 from channels import inbox, polling, publisher
@@ -148,7 +147,6 @@ def trade(pair, customers, *, seed):
                 assert time.monotonic() < until, f"not at rest: {settling.waiting(pair.merchant)}"
             work(pair, pool)
             time.sleep(0.02)
-        pool.submit(databases.close_all).result()
     return tally.read()
 
 

@@ -62,7 +62,8 @@ def waiting(merchant: Merchant) -> Waiting:
     return Waiting(
         deliveries=Delivery.objects.filter(account__in=accounts, state=Delivery.State.PENDING).count(),
         inbox=InboundEvent.objects.filter(connection__in=ids, state=InboundEvent.State.PENDING).count(),
-        due=cells.filter(dirty_at__isnull=False, write=None, blocked_reason="").count(),
+        # By the numbers themselves, not by the mark that says so: a cell that lost its mark is not at rest.
+        due=cells.filter(~Q(desired=F("expected")), expected__isnull=False, write=None, blocked_reason="").count(),
         in_flight=ChannelWrite.objects.filter(connection__in=ids, state=ChannelWrite.State.SENDING).count(),
         rechecks=cells.filter(recheck_at__isnull=False).count(),
         drifting=cells.filter(drift_at__isnull=False).count(),
