@@ -106,7 +106,7 @@ def link_by_identifier(connection: Connection) -> int:
     return len(linked)
 
 
-def link(*, listing: Listing, variant: Variant, actor: User) -> None:
+def link(*, listing: Listing, variant: Variant, actor: User | None) -> None:
     """A person says: this listing is that variant. Raises CannotLink. Locks the listing.
 
     A listing that was another variant's starts anew: what was believed of its cells goes.
@@ -125,7 +125,10 @@ def link(*, listing: Listing, variant: Variant, actor: User) -> None:
         if locked.variant_id is not None:
             ChannelStock.objects.filter(listing=listing).delete()
         Listing.objects.filter(pk=listing.pk).update(
-            variant=variant, link=Listing.Link.LINKED, link_reason=f"by {actor}"[:200], linked_at=timezone.now()
+            variant=variant,
+            link=Listing.Link.LINKED,
+            link_reason=f"by {actor or 'StoreStudio'}"[:200],
+            linked_at=timezone.now(),
         )
         ensure_cells(listing.connection)
         _read_waiting_orders(listing.connection, [listing.pk])
@@ -154,10 +157,19 @@ def unlink(*, listing: Listing, actor: User) -> None:
     _note(listing, actor, "listing.unlinked", f"{listing.sku or listing.product_title} waits to be linked")
 
 
-def exclude(*, listing: Listing, actor: User, reason: str) -> None:
+def exclude(*, listing: Listing, actor: User | None, reason: str) -> None:
     """Leave a listing alone on purpose."""
     _part(listing, link=Listing.Link.EXCLUDED, reason=reason or f"excluded by {actor}")
     _note(listing, actor, "listing.excluded", f"{listing.sku or listing.product_title}: {reason}")
+
+
+def put_back(*, listing: Listing, variant_id: int | None, state: str, actor: User | None) -> None:
+    """Undo a link, a parting or an exclusion: the listing is what it was before. Raises CannotLink."""
+    if variant_id is not None:
+        link(listing=listing, variant=Variant.objects.get(pk=variant_id), actor=actor)
+        return
+    _part(listing, link=state, reason=f"put back by {actor or 'StoreStudio'}")
+    _note(listing, actor, "listing.put_back", f"{listing.sku or listing.product_title} is as it was")
 
 
 def ensure_cells(connection: Connection) -> int:
@@ -307,5 +319,5 @@ def _read_waiting_orders(connection: Connection, listing_ids: list[int]) -> None
         intake.hint(connection=connection, kind=HintKind.ORDERS, ids=[order_id], key=key)
 
 
-def _note(listing: Listing, actor: User, action: str, summary: str) -> None:
+def _note(listing: Listing, actor: User | None, action: str, summary: str) -> None:
     audit.record(actor=actor, merchant=listing.merchant, action=action, target=listing, summary=summary)

@@ -69,6 +69,54 @@ class Variant(MerchantOwned):
         return f"{self.product.title} · {self.title}" if self.title else self.product.title
 
 
+class VariantAlias(MerchantOwned):
+    """A SKU or barcode that a variant had before: late orders, old files and labels still find it by that, for ever."""
+
+    class Kind(models.TextChoices):
+        SKU = "sku", "SKU"
+        GTIN = "gtin", "GTIN"
+
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="aliases")
+    kind = models.CharField(max_length=4, choices=Kind)
+    value = models.CharField(max_length=120, help_text="As it was typed.")
+    key = models.CharField(max_length=120, help_text="Normalised, as identifiers.sku_key and identifiers.gtin do.")
+    created_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        verbose_name_plural = "variant aliases"
+        constraints = [
+            # Two variants may have had the same SKU one after the other: such an alias finds neither by itself.
+            models.UniqueConstraint(fields=["merchant", "kind", "key", "variant"], name="variantalias_once"),
+            models.CheckConstraint(condition=~Q(key=""), name="variantalias_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.value} of variant {self.variant_id}"
+
+
+class VariantMerge(MerchantOwned):
+    """Two variants found to be one thing: what the duplicate held went to the survivor, and can go back."""
+
+    survivor = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="merges")
+    duplicate = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="merged_by")
+    order_line_ids = models.JSONField(default=list, help_text="Lines that changed hands.")
+    reservation_line_ids = models.JSONField(default=list)
+    moved = models.JSONField(default=list, help_text="Units that changed hands, by location.")
+    merged_at = models.DateTimeField(default=utc_now)
+    parted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=~Q(survivor=F("duplicate")), name="variantmerge_two_variants"),
+            models.UniqueConstraint(
+                fields=["duplicate"], condition=Q(parted_at=None), name="variantmerge_into_one_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"variant {self.duplicate_id} into {self.survivor_id} #{self.pk}"
+
+
 class Location(MerchantOwned):
     """A place where goods are: a shop, a stock room, a warehouse."""
 
@@ -139,6 +187,7 @@ class StockMovement(MerchantOwned):
         RESERVE = "reserve", "Held"
         UNRESERVE = "unreserve", "Hold ended"
         QUARANTINE = "quarantine", "Set aside"
+        MERGE = "merge", "Merged"
 
     level = models.ForeignKey(StockLevel, on_delete=models.PROTECT, related_name="movements")
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="movements")

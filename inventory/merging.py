@@ -1,0 +1,238 @@
+"""Two variants that are one thing: the duplicate's units, orders and holds go to the survivor, and can go back.
+
+Movements are never edited: what the duplicate held is posted out of it and into the survivor, location by location, so
+that the sum of movements stays the level of both. The duplicate's own history stays readable under the duplicate.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.timezone import now as utc_now
+
+from inventory import identifiers, ledger
+from inventory.models import (
+    Order,
+    OrderHold,
+    OrderLine,
+    Reservation,
+    ReservationLine,
+    StockLevel,
+    Variant,
+    VariantAlias,
+    VariantMerge,
+)
+from storestudio.accounts.models import User
+
+SOURCE = "merge"
+ZERO = Decimal(0)
+AMOUNTS = ("on_hand", "committed", "reserved", "unavailable", "incoming")
+Amounts = Mapping[str, Decimal]
+
+
+class CannotMerge(Exception):
+    """Why these two cannot become one, or one two again, in words for the person who tried."""
+
+
+def merge(*, survivor: Variant, duplicate: Variant, actor: User | None) -> VariantMerge:
+    """Make the duplicate part of the survivor and archive it; its SKU and barcode become the survivor's aliases.
+
+    Raises CannotMerge. Its listings must have been parted or linked elsewhere before: channels are not known here.
+    Locks both variants, then open holds, then the levels of both (by the ledger), all in primary-key order.
+    """
+    if survivor.merchant_id != duplicate.merchant_id:
+        raise CannotMerge("These variants belong to two shops.")
+    with transaction.atomic():
+        living = {
+            row.pk: row
+            for row in Variant.objects.filter(pk__in=[survivor.pk, duplicate.pk]).order_by("pk").select_for_update()
+        }
+        if survivor.pk == duplicate.pk or any(row.archived_at is not None for row in living.values()):
+            raise CannotMerge("Two variants that are both in use are needed.")
+        lines = _lock_lines(OrderLine.objects.filter(variant=duplicate))
+        holds = _holds_to_move(survivor, duplicate)
+        merged = VariantMerge.objects.create(
+            merchant_id=survivor.merchant_id,
+            survivor=survivor,
+            duplicate=duplicate,
+            order_line_ids=lines,
+            reservation_line_ids=holds,
+        )
+        now = utc_now()
+        moved = {
+            level.location_id: {name: getattr(level, name) for name in AMOUNTS}
+            for level in StockLevel.objects.filter(variant=duplicate).order_by("pk").select_for_update(of=("self",))
+        }
+        _move(merged, moved, source_id=duplicate.pk, target_id=survivor.pk, key="in", now=now, actor=actor)
+        _reassign(lines, holds, target=survivor)
+        merged.moved = _stored(moved, _net_left(lines))
+        merged.save(update_fields=["moved"])
+        _take_names(survivor, living[duplicate.pk])
+        Variant.objects.filter(pk=duplicate.pk).update(archived_at=now)
+        return merged
+
+
+def part(*, merge_id: int, actor: User | None) -> VariantMerge:
+    """Make two variants of one again: what the duplicate brought goes back, less what its own orders took since.
+
+    What happened to the survivor since (sales, counts, receipts) stays with it. Raises CannotMerge.
+    Locks as `merge` does.
+    """
+    with transaction.atomic():
+        merged: VariantMerge = VariantMerge.objects.select_for_update().get(pk=merge_id)
+        survivor_id, duplicate_id = merged.survivor_id, merged.duplicate_id
+        rows = {
+            row.pk: row
+            for row in Variant.objects.filter(pk__in=[survivor_id, duplicate_id]).order_by("pk").select_for_update()
+        }
+        if merged.parted_at is not None:
+            raise CannotMerge("They were parted again before.")
+        if VariantMerge.objects.filter(duplicate=survivor_id, parted_at=None).exists():
+            raise CannotMerge("The survivor itself became part of another variant since: undo that first.")
+        lines = _lock_lines(OrderLine.objects.filter(pk__in=merged.order_line_ids, variant=survivor_id))
+        running = ReservationLine.objects.filter(reservation__state=Reservation.State.HELD, variant=survivor_id)
+        holds = _lock_holds(running.filter(pk__in=merged.reservation_line_ids))
+        now = utc_now()
+        back = _owed_back(merged, lines, holds)
+        _move(merged, back, source_id=survivor_id, target_id=duplicate_id, key="out", now=now, actor=actor)
+        _reassign(lines, holds, target=rows[duplicate_id])
+        Variant.objects.filter(pk=duplicate_id).update(archived_at=None)
+        _give_names_back(rows[survivor_id], rows[duplicate_id], since=merged.merged_at)
+        merged.parted_at = now
+        merged.save(update_fields=["parted_at"])
+        return merged
+
+
+def _holds_to_move(survivor: Variant, duplicate: Variant) -> list[int]:
+    """Lines of running holds. A hold on both would need one line of two: it ends soon, and then it can be done."""
+    running = ReservationLine.objects.filter(reservation__state=Reservation.State.HELD)
+    mine = running.filter(variant=duplicate)
+    both = running.filter(
+        variant=survivor, reservation__in=mine.values("reservation"), location__in=mine.values("location")
+    )
+    if both.exists():
+        raise CannotMerge("A hold is running on both of them: try again when it has ended.")
+    return _lock_holds(mine)
+
+
+def _lock_lines(lines: QuerySet[OrderLine]) -> list[int]:
+    """Their orders, so that none is applied while its lines change hands; the lines as they are then."""
+    list(Order.objects.filter(pk__in=lines.values("order")).order_by("pk").select_for_update().values_list("pk"))
+    return list(lines.order_by("pk").values_list("pk", flat=True))
+
+
+def _lock_holds(lines: QuerySet[ReservationLine]) -> list[int]:
+    whole = Reservation.objects.filter(pk__in=lines.values("reservation"))
+    list(whole.order_by("pk").select_for_update().values_list("pk"))
+    return list(lines.order_by("pk").values_list("pk", flat=True))
+
+
+def _reassign(lines: list[int], holds: list[int], *, target: Variant) -> None:
+    OrderLine.objects.filter(pk__in=lines).update(variant=target)
+    ReservationLine.objects.filter(pk__in=holds).update(variant=target)
+
+
+def _move(
+    merged: VariantMerge,
+    amounts: Mapping[int, Amounts],
+    *,
+    source_id: int,
+    target_id: int,
+    key: str,
+    now: datetime,
+    actor: User | None,
+) -> None:
+    """Post the amounts out of one variant and into the other, all in one batch."""
+    entries = [
+        ledger.Entry(
+            variant_id=variant_id,
+            location_id=location_id,
+            kind=ledger.Kind.MERGE,
+            key=f"{merged.pk}:{key}:{variant_id}:{location_id}",
+            occurred_at=now,
+            actor_id=actor.pk if actor else None,
+            reason=f"variant {merged.duplicate_id} and variant {merged.survivor_id} "
+            + ("are one" if key == "in" else "are two again"),
+            on_hand=sign * moved["on_hand"],
+            committed=sign * moved["committed"],
+            reserved=sign * moved["reserved"],
+            unavailable=sign * moved["unavailable"],
+            incoming=sign * moved["incoming"],
+        )
+        for location_id, moved in sorted(amounts.items())
+        if any(moved.values())
+        for variant_id, sign in ((source_id, -1), (target_id, 1))
+    ]
+    ledger.post(merchant_id=merged.merchant_id, source=SOURCE, entries=entries)
+
+
+def _net_left(lines: Iterable[int]) -> dict[int, Decimal]:
+    """Units that left for good through these order lines, by location: fulfilled less restocked."""
+    left: dict[int, Decimal] = defaultdict(Decimal)
+    for hold in OrderHold.objects.filter(line__in=list(lines)):
+        left[hold.location_id] += hold.fulfilled - hold.restocked
+    return left
+
+
+def _stored(moved: Mapping[int, Amounts], left: Mapping[int, Decimal]) -> list[dict[str, Any]]:
+    places = sorted(set(moved) | set(left))
+    return [
+        {"location_id": place, "left": str(left.get(place, ZERO))}
+        | {name: str(amount) for name, amount in moved.get(place, {}).items()}
+        for place in places
+    ]
+
+
+def _owed_back(merged: VariantMerge, lines: list[int], holds: list[int]) -> dict[int, Amounts]:
+    """What goes back: the units brought, less what the duplicate's own orders took since; what they hold now."""
+    left_now = _net_left(lines)
+    committed: dict[int, Decimal] = defaultdict(Decimal)
+    reserved: dict[int, Decimal] = defaultdict(Decimal)
+    for hold in OrderHold.objects.filter(line__in=lines):
+        committed[hold.location_id] += hold.committed
+    for line in ReservationLine.objects.filter(pk__in=holds):
+        reserved[line.location_id] += line.quantity
+    brought = {row["location_id"]: row for row in merged.moved}
+    there = {level.location_id: level for level in StockLevel.objects.filter(variant=merged.survivor_id)}
+    back: dict[int, Amounts] = {}
+    for place in sorted(set(brought) | set(left_now) | set(committed) | set(reserved)):
+        row, level = brought.get(place, {}), there.get(place)
+        back[place] = {
+            "on_hand": Decimal(row.get("on_hand", 0)) - (left_now.get(place, ZERO) - Decimal(row.get("left", 0))),
+            "committed": committed.get(place, ZERO),
+            "reserved": reserved.get(place, ZERO),
+            # These follow no order: as many as are still there.
+            **{
+                name: min(Decimal(row.get(name, 0)), getattr(level, name) if level else ZERO)
+                for name in ("unavailable", "incoming")
+            },
+        }
+    return back
+
+
+def _take_names(survivor: Variant, duplicate: Variant) -> None:
+    """What the duplicate was known by finds the survivor from now on."""
+    names: list[tuple[str, str, str]] = [
+        (VariantAlias.Kind.SKU, duplicate.sku, duplicate.sku_key),
+        (VariantAlias.Kind.GTIN, duplicate.gtin, identifiers.gtin(duplicate.gtin)),
+    ]
+    names += duplicate.aliases.order_by("pk").values_list("kind", "value", "key")
+    VariantAlias.objects.bulk_create(
+        [
+            VariantAlias(merchant_id=survivor.merchant_id, variant=survivor, kind=kind, value=value, key=key)
+            for kind, value, key in names
+            if key and key not in (survivor.sku_key, survivor.gtin)
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def _give_names_back(survivor: Variant, duplicate: Variant, *, since: datetime) -> None:
+    names = [duplicate.sku_key, duplicate.gtin, *duplicate.aliases.values_list("key", flat=True)]
+    survivor.aliases.filter(key__in=[name for name in names if name], created_at__gte=since).delete()

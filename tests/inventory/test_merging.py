@@ -1,0 +1,130 @@
+"""Two variants become one and two again: units, orders, holds and names, with the ledger adding up all the while."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+from django.utils.timezone import now as utc_now
+
+from inventory import ledger, merging, orders, reservations, verify
+from inventory.models import OrderLine, StockLevel, Variant, VariantAlias
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+GTIN = "00012345678905"
+
+
+@pytest.fixture
+def twins():
+    """The same mug twice: 8 and 5 on the shelf."""
+    survivor = factories.VariantFactory(sku="MUG-1", gtin="")
+    merchant = survivor.merchant
+    duplicate = factories.VariantFactory(merchant=merchant, sku="mug 1", gtin=GTIN)
+    place = factories.LocationFactory(merchant=merchant)
+    for variant, units in ((survivor, 8), (duplicate, 5)):
+        stock(variant, place, units, key="opening")
+    return survivor, duplicate, place
+
+
+def stock(variant, place, units, *, key, **amounts):
+    entry = ledger.Entry(variant.pk, place.pk, "adjust", f"{key}:{variant.pk}", utc_now(), Decimal(units), **amounts)
+    with transaction.atomic():
+        ledger.post(merchant_id=variant.merchant_id, source="test", entries=[entry])
+
+
+def order(variant, place, *, committed=0, fulfilled=0, version=1):
+    line = orders.LineState(
+        "L1", "listing", variant.pk, variant.sku, "Mug", Decimal(committed + fulfilled),
+        [orders.Hold(place.pk, Decimal(committed), Decimal(fulfilled))],
+    )  # fmt: skip
+    now = utc_now()
+    state = orders.OrderState("O1", "1", now, now, version, False, [line])
+    orders.apply(merchant_id=variant.merchant_id, channel_id=7, states=[state])
+
+
+def level(variant):
+    row = StockLevel.objects.get(variant=variant)
+    return (row.on_hand, row.committed, row.reserved, row.unavailable)
+
+
+def test_all_that_the_duplicate_holds_goes_to_the_survivor_and_the_ledger_adds_up(twins):
+    survivor, duplicate, place = twins
+    order(duplicate, place, committed=2)
+    now = utc_now()
+    want = [reservations.Want(duplicate.pk, place.pk, Decimal(1))]
+    hold = reservations.reserve(
+        merchant_id=survivor.merchant_id, key="h", wants=want, now=now, expires_at=now + timedelta(hours=1)
+    )
+    stock(duplicate, place, 0, key="damaged", unavailable=Decimal(1))
+    merging.merge(survivor=survivor, duplicate=duplicate, actor=None)
+    assert level(survivor) == (13, 2, 1, 1)
+    assert level(duplicate) == (0, 0, 0, 0)
+    assert OrderLine.objects.get().variant == survivor
+    duplicate.refresh_from_db()
+    assert duplicate.archived_at is not None
+    found = VariantAlias.objects.order_by("kind").values_list("variant", "kind", "key")
+    assert list(found) == [(survivor.pk, "gtin", GTIN), (survivor.pk, "sku", "MUG 1")]
+    reservations.release(reservation_id=hold.pk, now=now)
+    order(survivor, place, fulfilled=2, version=2)
+    assert level(survivor) == (11, 0, 0, 1)
+    assert verify.verify().breaches == []
+
+
+def test_parting_gives_back_what_was_brought_less_what_its_own_orders_took(twins):
+    survivor, duplicate, place = twins
+    order(duplicate, place, committed=2)
+    merged = merging.merge(survivor=survivor, duplicate=duplicate, actor=None)
+    stock(survivor, place, -3, key="sold by the survivor since")
+    order(survivor, place, fulfilled=2, version=2)
+    assert level(survivor) == (8, 0, 0, 0)
+    merging.part(merge_id=merged.pk, actor=None)
+    assert level(survivor) == (5, 0, 0, 0)
+    assert level(duplicate) == (3, 0, 0, 0)
+    assert OrderLine.objects.get().variant == duplicate
+    assert Variant.objects.get(pk=duplicate.pk).archived_at is None
+    assert not VariantAlias.objects.exists()
+    assert verify.verify().breaches == []
+
+
+def test_open_orders_go_back_with_what_they_hold(twins):
+    survivor, duplicate, place = twins
+    order(duplicate, place, committed=2)
+    merged = merging.merge(survivor=survivor, duplicate=duplicate, actor=None)
+    merging.part(merge_id=merged.pk, actor=None)
+    assert (level(survivor), level(duplicate)) == ((8, 0, 0, 0), (5, 2, 0, 0))
+    order(duplicate, place, fulfilled=2, version=2)
+    assert level(duplicate) == (3, 0, 0, 0)
+    assert verify.verify().breaches == []
+
+
+def test_what_cannot_be_merged_says_why_and_nothing_moves(twins):
+    survivor, duplicate, place = twins
+    stranger = factories.VariantFactory()
+    with pytest.raises(merging.CannotMerge, match="two shops"):
+        merging.merge(survivor=survivor, duplicate=stranger, actor=None)
+    with pytest.raises(merging.CannotMerge, match="Two variants"):
+        merging.merge(survivor=survivor, duplicate=survivor, actor=None)
+    now = utc_now()
+    wants = [reservations.Want(variant.pk, place.pk, Decimal(1)) for variant in (survivor, duplicate)]
+    reservations.reserve(
+        merchant_id=survivor.merchant_id, key="h", wants=wants, now=now, expires_at=now + timedelta(hours=1)
+    )
+    with pytest.raises(merging.CannotMerge, match="hold is running"):
+        merging.merge(survivor=survivor, duplicate=duplicate, actor=None)
+    assert (level(survivor), level(duplicate)) == ((8, 0, 1, 0), (5, 0, 1, 0))
+
+
+def test_a_chain_is_undone_from_its_end(twins):
+    survivor, duplicate, _ = twins
+    third = factories.VariantFactory(merchant=survivor.merchant)
+    first = merging.merge(survivor=survivor, duplicate=duplicate, actor=None)
+    second = merging.merge(survivor=third, duplicate=survivor, actor=None)
+    with pytest.raises(merging.CannotMerge, match="undo that first"):
+        merging.part(merge_id=first.pk, actor=None)
+    merging.part(merge_id=second.pk, actor=None)
+    merging.part(merge_id=first.pk, actor=None)
+    assert (level(survivor)[0], level(duplicate)[0], level(third)[0]) == (8, 5, 0)
+    with pytest.raises(merging.CannotMerge, match="before"):
+        merging.part(merge_id=first.pk, actor=None)
+    assert verify.verify().breaches == []
