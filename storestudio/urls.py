@@ -13,4 +13,5 @@ urlpatterns = [
     path("", include("storestudio.accounts.urls")),
     path("", include("channels.urls")),
     path("", include("inventory.urls")),
+    path("", include("onboarding.urls")),
 ]

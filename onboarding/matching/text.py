@@ -14,6 +14,7 @@ _UNITS: dict[str, str] = {
     for names in (
         "in inch inches",
         "cm centimeter centimeters centimetre centimetres",
+        "m metre metres meter meters",
         "mm millimeter millimeters millimetre millimetres",
         "ft foot feet",
         "kg kilo kilos kilogram kilograms kgs",
