@@ -83,7 +83,12 @@ def _of_digits(digits: str, *, changed: bool) -> GtinVerdict:
     if len(set(digits)) == 1 or digits in _PLACEHOLDERS:
         return _wrong("placeholder")
     if len(digits) == 8 and digits[0] in "01" and (wide := _expand_upce(digits)):
-        return GtinVerdict(valid=True, gtin14=wide.zfill(14), problem="formatting" if changed else "", suggestion=wide if changed else "")
+        return GtinVerdict(
+            valid=True,
+            gtin14=wide.zfill(14),
+            problem="formatting" if changed else "",
+            suggestion=wide if changed else "",
+        )
     if len(digits) > 14 or len(digits) < 7:
         return _wrong("length")
     fits = check_digit(digits[:-1]) == digits[-1]
