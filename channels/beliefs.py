@@ -11,6 +11,7 @@ from django.urls import reverse
 from channels.models import ChannelStock, ChannelWriteLine, Connection, Listing
 from inventory import explain
 from inventory.explain import Channel, ChannelView, Told
+from storestudio.accounts import numbers
 
 CLOSED, LIVE, RECONNECT = Connection.State.CLOSED, Connection.State.LIVE, Connection.State.RECONNECT
 Outcome = ChannelWriteLine.Outcome
@@ -97,7 +98,7 @@ def _state(cell: ChannelStock) -> tuple[str, str]:
 
 
 def _units(quantity: Decimal | None) -> str:
-    return "nothing known" if quantity is None else f"{quantity.normalize():f}"
+    return "nothing known" if quantity is None else numbers.plain(quantity)
 
 
 def _told(cells: Collection[ChannelStock]) -> dict[int, Told]:

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from channels.models import Incident
 from inventory.models import StockLevel
+from storestudio.accounts import numbers
 from storestudio.accounts.models import User
 
 Kind = Incident.Kind
@@ -71,7 +72,7 @@ def sweep_oversold(*, merchant_id: int | None = None) -> int:
     known = {incident.key: incident for incident in open_ones}
     cells = {f"cell:{level.variant_id}:{level.location_id}": level for level in short.order_by("pk")}
     for key, level in cells.items():
-        missing = f"{-level.available.normalize():f}"
+        missing = numbers.plain(-level.available)
         if key in known and known[key].detail.get("missing") == missing:
             continue
         open_or_count(

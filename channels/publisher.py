@@ -22,6 +22,7 @@ from django.utils import timezone
 from channels import contact, credentials, incidents, registry
 from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, Listing
 from channels.ports import Connector, ConnectorError, CountResult, CountWrite, WriteOutcome
+from storestudio.accounts import numbers
 
 LEASE = timedelta(seconds=30)  # longer than a call's time-out: a write is taken up again only if its worker died
 ISOLATED_AFTER = 1  # a cell that was in a refused batch goes alone next time, so that one bad cell stops no other
@@ -257,6 +258,7 @@ def _settle(
 def _block(connection: Connection, line: ChannelWriteLine, message: str) -> None:
     """A number the channel will not take: the cell waits for a person."""
     listing = line.cell.listing
+    name, number = listing.sku or listing.product_title, numbers.plain(line.to_quantity)
     ChannelStock.objects.filter(pk=line.cell_id).update(blocked_reason=(message or "refused")[:300])
     incidents.open_or_count(
         merchant_id=connection.merchant_id,
@@ -265,7 +267,7 @@ def _block(connection: Connection, line: ChannelWriteLine, message: str) -> None
         key=f"cell:{line.cell_id}",
         variant_id=listing.variant_id,
         cell_id=line.cell_id,
-        title=f"{connection.label} refused {units(line.to_quantity)} for {listing.sku or listing.product_title}.",
+        title=f"{connection.label} refused {number} for {name}.",
         message=message,
     )
 
@@ -303,8 +305,3 @@ def _settle_failure(
 def unblock(*, cell_id: int) -> None:
     """A person says: try this cell again."""
     ChannelStock.objects.filter(pk=cell_id).update(blocked_reason="", attempts=0, next_attempt_at=None)
-
-
-def units(quantity: Decimal) -> str:
-    """A quantity as people read it: no trailing zeros, no exponent."""
-    return f"{quantity.normalize():f}"

@@ -23,7 +23,7 @@ from channels import contact, credentials, incidents, publisher, registry
 from channels.models import ChannelLocation, ChannelStock, Connection, InboundEvent, Listing
 from channels.ports import Connector, Count, StockChange, StockChangesPage
 from inventory import ledger
-from storestudio.accounts import audit
+from storestudio.accounts import audit, numbers
 from storestudio.accounts.models import User
 
 GRACE = timedelta(seconds=4)  # an order's own event may come after the stock event it caused
@@ -180,7 +180,7 @@ def _refresh_neighbours(cell_ids: Sequence[int]) -> None:
 
 
 def _report(connection: Connection, cell: ChannelStock) -> None:
-    shown, believed = publisher.units(cell.observed or Decimal(0)), publisher.units(cell.expected or Decimal(0))
+    shown, believed = numbers.plain(cell.observed or Decimal(0)), numbers.plain(cell.expected or Decimal(0))
     listing, place = cell.listing, cell.channel_location
     incidents.open_or_count(
         merchant_id=connection.merchant_id,
@@ -328,7 +328,7 @@ def resolve_drift(*, cell_id: int, choice: str, actor: User) -> None:
         _refresh_neighbours([cell_id])
         audit.record(
             actor=actor, merchant=cell.merchant, action=f"drift.{choice}", target=cell,
-            summary=f"{cell.listing.sku}: chose {choice} ({publisher.units(difference)})",
+            summary=f"{cell.listing.sku}: chose {choice} ({numbers.plain(difference)})",
         )  # fmt: skip
         incidents.resolve(
             merchant_id=cell.merchant_id, kind=incidents.Kind.DRIFT, key=f"cell:{cell_id}",

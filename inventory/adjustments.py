@@ -17,7 +17,7 @@ from django.utils.timezone import now as utc_now
 from inventory import explain, ledger
 from inventory.models import Location, StockLevel, StockMovement, StockMovementKey, Variant
 from inventory.queries import Cell, cells_of
-from storestudio.accounts import audit
+from storestudio.accounts import audit, numbers
 from storestudio.accounts.models import Merchant, User
 
 SOURCE = "user"
@@ -131,7 +131,7 @@ def receive(*, merchant: Merchant, actor: User, wanted: Receipt) -> Result:
         for variant, quantity in wanted.lines
     ]
     total = sum((quantity for _, quantity in wanted.lines), ZERO)
-    summary = f"Received {total.normalize():f} units of {len(entries)} items at {wanted.location.name}"
+    summary = f"Received {numbers.plain(total)} units of {len(entries)} items at {wanted.location.name}"
     with transaction.atomic():
         return _post(merchant, actor, entries, wanted.location, "stock.receive", summary, reason=wanted.reason)
 
@@ -150,7 +150,7 @@ def undo(*, merchant: Merchant, actor: User, movement: StockMovement) -> Result:
         actor_id=actor.pk,
         reason=f"Undo: {movement.get_kind_display().lower()}, {movement.reason}".rstrip(", "),
     )
-    summary = f"Took back {movement.on_hand.normalize():f} of {movement.variant.sku or movement.variant.full_title}"
+    summary = f"Took back {numbers.plain(movement.on_hand)} of {movement.variant.sku or movement.variant.full_title}"
     with transaction.atomic():
         return _post(merchant, actor, [entry], movement.variant, "stock.undo", summary, movement=movement.pk)
 
@@ -245,5 +245,5 @@ def _summary(wanted: Adjustment) -> str:
     if wanted.counted is None:
         change = f"by {(wanted.delta or ZERO).normalize():+f}"
     else:
-        change = f"to a count of {wanted.counted.normalize():f}"
+        change = f"to a count of {numbers.plain(wanted.counted)}"
     return f"Adjusted {name} at {wanted.location.name} {change}: {wanted.reason}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from inventory import queries
 from inventory.models import StockLevel
+from storestudio.accounts import numbers
 from storestudio.accounts.models import Merchant
 
 CHUNK = 2000
@@ -81,8 +81,4 @@ def _amounts(level: tuple[Any, ...], places: Mapping[int, str]) -> list[str]:
     if not level:
         return [""] * (len(AMOUNTS) + 2)
     place, *amounts, updated_at = level
-    return [guarded(places[place]), *map(_number, amounts), updated_at.strftime("%Y-%m-%d %H:%M:%S")]
-
-
-def _number(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"
+    return [guarded(places[place]), *map(numbers.plain, amounts), updated_at.strftime("%Y-%m-%d %H:%M:%S")]

@@ -7,7 +7,7 @@ docs/adr/0020-stock-search.md.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -409,31 +409,27 @@ def pace_days(*, merchant: Merchant, now: datetime) -> int:
 
 @dataclass(frozen=True)
 class LowStock:
-    """A variant that runs out within a week at its present pace, or has run out while it sells.
-
-    `sold` units were ordered and kept in the last `days`; `cover_days` is how long the rest lasts at that pace.
-    """
+    """A variant that runs out within a week at its pace: `cover_days` is None for one that is out."""
 
     variant: Variant
     available: Decimal
-    sold: Decimal
-    days: int
-    cover_days: Decimal
+    cover_days: Decimal | None
+
+    @property
+    def cover_words(self) -> str:
+        """How long it lasts, as one would say it."""
+        days = round(self.cover_days or ZERO)
+        return "today" if days < 1 else "1 day" if days == 1 else f"{days} days"
 
 
-def low_stock(*, merchant: Merchant, limit: int = 10, now: datetime | None = None) -> list[LowStock]:
-    """What runs out soonest, soonest first. Two queries."""
-    now = now or utc_now()
-    days = pace_days(merchant=merchant, now=now)
+def low_stock(*, merchant: Merchant, now: datetime, limit: int = 8) -> list[LowStock]:
+    """What runs out soonest, what is out already before all. Two queries."""
     found = _low(merchant=merchant, now=now, limit=limit)
-    known: Mapping[int, Variant] = (
-        Variant.objects.of(merchant)
-        .filter(archived_at=None, product__archived_at=None)
-        .select_related("product")
-        .in_bulk([one.variant_id for one in found])
-    )
+    days = pace_days(merchant=merchant, now=now)
+    living = Variant.objects.of(merchant).filter(archived_at=None, product__archived_at=None)
+    known = living.select_related("product").in_bulk([one.variant_id for one in found])
     return [
-        LowStock(known[one.variant_id], one.available, one.sold, days, max(one.available, ZERO) * days / one.sold)
+        LowStock(known[one.variant_id], one.available, one.available * days / one.sold if one.available > 0 else None)
         for one in found
         if one.variant_id in known
     ]

@@ -5,13 +5,12 @@ Each function costs a fixed number of queries, whatever the number of connection
 
 from channels.health.lag import Charted, Spread, charts, lags
 from channels.health.needs import Need, needs
-from channels.health.sales import LowStock, Sales, low_stock, sales_today
+from channels.health.sales import Sales, sales_today
 from channels.health.state import ChannelLine, Pulse, lines, pulse, sentence
 
 __all__ = [
     "ChannelLine",
     "Charted",
-    "LowStock",
     "Need",
     "Pulse",
     "Sales",
@@ -19,7 +18,6 @@ __all__ = [
     "charts",
     "lags",
     "lines",
-    "low_stock",
     "needs",
     "pulse",
     "sales_today",

@@ -1,19 +1,19 @@
-"""What was sold today, by channel, and what will run out first. Quantities in units, from the ledger alone."""
+"""What was sold today, by channel. Quantities in units, from the ledger alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, F, Sum
 from django.db.models.functions import ExtractHour
 
 from channels.models import Connection
-from inventory.models import Order, StockLevel, StockMovement, Variant
+from inventory.models import Order, StockMovement
 from storestudio.accounts.models import Merchant
 
 ZERO = Decimal(0)
@@ -22,8 +22,6 @@ SOLD_KINDS = (Kind.SALE, Kind.COMMIT, Kind.FULFILL, Kind.RELEASE)
 # Units sold: a till's sale leaves the shelf, an order is promised, its fulfilment turns one into the other, a
 # cancelled order gives back. Units that a later count had already seen were sold all the same.
 SOLD = Sum(F("committed") - F("on_hand") - F("absorbed"))
-VELOCITY_DAYS = 14
-COVER_DAYS_MAX = 7
 
 
 @dataclass(frozen=True)
@@ -49,22 +47,6 @@ class Sales:
     returned: Decimal
     hours: Sequence[Decimal]
     busiest: Decimal
-
-
-@dataclass(frozen=True)
-class LowStock:
-    """A variant that will run out: `cover_days` at the pace of the last two weeks, None for one that is out."""
-
-    variant: Variant
-    available: Decimal
-    sold: Decimal  # in VELOCITY_DAYS
-    cover_days: float | None
-
-    @property
-    def cover_words(self) -> str:
-        """How long it lasts, as one would say it."""
-        days = round(self.cover_days or 0)
-        return "today" if days < 1 else "1 day" if days == 1 else f"{days} days"
 
 
 def sales_today(*, merchant: Merchant, now: datetime) -> Sales:
@@ -123,43 +105,3 @@ def _of_channel(
         taken=(orders["taken"] if orders else None) or ZERO,
         hours=so_far,
     )
-
-
-def low_stock(*, merchant: Merchant, now: datetime, limit: int = 8) -> list[LowStock]:
-    """What sells and will be gone within a week, the soonest first; what is gone already comes before."""
-    since = now - timedelta(days=VELOCITY_DAYS)
-    sold = {
-        row["variant"]: row["units"]
-        for row in StockMovement.objects.of(merchant)
-        .filter(recorded_at__gte=since, kind__in=SOLD_KINDS)
-        .order_by()
-        .values("variant")
-        .annotate(units=SOLD)
-        if row["units"] > 0
-    }
-    levels = (
-        StockLevel.objects.of(merchant)
-        .filter(Q(variant__archived_at=None), variant__in=sold, location__is_active=True)
-        .order_by()
-        .values("variant")
-        .annotate(left=Sum("available"))
-    )
-    soonest = sorted(
-        ((_cover_days(left=row["left"], sold=sold[row["variant"]]), row) for row in levels),
-        key=lambda found: (found[0], -sold[found[1]["variant"]], found[1]["variant"]),
-    )
-    chosen = [(days, row) for days, row in soonest if days <= COVER_DAYS_MAX][:limit]
-    variants = Variant.objects.of(merchant).select_related("product").in_bulk([row["variant"] for _, row in chosen])
-    return [
-        LowStock(
-            variant=variants[row["variant"]],
-            available=row["left"],
-            sold=sold[row["variant"]],
-            cover_days=days if row["left"] > 0 else None,
-        )
-        for days, row in chosen
-    ]
-
-
-def _cover_days(*, left: Decimal, sold: Decimal) -> float:
-    return max(float(left / (sold / VELOCITY_DAYS)), 0.0)

@@ -11,6 +11,7 @@ from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_safe
 
 from channels import health
+from inventory import queries
 from storestudio.accounts import live
 from storestudio.accounts.access import ShopRequest, shop_view, wants_partial
 
@@ -58,7 +59,7 @@ def _sales(request: ShopRequest, now: datetime) -> SafeString:
 
 
 def _low_stock(request: ShopRequest, now: datetime) -> SafeString:
-    rows = health.low_stock(merchant=request.merchant, now=now)
+    rows = queries.low_stock(merchant=request.merchant, now=now)
     return live.part(request, "channels/_low_stock.html", {"rows": rows})
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from inventory import adjustments, history, ledger, paging, queries
 from inventory.forms import ADD, LINES_MAX, TO, AdjustForm, LineForm, ReceiveForm, received_lines
 from inventory.models import StockMovement, Variant
+from storestudio.accounts import numbers
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
 
 BUSY = "Someone else is changing this very item. Nothing was posted; try again."
@@ -237,7 +238,7 @@ def _with(data: QueryDict, chosen: list[Variant], added: Variant) -> tuple[list[
         quantity = Decimal(data.get(field) or 0) + 1
     except ArithmeticError:
         quantity = Decimal(1)
-    data[field] = f"{quantity.normalize():f}"
+    data[field] = numbers.plain(quantity)
     said = f"{added.full_title}: {data[field]}"
     return [added, *(one for one in chosen if one.pk != added.pk)], said
 

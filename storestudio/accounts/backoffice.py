@@ -15,6 +15,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
+from storestudio.accounts import numbers
+
 COUNT_MAX = 10_000  # beyond this many rows the number of pages is a guess, and nobody pages that far
 LIST_PER_PAGE = 50
 # The admin's own look of a link; without it one in a list is not told from text.
@@ -139,7 +141,7 @@ def units(name: str, description: str = "") -> Callable[[Any], str]:
 
     def column(row: Any) -> str:
         value = getattr(row, name)
-        return "unknown" if value is None else f"{value.normalize():f}"
+        return "unknown" if value is None else numbers.plain(value)
 
     column.short_description = description or name.replace("_", " ")  # type: ignore[attr-defined]
     column.admin_order_field = name  # type: ignore[attr-defined]

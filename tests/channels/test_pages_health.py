@@ -225,20 +225,6 @@ def test_the_day_begins_at_the_shops_midnight(live, shelf):
     assert health.sales_today(merchant=live.merchant, now=now).units == 2
 
 
-def test_what_sells_fast_and_is_nearly_gone_runs_out_first(live, shelf):
-    variant, location = shelf
-    post(live, variant, location, "sold", kind=ledger.Kind.SALE, on_hand=-14)  # 1 a day, 6 left
-    calm = factories.VariantFactory(merchant=live.merchant)
-    post(live, calm, location, "opening calm", kind=ledger.Kind.OPENING, on_hand=100, channel_id=None)
-    post(live, calm, location, "sold calm", kind=ledger.Kind.SALE, on_hand=-1)
-    gone = factories.VariantFactory(merchant=live.merchant)
-    post(live, gone, location, "sold gone", kind=ledger.Kind.SALE, on_hand=-1)
-    rows = health.low_stock(merchant=live.merchant, now=utc_now())
-    assert [(row.variant, row.available) for row in rows] == [(gone, -1), (variant, 6)]
-    assert rows[0].cover_days is None
-    assert rows[1].cover_words == "6 days"
-
-
 @pytest.mark.parametrize(
     ("value", "words"),
     [
