@@ -23,6 +23,8 @@ from inventory.models import (
     StockMovement,
     StockMovementKey,
     Variant,
+    VariantAlias,
+    VariantMerge,
 )
 from storestudio.accounts.backoffice import (
     BigRows,
@@ -105,6 +107,26 @@ class VariantAdmin(Goods):
     def listed(self, variant: Variant) -> SafeString:
         """Where it is listed."""
         return rows_of("channels.listing", f"variant__id__exact={variant.pk}", "listings")
+
+
+@admin.register(VariantAlias)
+class VariantAliasAdmin(ReadOnlyRows):
+    """What variants were called before."""
+
+    list_display = ["value", "kind", linked("variant"), linked("merchant"), "created_at"]
+    list_filter = ["merchant", "kind"]
+    list_select_related = ["variant", "merchant"]
+    search_fields = ["value", "key", "variant__sku"]
+
+
+@admin.register(VariantMerge)
+class VariantMergeAdmin(ReadOnlyRows):
+    """Which variants turned out to be one."""
+
+    list_display = ["pk", linked("survivor"), linked("duplicate"), linked("merchant"), "merged_at", "parted_at"]
+    list_filter = ["merchant", ("parted_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["survivor", "duplicate", "merchant"]
+    search_fields = ["survivor__sku", "duplicate__sku"]
 
 
 @admin.register(Location)

@@ -66,6 +66,19 @@ class VariantFactory(factory.django.DjangoModelFactory):
     price = Decimal("49.00")
 
 
+class VariantAliasFactory(factory.django.DjangoModelFactory):
+    """What a variant was called before."""
+
+    class Meta:
+        model = inventory.VariantAlias
+
+    variant = factory.SubFactory(VariantFactory)
+    merchant = factory.SelfAttribute("variant.merchant")
+    kind = inventory.VariantAlias.Kind.SKU
+    value = factory.Sequence(lambda n: f"OLD-{n:05d}")
+    key = factory.SelfAttribute("value")
+
+
 class LocationFactory(factory.django.DjangoModelFactory):
     class Meta:
         model = inventory.Location

@@ -20,6 +20,7 @@ from storestudio.devserver.process import run_in_foreground, stop_together
 from storestudio.devserver.up import up
 
 HOLDER_WAIT_S = 60.0
+PROCESSES_MAX = 4  # a database and up to 40 connections each
 CLEAN = {
     "SECRET_KEY": "for-tests-only",
     "CREDENTIAL_KEYS": "k1:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=",
@@ -168,8 +169,9 @@ def _clean_environment() -> dict[str, str]:
 
 
 def test(words: Sequence[str]) -> int:
-    """pytest on DATABASE_URL, or on a cluster that trades durability for speed."""
-    command = [sys.executable, "-m", "pytest", "-rs", *words]
+    """pytest on DATABASE_URL, or on a cluster that trades durability for speed; all tests on all processors."""
+    spread = [] if words else ["-n", str(min(os.cpu_count() or 1, PROCESSES_MAX)), "--dist", "loadfile"]
+    command = [sys.executable, "-m", "pytest", "-rs", *spread, *words]
     url, environment = os.environ.get("DATABASE_URL"), _clean_environment()
     if url:
         return run_in_foreground(command, environment=environment | {"DATABASE_URL": url}, folder=ROOT)

@@ -77,6 +77,10 @@ def a_shop() -> dict[type, Any]:
     with transaction.atomic():
         ledger.post(merchant_id=member.merchant_id, source="user", entries=[entry])
     audit.record(actor=member.user, merchant=member.merchant, action="stock.adjusted", target=variant, summary="7 more")
+    factories.VariantAliasFactory(variant=variant)
+    inventory.VariantMerge.objects.create(
+        merchant=member.merchant, survivor=variant, duplicate=factories.VariantFactory(merchant=member.merchant)
+    )
     accounts.Heartbeat.objects.get_or_create(name="worker", defaults={"beat_at": utc_now()})
     return {Connection: connection, InboundEvent: event, inventory.Variant: variant}
 
