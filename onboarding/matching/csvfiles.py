@@ -62,7 +62,9 @@ def read(path: Path) -> Listings:
         raise UnreadableListings(f"{path.name}: is not CSV: {error}") from error
     if not rows:
         raise UnreadableListings(f"{path.name}: has a header and no listings")
-    return Listings(records=[record for record, _ in rows], shops=[shop for _, shop in rows] if "shop" in columns else None)
+    return Listings(
+        records=[record for record, _ in rows], shops=[shop for _, shop in rows] if "shop" in columns else None
+    )
 
 
 def _columns(*, path: Path, header: object) -> dict[str, str]:

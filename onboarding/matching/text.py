@@ -61,6 +61,22 @@ _DECIMAL_COMMA = re.compile(r"(?<=\d),(?=\d)")
 _VERSION = re.compile(r"\b(?:version|ver|v)\.? ?(?=\d)")
 _TRAILING_ZERO = re.compile(r"(?<=\d)\.0+(?=[^0-9.]|$)")
 _MARK = re.compile(r"\((?:tm|r|c)\)|[™®©]")
+_SIZE_PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])"), size)
+    for pattern, size in (
+        (r"(?:extra[ -]extra|xx|2x|double extra)[ -]?(?:large|lrg|lge|l)", "xxl"),
+        (r"(?:xxx|3x)[ -]?(?:large|lrg|lge|l)", "xxxl"),
+        (r"(?:extra|x)[ -]?(?:large|lrg|lge)", "xl"),
+        (r"(?:extra[ -]extra|xx|2x)[ -]?(?:small|sml)", "xxs"),
+        (r"(?:extra|x)[ -]?(?:small|sml)", "xs"),
+    )
+)
+SIZES: dict[str, str] = {
+    alias: names.split()[0]
+    for names in ("xxs", "xs", "s sm sml small", "m md med medium", "l lg lge lrg large", "xl", "xxl", "xxxl")
+    for alias in names.split()
+}
+_LABELS = frozenset({"size", "sz", "color", "colour"})
 _WORD = re.compile(r"[a-z0-9]+(?:[.'&+-][a-z0-9]+)*\+?")
 _PIECE = re.compile(r"[a-z0-9]+(?:\.[0-9]+)*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
@@ -78,13 +94,17 @@ def fold(text: str) -> str:
     text = _PACK.sub(r"\1pk", text)
     text = _VERSION.sub(" ", text)
     text = _TRAILING_ZERO.sub("", text)
+    if "x" in text:
+        for phrase, size in _SIZE_PHRASES:
+            text = phrase.sub(size, text)
     return _QUANTITY.sub(lambda m: f"{m[1]}{_UNITS[m[2]]}", text)
 
 
 @lru_cache(maxsize=200_000)
 def words(text: str) -> tuple[str, ...]:
-    """The words of a text in order; a hyphenated or dotted word stays whole here."""
-    return tuple(_WORD.findall(fold(text)))
+    """The words of a text in order, without labels such as "Size:"; a hyphenated or dotted word stays whole here."""
+    found = _WORD.findall(fold(text))
+    return tuple(w for w in found if w not in _LABELS) or tuple(found)
 
 
 def pieces(word: str) -> list[str]:

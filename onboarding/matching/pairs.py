@@ -1,0 +1,134 @@
+"""Which listing of one catalog is which of the other: candidates, weights, one-to-one choice, verdicts with evidence."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboarding.matching import assignment, candidates, evidence, features, prior, profiles, thresholds, training
+from onboarding.matching.profiles import Profile
+from onboarding.matching.records import Record
+from onboarding.matching.thresholds import Bands
+
+Verdict = Literal["accept", "review", "ignore"]
+Progress = Callable[[str, int, int], None]
+
+NEAREST = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A proposal. ``score`` is the probability of being right, estimated without labels."""
+
+    left_id: str
+    right_id: str
+    score: float
+    verdict: Verdict
+    evidence: evidence.Evidence
+
+    @property
+    def in_words(self) -> str:
+        return evidence.in_one_line(evidence=self.evidence, probability=self.score)
+
+
+class Model:
+    """Two catalogs compared. Everything is computed once; pairs and candidates are read off."""
+
+    def __init__(self, *, left: Sequence[Record], right: Sequence[Record], on_progress: Progress | None = None) -> None:
+        (self._left, self._right), self._rarity = profiles.read_all(sides=[_sorted(left), _sorted(right)])
+        self._weights = prior.weights()
+        shared = features.context(sides=[self._left, self._right], rarity=self._rarity)
+        found = candidates.find(left=self._left, right=self._right, rarity=self._rarity, limit=NEAREST, on_progress=on_progress)
+        self._pairs = _without_vetoed(pairs=found, left=self._left, right=self._right)
+        self._rows = features.rows(left=self._left, right=self._right, pairs=self._pairs, shared=shared)
+        self._score()
+
+    def _score(self) -> None:
+        alone = self._weights.alone(self._rows)
+        self._margins = assignment.margins(pairs=self._pairs, scores=alone, limit=training.MARGIN_LIMIT)
+        self._chosen = training.choose(pairs=self._pairs, alone=alone, margins=self._margins)
+        among = self._weights.among(alone=alone, margins=self._margins)
+        likely, self._share = thresholds.posterior(among[self._chosen])
+        self._common = evidence.strength(self._share)
+        self._likely = thresholds.sigmoid(among + self._common)
+        self._bands = thresholds.bands(likely, share=self._share)
+        self._row_of = {p.record.id: i for i, p in enumerate(self._left)}
+        self._by_left: dict[int, list[int]] = defaultdict(list)
+        for n, (i, _) in enumerate(self._pairs.tolist()):
+            self._by_left[i].append(n)
+
+    @property
+    def bands(self) -> Bands:
+        return self._bands
+
+    def pairs(self) -> list[Pair]:
+        """The one-to-one proposals worth a person's look, surest first."""
+        made = [self._pair(n) for n in self._chosen.tolist() if self._likely[n] >= self._bands.review.probability]
+        return sorted(made, key=lambda pair: (-pair.score, pair.left_id, pair.right_id))
+
+    def candidates(self, left_id: str, limit: int) -> list[Pair]:
+        """The best right listings for one left listing, whether or not another has a better claim to them."""
+        numbers = sorted(self._by_left[self._row_of[left_id]], key=lambda n: -self._likely[n])
+        return [self._pair(n) for n in numbers[:limit]]
+
+    def _pair(self, n: int) -> Pair:
+        i, j = self._pairs[n].tolist()
+        left, right = self._left[i], self._right[j]
+        why = evidence.explain(
+            left=left, right=right, row=self._rows[n], margins=self._margins[n], weights=self._weights, common=self._common
+        )
+        score = float(self._likely[n])
+        return Pair(left.record.id, right.record.id, score, self._verdict(score), why)
+
+    def _verdict(self, score: float) -> Verdict:
+        if score >= self._bands.accept.probability:
+            return "accept"
+        return "review" if score >= self._bands.review.probability else "ignore"
+
+
+def fit(
+    left: Sequence[Record], right: Sequence[Record], *, on_progress: Progress | None = None
+) -> Model:
+    return Model(left=left, right=right, on_progress=on_progress)
+
+
+def match(left: Sequence[Record], right: Sequence[Record], *, on_progress: Progress | None = None) -> list[Pair]:
+    return fit(left, right, on_progress=on_progress).pairs()
+
+
+def match_shops(
+    left: Sequence[Record],
+    right: Sequence[Record],
+    *,
+    left_shops: Sequence[str],
+    right_shops: Sequence[str],
+    on_progress: Progress | None = None,
+) -> list[Pair]:
+    """As ``match``, shop by shop: a pair never crosses shops."""
+    theirs: dict[str, tuple[list[Record], list[Record]]] = defaultdict(lambda: ([], []))
+    for side, (records, shops) in enumerate(((left, left_shops), (right, right_shops))):
+        for record, shop in zip(records, shops, strict=True):
+            theirs[shop][side].append(record)
+    made: list[Pair] = []
+    for shop in sorted(theirs):
+        mine, other = theirs[shop]
+        if mine and other:
+            made.extend(match(mine, other, on_progress=on_progress))
+    return sorted(made, key=lambda pair: (-pair.score, pair.left_id, pair.right_id))
+
+
+def _sorted(records: Sequence[Record]) -> list[Record]:
+    """By id, so that the order of a file changes nothing."""
+    return sorted(records, key=lambda record: record.id)
+
+
+def _without_vetoed(
+    *, pairs: NDArray[np.int64], left: Sequence[Profile], right: Sequence[Profile]
+) -> NDArray[np.int64]:
+    kept = [n for n, (i, j) in enumerate(pairs.tolist()) if not features.vetoed(left=left[i], right=right[j])]
+    return pairs[kept]

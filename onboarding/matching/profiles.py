@@ -1,0 +1,142 @@
+"""What a comparison needs to know of each record, read once: its tokens and their rarity, codes, quantities, numbers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from onboarding.matching import codes, text
+from onboarding.matching.records import Record
+
+DESCRIPTION_WORDS_MAX = 60  # what comes later in a description is boilerplate about shipping and warranty
+
+
+@dataclass(slots=True)
+class Profile:
+    """One record, read. Tokens are canonical words; ``codes`` are model numbers, ``joined`` those written over a blank."""
+
+    record: Record
+    tokens: list[str]
+    names: frozenset[str]
+    stems: frozenset[str]
+    codes: frozenset[str]
+    joined: frozenset[str]
+    quantities: dict[str, frozenset[float]]
+    numbers: frozenset[str]
+    sizes: frozenset[str]
+    described: frozenset[str]
+    squeezed: str
+    gtin: codes.Gtin
+    sku: tuple[str, str, str]
+    weight: float = 0.0
+    shop: str = ""
+
+
+@dataclass(slots=True)
+class Rarity:
+    """Weights of tokens over both catalogs: a word on one listing of a thousand says more than one on every second."""
+
+    total: int
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def weight(self, token: str) -> float:
+        return math.log((self.total + 1.0) / (self.counts[token] + 0.5))
+
+
+def read_all(*, sides: Sequence[Sequence[Record]]) -> tuple[list[list[Profile]], Rarity]:
+    """Profiles of both catalogs. Compounds are settled over both: ``east west`` is ``eastwest`` where either writes so."""
+    titles = [[_spoken(record) for record in side] for side in sides]
+    vocabulary = Counter(text.compact(word) for side in titles for words in side for word in words)
+    profiles = [
+        [_profile(record=record, words=words, vocabulary=vocabulary) for record, words in zip(side, said, strict=True)]
+        for side, said in zip(sides, titles, strict=True)
+    ]
+    rarity = Rarity(total=sum(len(side) for side in profiles))
+    for side in profiles:
+        for profile in side:
+            rarity.counts.update(profile.names)
+            rarity.counts.update(profile.stems)
+            rarity.counts.update(profile.described - profile.names)
+    for side in profiles:
+        for profile in side:
+            profile.weight = sum(rarity.weight(t) for t in profile.names)
+    return profiles, rarity
+
+
+def _spoken(record: Record) -> tuple[str, ...]:
+    said = text.words(record.title)
+    for extra in (record.model, *(value for _, value in record.options)):
+        said += text.words(extra) if extra else ()
+    return said
+
+
+def _unglue(*, word: str, vocabulary: Counter[str]) -> tuple[str, str] | None:
+    """``cvb20lne1freestanding``: a word seen once that ends in a word seen often was two."""
+    if len(word) < 9 or vocabulary[word] > 1:
+        return None
+    for cut in range(4, len(word) - 4):
+        tail = word[cut:]
+        if tail.isalpha() and vocabulary[tail] >= 3:
+            return word[:cut], tail
+    return None
+
+
+def _join_compounds(*, words: list[str], vocabulary: Counter[str]) -> list[str]:
+    """``ncd 191 i`` is ``ncd191i`` and ``east west`` is ``eastwest`` where any listing writes it so."""
+    joined: list[str] = []
+    i = 0
+    while i < len(words):
+        size = next((n for n in (3, 2) if i + n <= len(words) and _is_compound(words[i : i + n], vocabulary)), 1)
+        joined.append("".join(words[i : i + size]))
+        i += size
+    return joined
+
+
+def _is_compound(parts: list[str], vocabulary: Counter[str]) -> bool:
+    whole = "".join(parts)
+    if len(whole) < 4 or "." in whole or whole not in vocabulary or text.quantity(whole):
+        return False
+    return text.is_code(whole) or all(part.isalpha() for part in parts)
+
+
+def _profile(*, record: Record, words: tuple[str, ...], vocabulary: Counter[str]) -> Profile:
+    found = codes.codes_of(words=words)
+    flat: list[str] = []
+    for word in words:
+        bare = text.compact(word)
+        glued = _unglue(word=bare, vocabulary=vocabulary)
+        if glued:
+            flat.extend(glued)
+            if found.pop(bare, False) and text.is_code(glued[0]):
+                found[glued[0]] = True
+        elif bare in found and found[bare]:
+            flat.append(bare)
+        else:
+            flat.extend(text.pieces(word))
+    tokens = _join_compounds(words=flat, vocabulary=vocabulary)
+    own = frozenset(t for t, whole in found.items() if whole)
+    quantities: dict[str, set[float]] = {}
+    for token in tokens:
+        amount = text.quantity(token)
+        if amount:
+            quantities.setdefault(amount[1], set()).add(amount[0])
+    described = text.words(record.description)[:DESCRIPTION_WORDS_MAX] if record.description else ()
+    brand = text.words(record.brand) if record.brand else ()
+    names = frozenset(tokens)
+    return Profile(
+        record=record,
+        tokens=tokens,
+        names=names,
+        stems=frozenset("~" + s for c in own if (s := codes.stem(c)) != c or c in own and text.is_code(c)),
+        codes=own,
+        joined=frozenset(t for t, whole in found.items() if not whole),
+        quantities={unit: frozenset(values) for unit, values in quantities.items()},
+        numbers=frozenset(t for t in tokens if text.is_number(t)),
+        sizes=frozenset(text.SIZES[t] for t in tokens if t in text.SIZES),
+        described=frozenset(p for w in (*described, *brand) for p in (text.pieces(w) + [text.compact(w)])),
+        squeezed=text.compact(" ".join(words)),
+        gtin=codes.read_gtin(record.gtin),
+        sku=codes.sku_forms(record.sku),
+    )

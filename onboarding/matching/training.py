@@ -1,0 +1,93 @@
+"""The two linear models: one weighs a pair by itself, one weighs it against its rivals. Fitting and applying them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from onboarding.matching import assignment, features
+
+MARGIN_LIMIT = 6.0
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Log-odds: ``pair`` per feature and ``pair_start`` for a pair alone; the rest for it among its rivals."""
+
+    pair: Floats
+    pair_start: float
+    scale: float
+    margin_left: float
+    margin_right: float
+    margin_worst: float
+    start: float
+
+    def alone(self, rows: Floats) -> Floats:
+        return rows @ self.pair + self.pair_start
+
+    def among(self, *, alone: Floats, margins: Floats) -> Floats:
+        """Log-odds of the pair being right, were half of the chosen pairs right."""
+        return (
+            self.scale * alone
+            + self.margin_left * margins[:, 0]
+            + self.margin_right * margins[:, 1]
+            + self.margin_worst * margins.min(axis=1)
+            + self.start
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Candidate pairs of two catalogs whose truth is known; only for finding starting weights, never for matching."""
+
+    pairs: NDArray[np.int64]
+    rows: Floats
+    right: NDArray[np.bool_]
+
+
+def choose(*, pairs: NDArray[np.int64], alone: Floats, margins: Floats) -> NDArray[np.int64]:
+    """The one-to-one choice, before anything is said about how many of it are right."""
+    worth = alone + 0.5 * margins.sum(axis=1)
+    return assignment.greedy(pairs=pairs, scores=worth)
+
+
+def fit(examples: Sequence[Example], *, pair_c: float = 1.0, rank_c: float = 0.1) -> Weights:
+    """Starting weights from examples; every example counts the same, and in each right and wrong weigh the same."""
+    rows = np.concatenate([e.rows for e in examples])
+    truth = np.concatenate([e.right for e in examples])
+    balance = np.concatenate([_balance(e.right) for e in examples])
+    first = LogisticRegression(C=pair_c, max_iter=3000).fit(rows, truth, sample_weight=balance)
+    pair, pair_start = first.coef_[0], float(first.intercept_[0])
+    ranked, labels = [], []
+    for example in examples:
+        alone = example.rows @ pair + pair_start
+        margins = assignment.margins(pairs=example.pairs, scores=alone, limit=MARGIN_LIMIT)
+        chosen = choose(pairs=example.pairs, alone=alone, margins=margins)
+        ranked.append(np.column_stack([alone, margins, margins.min(axis=1)])[chosen])
+        labels.append(example.right[chosen])
+    second = LogisticRegression(C=rank_c, max_iter=3000).fit(
+        np.concatenate(ranked), np.concatenate(labels), sample_weight=np.concatenate([_balance(x) for x in labels])
+    )
+    scale, left, right, worst = second.coef_[0].tolist()
+    return Weights(pair, pair_start, scale, left, right, worst, float(second.intercept_[0]))
+
+
+def _balance(right: NDArray[np.bool_]) -> Floats:
+    return np.where(right, 500.0 / max(int(right.sum()), 1), 500.0 / max(int((~right).sum()), 1))
+
+
+def dump(weights: Weights) -> dict[str, float]:
+    named = dict(zip(features.NAMES, weights.pair.tolist(), strict=True))
+    rest = {n: getattr(weights, n) for n in ("pair_start", "scale", "margin_left", "margin_right", "margin_worst", "start")}
+    return {name: round(float(value), 2) for name, value in (named | rest).items()}
+
+
+def load(named: dict[str, float]) -> Weights:
+    pair = np.array([named[name] for name in features.NAMES])
+    rest = ("pair_start", "scale", "margin_left", "margin_right", "margin_worst", "start")
+    return Weights(pair, *(named[name] for name in rest))
