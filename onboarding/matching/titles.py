@@ -33,12 +33,20 @@ class Token:
 @dataclass(frozen=True, slots=True)
 class Title:
     """`bracketed`: places of tokens in a bracket that closes before the end ("Tee (V-neck) Red"): never an option.
-    `tail_glued`: the last word is joined by hyphens, as in "Tee-Red-XL"."""
+    `tail_glued`: the last word is joined by hyphens, as in "Tee-Red-XL". `spans`: where in `text` each token stands."""
 
     text: str
     tokens: tuple[Token, ...]
+    spans: tuple[tuple[int, int], ...]
     bracketed: frozenset[int]
     tail_glued: bool
+
+    def text_of(self, start: int, end: int) -> str:
+        """Tokens start to end as typed, brackets closed."""
+        if start >= end:
+            return ""
+        typed = " ".join(self.text[self.spans[start][0] : self.spans[end - 1][1]].split())
+        return typed + ")" if typed.count("(") > typed.count(")") else typed
 
 
 @lru_cache(maxsize=65_536)
@@ -46,13 +54,16 @@ def split(text: str) -> Title:
     """Never raises, whatever the text is."""
     clean = unicodedata.normalize("NFKC", text)[:TITLE_LENGTH_MAX].strip()
     tokens: list[Token] = []
+    spans: list[tuple[int, int]] = []
     bracketed: set[int] = set()
     opened: list[int] = []
     gap = START
     for piece in _PIECE.finditer(clean):
         between = piece["gap"]
         if between is None:
-            tokens.extend(_parts(piece[0], gap))
+            parts = _parts(piece[0], gap)
+            tokens.extend(parts)
+            spans.extend([piece.span()] * len(parts))
             gap = START
             continue
         gap = _gap(between, first=not tokens, gap_before=gap)
@@ -65,7 +76,14 @@ def split(text: str) -> Title:
                     bracketed.update(range(start, len(tokens)))
         if between.lstrip()[:1] in (":", "=") and tokens:
             tokens = _as_label(tokens)
-    return Title(text=clean, tokens=tuple(tokens), bracketed=frozenset(bracketed), tail_glued=_is_glued(tokens))
+            spans = spans[: len(tokens)]
+    return Title(
+        text=clean,
+        tokens=tuple(tokens),
+        spans=tuple(spans),
+        bracketed=frozenset(bracketed),
+        tail_glued=_is_glued(tokens),
+    )
 
 
 def phrase(tokens: tuple[Token, ...], *, glued: bool = False) -> str:

@@ -1,0 +1,234 @@
+"""Choose the reading of every title of one shop together: what differs between titles that share a stem is an option.
+
+A known word ("XL", "navy") speaks for itself. A word no list knows ("Glacier") must be shown by the shop: the stem goes
+on in several ways, the word follows several stems, the SKU repeats it, a separator stands before it.
+Weights are log-odds in spirit, set by hand; docs/grouping.md says what each is worth.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from onboarding.matching import skuparts, splits
+from onboarding.matching.records import Record
+from onboarding.matching.skuparts import Sku
+from onboarding.matching.splits import LEFT, RIGHT, Split
+from onboarding.matching.titles import Title
+from onboarding.matching.titles import split as split_title
+from onboarding.matching.vocabulary import SERVICE_WORDS
+
+ROUNDS = 4
+UNKNOWN = -7.0  # a word no list knows
+COMPOUND = -3.0  # such a word before a plain colour
+CUT_BONUS = 2.0
+SKU_BONUS = 2.5
+LABEL = 8.0
+SHORTENED = -2.0
+LEFT_LOSS = 1.5  # a value before the stem, against the same behind it
+SUPPORT, SUPPORT_MAX = 1.5, 5.5
+PRODUCTIVE, PRODUCTIVE_MAX = 2.0, 7.0
+ALONE_MIN = 4.5  # what a reading needs when no other title shares its stem
+KEEP_MIN = 0.5
+RARE_SIDE, RARE_SIDE_LOSS = 0.12, 2.5
+PRICE_RATIO_MAX = 1.3
+REPORT_EVERY = 2000
+
+
+@dataclass(slots=True)
+class Reading:
+    """One candidate, with what does not depend on other titles already added up."""
+
+    split: Split
+    base: float
+    confirmed: tuple[bool, ...]  # the SKU says the value, too
+    style: str  # what the SKU says beside the values
+
+    @property
+    def unknown(self) -> bool:
+        return any(value.unknown for value in self.split.values)
+
+
+@dataclass(slots=True)
+class Chosen:
+    record: Record
+    title: Title
+    sku: Sku
+    plain: Reading
+    candidates: list[Reading]
+    best: Reading
+    score: float = 0.0
+
+
+@dataclass(slots=True)
+class Evidence:
+    """What the present choices (at first: all candidates) say about stems and values."""
+
+    remainders: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    branches: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
+    stems_of_value: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    styles: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    prices: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    side_loss: dict[str, float] = field(default_factory=lambda: {LEFT: 0.0, RIGHT: 0.0})
+
+    def add(self, chosen: Chosen, reading: Reading) -> None:
+        split = reading.split
+        self.remainders[split.stem].add(_remainder(split))
+        for value in split.values:
+            self.stems_of_value[value.key].add(split.stem)
+        tokens = chosen.title.tokens
+        if split.end < len(tokens):
+            self.branches[split.stem, RIGHT].add(tokens[split.end].key)
+        if split.start > 0:
+            self.branches[split.stem, LEFT].add(tokens[split.start - 1].key)
+        if reading.style:
+            self.styles[split.stem][reading.style] += 1
+
+
+def choose(records: Sequence[Record], *, on_progress: Callable[[str, int, int], None] | None = None) -> list[Chosen]:
+    """The likeliest reading of each title, in the order of `records`."""
+    titles = [split_title(record.title) for record in records]
+    skus = _skus(records)
+    shared = _shared_words(titles)
+    chosen = [_candidates(record, title, sku, shared) for record, title, sku in zip(records, titles, skus, strict=True)]
+    _drop_lonely(chosen)
+    evidence = _evidence(chosen, first=True)
+    for number in range(ROUNDS):
+        if on_progress:
+            on_progress("weighing readings, round", number + 1, ROUNDS)
+        changed = False
+        for one in chosen:
+            before = one.best
+            _pick(one, evidence)
+            changed |= one.best is not before
+        if not changed:
+            break
+        evidence = _evidence(chosen, first=False)
+    return chosen
+
+
+def is_service(title: Title) -> bool:
+    """A fee, a gift card, a repair: sold at the till, without variants."""
+    keys = [token.key for token in title.tokens]
+    pairs = {left + right for left, right in itertools.pairwise(keys)}
+    return not SERVICE_WORDS.isdisjoint(keys) or not SERVICE_WORDS.isdisjoint(pairs)
+
+
+def _skus(records: Sequence[Record]) -> list[Sku]:
+    raw = [skuparts.read(record.sku) for record in records]
+    known = skuparts.prefixes(raw)
+    return [skuparts.without_prefix(sku, known=known) for sku in raw]
+
+
+def _shared_words(titles: Sequence[Title]) -> set[str]:
+    seen: Counter[str] = Counter()
+    for title in titles:
+        seen.update({token.key for token in title.tokens})
+    return {word for word, count in seen.items() if count > 1}
+
+
+def _candidates(record: Record, title: Title, sku: Sku, shared: set[str]) -> Chosen:
+    plain = Reading(split=splits.plain(title), base=0.0, confirmed=(), style="")
+    found: list[Reading] = []
+    if not (is_service(title) and not sku.parts):
+        found = [_reading(split, sku) for split in _of_title(title, shared)]
+    plain.style = skuparts.explain(sku, values=())[1]
+    return Chosen(record=record, title=title, sku=sku, plain=plain, candidates=found, best=plain)
+
+
+def _of_title(title: Title, shared: set[str]) -> list[Split]:
+    return [] if len(title.tokens) > 30 else splits.readings(title, shared=shared) or splits.readings(title)
+
+
+def _reading(split: Split, sku: Sku) -> Reading:
+    confirmed, style = skuparts.explain(sku, values=[value.spellings() for value in split.values])
+    base = 0.0
+    for value, said in zip(split.values, confirmed, strict=True):
+        if value.label:
+            base += LABEL
+            continue
+        base += value.meanings[0].weight if value.meanings else COMPOUND if value.compound else UNKNOWN
+        base += CUT_BONUS * value.cut + SKU_BONUS * said + SHORTENED * value.shortened
+        base -= LEFT_LOSS * (value.side == LEFT)
+    return Reading(split=split, base=base, confirmed=confirmed, style=style)
+
+
+def _drop_lonely(chosen: Sequence[Chosen]) -> None:
+    """Forget readings whose stem no other title could share, unless they can stand alone."""
+    seen: Counter[str] = Counter()
+    for one in chosen:
+        seen.update({reading.split.stem for reading in one.candidates} | {one.plain.split.stem})
+    for one in chosen:
+        one.candidates = [r for r in one.candidates if seen[r.split.stem] > 1 or r.base >= ALONE_MIN - 1.0]
+
+
+def _remainder(split: Split) -> str:
+    return "/".join(value.key for value in split.values)
+
+
+def _evidence(chosen: Sequence[Chosen], *, first: bool) -> Evidence:
+    evidence = Evidence()
+    sides: Counter[str] = Counter()
+    for one in chosen:
+        if first:
+            for reading in one.candidates:
+                evidence.add(one, reading)
+            evidence.add(one, one.plain)
+            continue
+        evidence.add(one, one.best)
+        sides.update({value.side for value in one.best.split.values})
+        if one.record.price:
+            evidence.prices[one.best.split.stem].append(one.record.price)
+    total = sum(sides.values())
+    for side in (LEFT, RIGHT):
+        if total >= 20 and sides[side] < RARE_SIDE * total:
+            evidence.side_loss[side] = RARE_SIDE_LOSS
+    return evidence
+
+
+def _pick(one: Chosen, evidence: Evidence) -> None:
+    best, best_rank = one.plain, (KEEP_MIN, 0, "")
+    for reading in one.candidates:
+        score = _score(one, reading, evidence)
+        rank = (round(score, 6), reading.split.end - reading.split.start, reading.split.stem)
+        if rank > best_rank:
+            best, best_rank = reading, rank
+    one.best, one.score = best, best_rank[0]
+
+
+def _score(one: Chosen, reading: Reading, evidence: Evidence) -> float:
+    split = reading.split
+    others = len(evidence.remainders[split.stem] - {_remainder(split)})
+    score = reading.base
+    for value, said in zip(split.values, reading.confirmed, strict=True):
+        score -= evidence.side_loss[value.side]
+        stems = len(evidence.stems_of_value[value.key] - {split.stem})
+        if not value.unknown:
+            score += min(1.0, 0.3 * math.log2(1 + stems))
+            continue
+        if len(evidence.branches[split.stem, value.side]) < 2 and not said and not value.cut:
+            return -math.inf
+        score += min(PRODUCTIVE_MAX, PRODUCTIVE * math.log2(1 + stems))
+    if others == 0 and score < ALONE_MIN:
+        return -math.inf
+    score += min(SUPPORT_MAX, SUPPORT * math.log2(1 + others))
+    return score + _company(one, reading, evidence)
+
+
+def _company(one: Chosen, reading: Reading, evidence: Evidence) -> float:
+    """Whether SKU and price fit the others of the stem."""
+    extra = 0.0
+    styles = evidence.styles.get(reading.split.stem)
+    if reading.style and styles:
+        same = styles[reading.style] - 1
+        extra += 1.5 if same > 0 else -1.0 if styles.total() > 2 else 0.0
+    prices = evidence.prices.get(reading.split.stem)
+    if prices and one.record.price:
+        ratio = one.record.price / statistics.median(prices)
+        far = max(ratio, 1 / ratio) > PRICE_RATIO_MAX
+        extra += (-2.0 if reading.unknown else -0.5) if far else 0.5 if abs(ratio - 1) < 0.011 else 0.0
+    return extra

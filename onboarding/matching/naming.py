@@ -1,0 +1,130 @@
+"""Which option a value belongs to: "Vanilla" is a colour, a scent or a flavour; neighbours and product say."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from onboarding.matching.contrast import Chosen
+from onboarding.matching.splits import Value
+from onboarding.matching.vocabulary import CONTEXT_BY_WORD
+
+Slot = tuple[int, int, str]  # how many values the title has, which of them this is, on which side
+CONTEXT_WEIGHT = 2.5  # a candle's vanilla is a scent
+ELSEWHERE_WEIGHT = 1.5  # the same word has a name in another product of the shop
+OWN_MEANING_MIN = 2.5  # a value that means another option this clearly leaves its slot ("XL" among colours)
+FALLBACK, FALLBACK_BESIDE_SIZE = "style", "color"
+_NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)([a-z]+)")
+
+
+@dataclass(slots=True)
+class _Product:
+    members: list[Chosen]
+    context: Counter[str] = field(default_factory=Counter)
+    slots: dict[Slot, dict[str, Value]] = field(default_factory=lambda: defaultdict(dict))
+    names: dict[Slot, str] = field(default_factory=dict)
+
+
+def name_options(products: Sequence[Sequence[Chosen]]) -> list[list[tuple[tuple[str, str], ...]]]:
+    """For each product and member its (option, value) pairs, in the title's order."""
+    read = [_read(members) for members in products]
+    elsewhere: dict[str, Counter[str]] = defaultdict(Counter)
+    for product in read:
+        for slot, values in product.slots.items():
+            product.names[slot] = _slot_name(product, slot, values, {})
+            if product.names[slot]:
+                for key in values:
+                    elsewhere[key][product.names[slot]] += 1
+    for product in read:
+        for slot, values in product.slots.items():
+            product.names[slot] = _slot_name(product, slot, values, elsewhere)
+        _fill_unnamed(product)
+    return [[_options(product, one) for one in product.members] for product in read]
+
+
+def _read(members: Sequence[Chosen]) -> _Product:
+    product = _Product(members=list(members))
+    for one in members:
+        split = one.best.split
+        for token in one.title.tokens[split.start : split.end]:
+            for name in CONTEXT_BY_WORD.get(token.text, ()):
+                product.context[name] += 1
+        for slot, value in _slots(one):
+            product.slots[slot].setdefault(value.key, value)
+    return product
+
+
+def _slots(one: Chosen) -> list[tuple[Slot, Value]]:
+    values = one.best.split.values
+    return [((len(values), place, value.side), value) for place, value in enumerate(values)]
+
+
+def _slot_name(
+    product: _Product, slot: Slot, values: Mapping[str, Value], elsewhere: Mapping[str, Counter[str]]
+) -> str:
+    """The name most of the slot's values can bear; "" when no value says anything."""
+    votes: dict[str, float] = defaultdict(float)
+    for value in values.values():
+        if value.label and value.label not in ("option", "variant"):
+            votes[value.label] += 100
+        for meaning in value.meanings:
+            votes[meaning.name] += max(0.3, meaning.weight)
+        if value.compound:
+            votes["color"] += 1
+        for name, uses in elsewhere.get(value.key, {}).items():
+            votes[name] += ELSEWHERE_WEIGHT * min(1.0, uses)
+    for name in list(votes):
+        able = sum(_can_be(value, name) for value in values.values()) / len(values)
+        votes[name] *= able
+        if product.context[name]:
+            votes[name] += CONTEXT_WEIGHT * len(values) * able
+    return max(votes, key=lambda name: (votes[name], name)) if votes else ""
+
+
+def _can_be(value: Value, name: str) -> bool:
+    return value.unknown or value.label == name or any(meaning.name == name for meaning in value.meanings)
+
+
+def _fill_unnamed(product: _Product) -> None:
+    """Words nobody knows: beside a size they are colours, alone a style."""
+    named = {name for name in product.names.values() if name}
+    for slot, name in product.names.items():
+        if not name:
+            beside_size = "size" in named and "color" not in named
+            context = max(product.context, key=lambda n: (product.context[n], n)) if product.context else ""
+            product.names[slot] = FALLBACK_BESIDE_SIZE if beside_size else context or FALLBACK
+
+
+def _options(product: _Product, one: Chosen) -> tuple[tuple[str, str], ...]:
+    found: dict[str, str] = {}
+    for slot, value in _slots(one):
+        name = _name_of(value, product.names[slot])
+        text = _text(value, name)
+        if name in found:
+            other = next((m.name for m in value.meanings if m.name not in found), "")
+            if other:
+                found[other] = _text(value, other)
+            else:
+                found[name] = f"{found[name]}/{text}" if found[name] != text else text
+        else:
+            found[name] = text
+    return tuple(found.items())
+
+
+def _name_of(value: Value, slot_name: str) -> str:
+    if value.label and value.label not in ("option", "variant"):
+        return value.label
+    if any(meaning.name == slot_name for meaning in value.meanings) or not value.meanings:
+        return slot_name
+    strongest = value.meanings[0]
+    return strongest.name if strongest.weight >= OWN_MEANING_MIN or slot_name not in ("style", "") else slot_name
+
+
+def _text(value: Value, name: str) -> str:
+    """The canonical value: what the words mean under this name, else the words as typed."""
+    for meaning in value.meanings:
+        if meaning.name == name:
+            return meaning.value
+    return re.sub(r"\bgrey\b", "gray", value.typed)

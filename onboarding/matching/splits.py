@@ -1,0 +1,189 @@
+"""All the ways a title could be read as a product's name (the stem) with option values before and behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from onboarding.matching.options import PHRASE_TOKENS_MAX, Meaning, meanings
+from onboarding.matching.titles import CAMEL, CUT, HYPHEN, Title, Token, phrase
+from onboarding.matching.vocabulary import BASE_BY_KEY, OPTION_NAMES, fold
+
+LEFT, RIGHT = "left", "right"
+VALUES_RIGHT_MAX, VALUES_LEFT_MAX = 3, 2
+_SMALL_WORDS = frozenset(("and", "of", "with", "for", "the", "in", "a", "an", "to", "by", "or", "on", "no", "your"))
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A piece of a title read as an option's value. Without meanings it is a word no list knows."""
+
+    words: tuple[str, ...]
+    typed: str
+    side: str
+    meanings: tuple[Meaning, ...]
+    cut: bool = False  # it begins at a real separator
+    compound: bool = False  # unknown, but ends in a plain colour: "Kelp Green"
+    shortened: bool = False  # with the word beside it, it would be a longer known value
+    label: str = ""  # the option's name as written out
+
+    @property
+    def key(self) -> str:
+        """What equal values share: the canonical value, or the folded words."""
+        return fold(self.meanings[0].value) if self.meanings else fold("".join(self.words))
+
+    @property
+    def unknown(self) -> bool:
+        return not self.meanings and not self.label
+
+    def spellings(self) -> tuple[str, ...]:
+        joined = fold("".join(self.words))
+        return tuple(dict.fromkeys([joined, *(fold(meaning.value) for meaning in self.meanings)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    stem: str  # the stem's folded letters, joined: the same however it is spaced
+    start: int
+    end: int  # tokens[start:end] are the stem
+    values: tuple[Value, ...]  # in the title's order
+
+    @property
+    def tuple_key(self) -> tuple[str, ...]:
+        return tuple(sorted(value.key for value in self.values))
+
+
+def plain(title: Title) -> Split:
+    """The title as it stands: no option in it."""
+    size = len(title.tokens)
+    return Split(stem=join(title.tokens), start=0, end=size, values=())
+
+
+def join(tokens: tuple[Token, ...]) -> str:
+    return "".join(token.key for token in tokens)
+
+
+def labelled(title: Title) -> Split | None:
+    """The reading of "Tee Color: Red Size: XL"; None where no option is named."""
+    tokens = title.tokens
+    places = [place for place, token in enumerate(tokens) if token.label and place > 0]
+    if not places:
+        return None
+    values: list[Value] = []
+    for place, after in zip(places, [*places[1:], len(tokens)], strict=True):
+        part = tokens[place + 1 : after]
+        if part:
+            known = _meanings(part, glued=False)
+            name = OPTION_NAMES[tokens[place].text]
+            values.append(_value(part, side=RIGHT, known=known, label=name))
+    if not values:
+        return None
+    return Split(stem=join(tokens[: places[0]]), start=0, end=places[0], values=tuple(values))
+
+
+def readings(title: Title, *, shared: Container[str] | None = None) -> list[Split]:
+    """Every plausible reading with a value. `shared`: words that other titles have too; a stem consists of such."""
+    if named := labelled(title):
+        return [named]
+    tokens = title.tokens
+    rights = list(_right(title, len(tokens), VALUES_RIGHT_MAX, unknown_left=1))
+    lefts = list(_left(title, 0, VALUES_LEFT_MAX, unknown_left=1))
+    alone = next((place for place, token in enumerate(tokens) if shared is None or token.key in shared), len(tokens))
+    found: list[Split] = []
+    for start, left in lefts:
+        for end, right in rights:
+            if end - start < 1 or not (left or right) or sum(value.unknown for value in (*left, *right)) > 1:
+                continue
+            core = tokens[start:end]
+            if not any(len(token.key) > 1 and not token.key.isdigit() for token in core):
+                continue
+            if alone < len(tokens) and shared is not None and any(token.key not in shared for token in core):
+                continue
+            found.append(Split(stem=join(core), start=start, end=end, values=(*left, *right)))
+    return found
+
+
+def _right(title: Title, end: int, depth: int, unknown_left: int) -> Iterator[tuple[int, tuple[Value, ...]]]:
+    """(where the stem ends, values): values taken off the end one by one."""
+    yield end, ()
+    if depth == 0:
+        return
+    for size in range(1, min(PHRASE_TOKENS_MAX, end - 1) + 1):
+        start = end - size
+        part = title.tokens[start:end]
+        value = _read(title, part, start, RIGHT)
+        if value is None or (value.unknown and not unknown_left):
+            continue
+        for stem_end, more in _right(title, start, depth - 1, unknown_left - value.unknown):
+            yield stem_end, (*more, value)
+
+
+def _left(title: Title, start: int, depth: int, unknown_left: int) -> Iterator[tuple[int, tuple[Value, ...]]]:
+    yield start, ()
+    if depth == 0:
+        return
+    for size in range(1, min(PHRASE_TOKENS_MAX, len(title.tokens) - start - 1) + 1):
+        end = start + size
+        value = _read(title, title.tokens[start:end], start, LEFT)
+        if value is None or (value.unknown and not unknown_left):
+            continue
+        for stem_start, more in _left(title, end, depth - 1, unknown_left - value.unknown):
+            yield stem_start, (value, *more)
+
+
+def _read(title: Title, part: tuple[Token, ...], start: int, side: str) -> Value | None:
+    """These tokens as one value; None when they cannot be one."""
+    if not title.bracketed.isdisjoint(range(start, start + len(part))):
+        return None
+    if side == RIGHT and part[0].gap == CAMEL:
+        return None
+    if side == LEFT and start + len(part) < len(title.tokens) and title.tokens[start + len(part)].gap == CAMEL:
+        return None
+    glued = title.tail_glued and side == RIGHT
+    known = _meanings(part, glued=glued)
+    broken = any(token.gap == CUT for token in part[1:])
+    if broken and not (known and known[0].name == "color" and len(part) <= 3):
+        return None
+    if not known and not _may_be_unknown(part, glued=glued):
+        return None
+    return _value(part, side=side, known=known, glued=glued, before=title.tokens[start - 1] if start else None)
+
+
+def _value(
+    part: tuple[Token, ...],
+    *,
+    side: str,
+    known: tuple[Meaning, ...],
+    glued: bool = False,
+    before: Token | None = None,
+    label: str = "",
+) -> Value:
+    words = tuple(token.text for token in part)
+    cut = part[0].gap == CUT or (glued and part[0].gap == HYPHEN)
+    longer = bool(before and part[0].gap != CUT and _meanings((before, *part), glued=glued))
+    return Value(
+        words=words,
+        typed=phrase(part, glued=glued),
+        side=side,
+        meanings=known,
+        cut=cut and side == RIGHT,
+        compound=not known and len(part) > 1 and part[-1].key in BASE_BY_KEY,
+        shortened=longer and side == RIGHT,
+        label=label,
+    )
+
+
+@lru_cache(maxsize=200_000)
+def _meanings(part: tuple[Token, ...], *, glued: bool) -> tuple[Meaning, ...]:
+    return meanings(tuple(token.text for token in part), glued=glued)
+
+
+def _may_be_unknown(part: tuple[Token, ...], *, glued: bool) -> bool:
+    """One or two plain words, three behind a separator."""
+    most = 3 if part[0].gap == CUT or glued else 2
+    if glued and any(token.gap == HYPHEN for token in part[1:]):
+        return False
+    if len(part) > most or part[0].text in _SMALL_WORDS or part[-1].text in _SMALL_WORDS:
+        return False
+    return all(sum(letter.isalpha() for letter in token.key) >= 2 for token in part)
