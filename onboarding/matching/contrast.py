@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from onboarding.matching import skuparts, splits
+from onboarding.matching import skuparts, spelling, splits
 from onboarding.matching.records import Record
 from onboarding.matching.skuparts import Sku
 from onboarding.matching.splits import LEFT, RIGHT, Split
@@ -29,6 +29,9 @@ CUT_BONUS = 2.0
 SKU_BONUS = 2.5
 LABEL = 8.0
 SHORTENED = -2.0
+PIECE_COST = 0.3  # each value more
+WEAK_MEANING = 1.0  # measures, materials, styles: as often part of a name as an option
+CONSTANT_WEAK, CONSTANT_LEFT, CONSTANT_RIGHT = 3.5, 2.5, 1.0  # a value all titles of the stem have
 LEFT_LOSS = 1.5  # a value before the stem, against the same behind it
 SUPPORT, SUPPORT_MAX = 1.5, 5.5
 PRODUCTIVE, PRODUCTIVE_MAX = 2.0, 7.0
@@ -69,6 +72,7 @@ class Evidence:
     """What the present choices (at first: all candidates) say about stems and values."""
 
     remainders: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    adjacent: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     branches: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
     stems_of_value: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     styles: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -80,6 +84,8 @@ class Evidence:
         self.remainders[split.stem].add(_remainder(split))
         for value in split.values:
             self.stems_of_value[value.key].add(split.stem)
+            if value.inner and not value.unknown:
+                self.adjacent[split.stem, value.side].add(value.key)
         tokens = chosen.title.tokens
         if split.end < len(tokens):
             self.branches[split.stem, RIGHT].add(tokens[split.end].key)
@@ -91,7 +97,7 @@ class Evidence:
 
 def choose(records: Sequence[Record], *, on_progress: Callable[[str, int, int], None] | None = None) -> list[Chosen]:
     """The likeliest reading of each title, in the order of `records`."""
-    titles = [split_title(record.title) for record in records]
+    titles = spelling.mend([split_title(record.title) for record in records])
     skus = _skus(records)
     shared = _shared_words(titles)
     chosen = [_candidates(record, title, sku, shared) for record, title, sku in zip(records, titles, skus, strict=True)]
@@ -153,7 +159,7 @@ def _reading(split: Split, sku: Sku) -> Reading:
             continue
         base += value.meanings[0].weight if value.meanings else COMPOUND if value.compound else UNKNOWN
         base += CUT_BONUS * value.cut + SKU_BONUS * said + SHORTENED * value.shortened
-        base -= LEFT_LOSS * (value.side == LEFT)
+        base -= PIECE_COST + LEFT_LOSS * (value.side == LEFT)
     return Reading(split=split, base=base, confirmed=confirmed, style=style)
 
 
@@ -204,11 +210,11 @@ def _score(one: Chosen, reading: Reading, evidence: Evidence) -> float:
     split = reading.split
     others = len(evidence.remainders[split.stem] - {_remainder(split)})
     score = reading.base
-    for value, said in zip(split.values, reading.confirmed, strict=True):
+    for place, (value, said) in enumerate(zip(split.values, reading.confirmed, strict=True)):
         score -= evidence.side_loss[value.side]
         stems = len(evidence.stems_of_value[value.key] - {split.stem})
         if not value.unknown:
-            score += min(1.0, 0.3 * math.log2(1 + stems))
+            score += min(1.0, 0.3 * math.log2(1 + stems)) - _constant(reading, place, evidence)
             continue
         if len(evidence.branches[split.stem, value.side]) < 2 and not said and not value.cut:
             return -math.inf
@@ -217,6 +223,19 @@ def _score(one: Chosen, reading: Reading, evidence: Evidence) -> float:
         return -math.inf
     score += min(SUPPORT_MAX, SUPPORT * math.log2(1 + others))
     return score + _company(one, reading, evidence)
+
+
+def _constant(reading: Reading, place: int, evidence: Evidence) -> float:
+    """The loss for a value that every title of the stem has: rather a part of the name ("Fan 40cm", "Yoga Short")."""
+    value = reading.split.values[place]
+    if value.label or not value.inner or evidence.adjacent[reading.split.stem, value.side] != {value.key}:
+        return 0.0
+    meaning = value.meanings[0]
+    if meaning.weight <= WEAK_MEANING:
+        return CONSTANT_WEAK + SKU_BONUS * reading.confirmed[place] - (CUT_BONUS if value.cut else 0.0)
+    if meaning.name != "color" or value.cut:
+        return 0.0
+    return CONSTANT_LEFT if value.side == LEFT else CONSTANT_RIGHT
 
 
 def _company(one: Chosen, reading: Reading, evidence: Evidence) -> float:

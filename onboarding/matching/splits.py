@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 from onboarding.matching.options import PHRASE_TOKENS_MAX, Meaning, meanings
 from onboarding.matching.titles import CAMEL, CUT, HYPHEN, Title, Token, phrase
@@ -26,6 +27,7 @@ class Value:
     cut: bool = False  # it begins at a real separator
     compound: bool = False  # unknown, but ends in a plain colour: "Kelp Green"
     shortened: bool = False  # with the word beside it, it would be a longer known value
+    inner: bool = False  # it stands next to the stem
     label: str = ""  # the option's name as written out
 
     @property
@@ -100,8 +102,27 @@ def readings(title: Title, *, shared: Container[str] | None = None) -> list[Spli
                 continue
             if alone < len(tokens) and shared is not None and any(token.key not in shared for token in core):
                 continue
-            found.append(Split(stem=join(core), start=start, end=end, values=(*left, *right)))
+            if _torn(left) or _torn(right):
+                continue
+            values = (*_inner(left, len(left) - 1), *_inner(right, 0))
+            found.append(Split(stem=join(core), start=start, end=end, values=values))
     return found
+
+
+def _inner(values: tuple[Value, ...], place: int) -> tuple[Value, ...]:
+    return tuple(replace(value, inner=True) if at == place else value for at, value in enumerate(values))
+
+
+def _torn(values: tuple[Value, ...]) -> bool:
+    """Values side by side that belong together ("forest", "green") or of which one option cannot have two."""
+    for one, other in pairwise(values):
+        if (other if other.side == RIGHT else one).shortened:
+            return True
+        if one.meanings and other.meanings and one.meanings[0].name == other.meanings[0].name:
+            names = {meaning.name for value in (one, other) for meaning in value.meanings}
+            if len(names) == 1 or names <= {"color", "material"}:
+                return True
+    return False
 
 
 def _right(title: Title, end: int, depth: int, unknown_left: int) -> Iterator[tuple[int, tuple[Value, ...]]]:
@@ -147,7 +168,9 @@ def _read(title: Title, part: tuple[Token, ...], start: int, side: str) -> Value
         return None
     if not known and not _may_be_unknown(part, glued=glued):
         return None
-    return _value(part, side=side, known=known, glued=glued, before=title.tokens[start - 1] if start else None)
+    beside = start - 1 if side == RIGHT else start + len(part)
+    neighbour = title.tokens[beside] if 0 <= beside < len(title.tokens) else None
+    return _value(part, side=side, known=known, glued=glued, neighbour=neighbour)
 
 
 def _value(
@@ -156,12 +179,12 @@ def _value(
     side: str,
     known: tuple[Meaning, ...],
     glued: bool = False,
-    before: Token | None = None,
+    neighbour: Token | None = None,
     label: str = "",
 ) -> Value:
     words = tuple(token.text for token in part)
     cut = part[0].gap == CUT or (glued and part[0].gap == HYPHEN)
-    longer = bool(before and part[0].gap != CUT and _meanings((before, *part), glued=glued))
+    longer = _is_longer(part, side=side, neighbour=neighbour, glued=glued)
     return Value(
         words=words,
         typed=phrase(part, glued=glued),
@@ -169,9 +192,16 @@ def _value(
         meanings=known,
         cut=cut and side == RIGHT,
         compound=not known and len(part) > 1 and part[-1].key in BASE_BY_KEY,
-        shortened=longer and side == RIGHT,
+        shortened=longer,
         label=label,
     )
+
+
+def _is_longer(part: tuple[Token, ...], *, side: str, neighbour: Token | None, glued: bool) -> bool:
+    """With the word on the stem's side it would be a known value, too."""
+    if neighbour is None or (part[0] if side == RIGHT else neighbour).gap == CUT:
+        return False
+    return bool(_meanings((neighbour, *part) if side == RIGHT else (*part, neighbour), glued=glued))
 
 
 @lru_cache(maxsize=200_000)
