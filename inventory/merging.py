@@ -1,7 +1,9 @@
 """Two variants that are one thing: the duplicate's units, orders and holds go to the survivor, and can go back.
 
 Movements are never edited: what the duplicate held is posted out of it and into the survivor, location by location, so
-that the sum of movements stays the level of both. The duplicate's own history stays readable under the duplicate.
+that the sum of movements stays the level of both. The duplicate's own history stays readable under the duplicate. A
+fact that still names the duplicate (an order applied at the same moment, a late event) is posted to the survivor by
+the ledger itself (inventory/sql/post.sql).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.timezone import now as utc_now
 
 from inventory import identifiers, ledger
@@ -95,9 +97,11 @@ def part(*, merge_id: int, actor: User | None) -> VariantMerge:
             raise CannotMerge("They were parted again before.")
         if VariantMerge.objects.filter(duplicate=survivor_id, parted_at=None).exists():
             raise CannotMerge("The survivor itself became part of another variant since: undo that first.")
-        lines = _lock_lines(OrderLine.objects.filter(pk__in=merged.order_line_ids, variant=survivor_id))
-        running = ReservationLine.objects.filter(reservation__state=Reservation.State.HELD, variant=survivor_id)
-        holds = _lock_holds(running.filter(pk__in=merged.reservation_line_ids))
+        # Lines that still name the duplicate came while the two were one: the ledger gave their units to the survivor.
+        brought = Q(pk__in=merged.order_line_ids, variant=survivor_id) | Q(variant=duplicate_id)
+        lines = _lock_lines(OrderLine.objects.filter(brought))
+        brought = Q(pk__in=merged.reservation_line_ids, variant=survivor_id) | Q(variant=duplicate_id)
+        holds = _lock_holds(ReservationLine.objects.filter(brought, reservation__state=Reservation.State.HELD))
         now = utc_now()
         back = _owed_back(merged, lines, holds)
         _move(merged, back, source_id=survivor_id, target_id=duplicate_id, key="out", now=now, actor=actor)

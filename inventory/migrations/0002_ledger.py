@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL((SQL / "ledger.sql").read_text(), UNDO),
+        migrations.RunSQL((SQL / "hook.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL((SQL / "post.sql").read_text(), migrations.RunSQL.noop),
         migrations.RunSQL("SELECT inventory_add_movement_months(current_date, 4)", migrations.RunSQL.noop),
     ]

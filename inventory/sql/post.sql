@@ -1,21 +1,5 @@
 -- Posts a batch of movements in one call; the only way into the ledger. See inventory/ledger.py for its meaning.
 -- Raises SS001 (same key, other content), SS002 (a promise the stock does not cover), SS004 (cell of another merchant).
--- The hook through which others follow the stock: called at the end of every posting, in its transaction, after the levels
--- have changed. Empty here; an app that follows replaces it in a migration of its own (docs/adr/0002).
--- p_changes: [{variant_id, location_id, own_on_hand, own_available, occurred_at, event_id}, …], one a cell, where the own_
--- amounts say by how much the number of the reporting channel (p_channel) moved by itself.
-CREATE OR REPLACE FUNCTION inventory_stock_changed(p_channel bigint, p_changes jsonb) RETURNS void LANGUAGE sql AS $$
-    SELECT
-$$;
-
--- One posted line, as inventory_post hands it on.
-CREATE TYPE inventory_posted AS (
-    line int, movement_id bigint, level_id bigint, variant_id bigint, location_id bigint, seq bigint,
-    on_hand numeric, committed numeric, reserved numeric, unavailable numeric, absorbed numeric,
-    on_hand_after numeric, available_after numeric, is_replay boolean,
-    moved_channel boolean, occurred_at timestamptz, event_id bigint
-);
-
 CREATE OR REPLACE FUNCTION inventory_post(
     p_merchant bigint, p_source text, p_channel bigint, p_is_promise boolean, p_lines jsonb
 ) RETURNS SETOF inventory_posted LANGUAGE plpgsql AS $$
@@ -26,8 +10,23 @@ DECLARE
     v_locked int;
     v_posted inventory_posted[];
     v_detail text;
+    v_merged jsonb;
 BEGIN
     LOOP
+        -- New cells first, while no level is locked: their variant is locked here against becoming part of another,
+        -- and whoever makes it so locks variants before levels.
+        INSERT INTO inventory_stocklevel (merchant_id, variant_id, location_id, on_hand, committed, reserved,
+                                          unavailable, incoming, last_seq, updated_at)
+        SELECT p_merchant, v.id, o.id, 0, 0, 0, 0, 0, 0, v_now
+        FROM (SELECT DISTINCT x.variant_id, x.location_id
+              FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint)
+              WHERE NOT EXISTS (SELECT FROM inventory_stocklevel s
+                                WHERE s.variant_id = x.variant_id AND s.location_id = x.location_id)) c
+        JOIN inventory_variant v ON v.id = c.variant_id AND v.merchant_id = p_merchant
+        JOIN inventory_location o ON o.id = c.location_id AND o.merchant_id = p_merchant
+        ORDER BY v.id, o.id FOR KEY SHARE OF v
+        ON CONFLICT DO NOTHING;
+
         -- Lock every cell in primary-key order, so that two postings of the same cells never wait in a ring.
         WITH cells AS MATERIALIZED (
             SELECT DISTINCT x.variant_id, x.location_id
@@ -39,25 +38,31 @@ BEGIN
             ORDER BY s.id FOR NO KEY UPDATE OF s
         )
         SELECT (SELECT count(*) FROM cells), (SELECT count(*) FROM locked) INTO v_cells, v_locked;
-        EXIT WHEN v_cells = v_locked;
-        INSERT INTO inventory_stocklevel (merchant_id, variant_id, location_id, on_hand, committed, reserved,
-                                          unavailable, incoming, last_seq, updated_at)
-        SELECT p_merchant, v.id, o.id, 0, 0, 0, 0, 0, 0, v_now
-        FROM (SELECT DISTINCT x.variant_id, x.location_id
-              FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint)) c
-        JOIN inventory_variant v ON v.id = c.variant_id AND v.merchant_id = p_merchant
-        JOIN inventory_location o ON o.id = c.location_id AND o.merchant_id = p_merchant
-        ORDER BY v.id, o.id
-        ON CONFLICT DO NOTHING;
-        SELECT string_agg(format('variant %s at location %s', c.variant_id, c.location_id), ', ') INTO v_detail
-        FROM (SELECT DISTINCT x.variant_id, x.location_id
-              FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint)) c
-        WHERE NOT EXISTS (SELECT FROM inventory_stocklevel s
-                          WHERE s.variant_id = c.variant_id AND s.location_id = c.location_id
-                            AND s.merchant_id = p_merchant);
-        IF v_detail IS NOT NULL THEN
-            RAISE EXCEPTION 'no such cell of merchant %: %', p_merchant, v_detail USING ERRCODE = 'SS004';
+        IF v_cells <> v_locked THEN
+            SELECT string_agg(format('variant %s at location %s', c.variant_id, c.location_id), ', ') INTO v_detail
+            FROM (SELECT DISTINCT x.variant_id, x.location_id
+                  FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint)) c
+            WHERE NOT EXISTS (SELECT FROM inventory_stocklevel s
+                              WHERE s.variant_id = c.variant_id AND s.location_id = c.location_id
+                                AND s.merchant_id = p_merchant);
+            IF v_detail IS NOT NULL THEN
+                RAISE EXCEPTION 'no such cell of merchant %: %', p_merchant, v_detail USING ERRCODE = 'SS004';
+            END IF;
+            CONTINUE;  -- another transaction has just made it
         END IF;
+
+        -- A fact about a variant that became part of another while it waited for the lock is the survivor's.
+        EXIT WHEN p_source = 'merge';
+        SELECT jsonb_object_agg(m.duplicate_id, m.survivor_id) INTO v_merged
+        FROM inventory_variantmerge m
+        WHERE m.parted_at IS NULL
+          AND m.duplicate_id IN (SELECT x.variant_id FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint));
+        EXIT WHEN v_merged IS NULL;
+        SELECT jsonb_agg(l.line || CASE WHEN v_merged ? (l.line ->> 'variant_id') THEN jsonb_build_object(
+            'variant_id', v_merged -> (l.line ->> 'variant_id'),
+            'told_of', coalesce(l.line -> 'told_of', l.line -> 'variant_id')) ELSE '{}' END ORDER BY l.place)
+        INTO p_lines
+        FROM jsonb_array_elements(p_lines) WITH ORDINALITY AS l(line, place);
     END LOOP;
 
     WITH asked AS MATERIALIZED (
@@ -65,13 +70,14 @@ BEGIN
         FROM ROWS FROM (jsonb_to_recordset(p_lines) AS (
             variant_id bigint, location_id bigint, kind text, key text, on_hand numeric, committed numeric,
             reserved numeric, unavailable numeric, incoming numeric, counted numeric, occurred_at timestamptz,
-            order_id bigint, event_id bigint, actor_id bigint, reason text, moved_channel boolean)) WITH ORDINALITY AS x(
+            order_id bigint, event_id bigint, actor_id bigint, reason text, moved_channel boolean,
+            told_of bigint)) WITH ORDINALITY AS x(
             variant_id, location_id, kind, key, on_hand, committed, reserved, unavailable, incoming, counted,
-            occurred_at, order_id, event_id, actor_id, reason, moved_channel, line)
+            occurred_at, order_id, event_id, actor_id, reason, moved_channel, told_of, line)
     ), claimed AS (
         INSERT INTO inventory_stockmovementkey (merchant_id, source, idempotency_key, movement_id, recorded_at, content)
         SELECT p_merchant, p_source, a.key, a.movement_id, v_now,
-               md5(concat_ws('|', a.variant_id, a.location_id, a.kind, trim_scale(a.on_hand), trim_scale(a.committed),
+               md5(concat_ws('|', coalesce(a.told_of, a.variant_id), a.location_id, a.kind, trim_scale(a.on_hand), trim_scale(a.committed),
                              trim_scale(a.reserved), trim_scale(a.unavailable), trim_scale(a.incoming),
                              coalesce(trim_scale(a.counted)::text, 'none')))
         FROM asked a ORDER BY a.line
@@ -135,11 +141,11 @@ BEGIN
         SELECT string_agg(a.key, ', ') INTO v_detail
         FROM jsonb_to_recordset(p_lines) AS a(
             variant_id bigint, location_id bigint, kind text, key text, on_hand numeric, committed numeric,
-            reserved numeric, unavailable numeric, incoming numeric, counted numeric)
+            reserved numeric, unavailable numeric, incoming numeric, counted numeric, told_of bigint)
         JOIN inventory_stockmovementkey k
           ON k.merchant_id = p_merchant AND k.source = p_source AND k.idempotency_key = a.key
         WHERE k.content <> md5(concat_ws(
-            '|', a.variant_id, a.location_id, a.kind, trim_scale(a.on_hand), trim_scale(a.committed),
+            '|', coalesce(a.told_of, a.variant_id), a.location_id, a.kind, trim_scale(a.on_hand), trim_scale(a.committed),
             trim_scale(a.reserved), trim_scale(a.unavailable), trim_scale(a.incoming),
             coalesce(trim_scale(a.counted)::text, 'none')));
         IF v_detail IS NOT NULL THEN

@@ -1,10 +1,13 @@
 """Two variants become one and two again: units, orders, holds and names, with the ledger adding up all the while."""
 
+import threading
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Sum
 from django.utils.timezone import now as utc_now
 
 from inventory import ledger, merging, orders, reservations, verify
@@ -128,3 +131,82 @@ def test_a_chain_is_undone_from_its_end(twins):
     with pytest.raises(merging.CannotMerge, match="before"):
         merging.part(merge_id=first.pk, actor=None)
     assert verify.verify().breaches == []
+
+
+def test_a_fact_that_still_names_the_duplicate_is_the_survivors_and_a_retry_of_it_changes_nothing(twins):
+    survivor, duplicate, place = twins
+    early = ledger.Entry(duplicate.pk, place.pk, "sale", "till:1", utc_now(), Decimal(-1))
+    late = ledger.Entry(duplicate.pk, place.pk, "sale", "till:2", utc_now(), Decimal(-2))
+
+    def post(*entries):
+        with transaction.atomic():
+            return ledger.post(merchant_id=survivor.merchant_id, source="test", entries=entries)
+
+    post(early)
+    merging.merge(survivor=survivor, duplicate=duplicate, actor=None)
+    posted = post(early, late)
+    assert [(one.variant_id, one.is_replay) for one in posted] == [(duplicate.pk, True), (survivor.pk, False)]
+    assert all(one.is_replay for one in post(early, late))
+    assert (level(survivor), level(duplicate)) == ((10, 0, 0, 0), (0, 0, 0, 0))
+    third = factories.VariantFactory(merchant=survivor.merchant)
+    merging.merge(survivor=third, duplicate=survivor, actor=None)
+    post(ledger.Entry(duplicate.pk, place.pk, "sale", "till:3", utc_now(), Decimal(-1)))
+    assert (level(third), level(survivor), level(duplicate)) == ((9, 0, 0, 0), (0, 0, 0, 0), (0, 0, 0, 0))
+    assert verify.verify().breaches == []
+
+
+def test_an_order_of_the_duplicate_that_came_while_they_were_one_goes_back_with_it(twins):
+    survivor, duplicate, place = twins
+    merged = merging.merge(survivor=survivor, duplicate=duplicate, actor=None)
+    order(duplicate, place, committed=2)
+    assert level(survivor) == (13, 2, 0, 0)
+    merging.part(merge_id=merged.pk, actor=None)
+    assert (level(survivor), level(duplicate)) == ((8, 0, 0, 0), (5, 2, 0, 0))
+    assert verify.verify().breaches == []
+
+
+def sell_while_they_become_one(survivor, duplicate, place):
+    """Four tills sell the duplicate at two places, one of them new to it, while it is merged."""
+    new_place = factories.LocationFactory(merchant=survivor.merchant)
+    begin = threading.Barrier(5)
+
+    def sell(till):
+        begin.wait()
+        for n in range(15):
+            where = new_place if n % 3 == 0 else place
+            entry = ledger.Entry(duplicate.pk, where.pk, "sale", f"{till}:{n}", utc_now(), Decimal(-1))
+            ledger.record(merchant_id=survivor.merchant_id, source="test", entries=[entry])
+        connection.close()
+
+    tills = [threading.Thread(target=sell, args=(n,)) for n in range(4)]
+    for till in tills:
+        till.start()
+    begin.wait()
+    merging.merge(survivor=survivor, duplicate=duplicate, actor=None)
+    for till in tills:
+        till.join()
+    return dict(StockLevel.objects.values_list("variant").annotate(units=Sum("on_hand")).order_by())
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_no_unit_stays_behind_when_facts_arrive_while_the_two_become_one(twins):
+    survivor, duplicate, place = twins
+    left = sell_while_they_become_one(survivor, duplicate, place)
+    assert left == {survivor.pk: Decimal(13 - 60), duplicate.pk: Decimal(0)}
+    assert not StockLevel.objects.filter(variant=duplicate).exclude(on_hand=0).exists()
+    assert verify.verify().breaches == []
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_control_without_the_look_at_merges_units_stay_behind(twins):
+    post = (Path(ledger.__file__).parent / "sql" / "post.sql").read_text()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(post.replace("EXIT WHEN v_merged IS NULL;", "EXIT;"))
+        survivor, duplicate, place = twins
+        assert sell_while_they_become_one(survivor, duplicate, place)[duplicate.pk] < 0
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(post)
