@@ -11,16 +11,16 @@ import itertools
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from onboarding.matching import skuparts, spelling, splits
 from onboarding.matching.records import Record
 from onboarding.matching.skuparts import Sku
-from onboarding.matching.splits import LEFT, RIGHT, Split
+from onboarding.matching.splits import LEFT, RIGHT, Split, Value
 from onboarding.matching.titles import Title
 from onboarding.matching.titles import split as split_title
-from onboarding.matching.vocabulary import SERVICE_WORDS
+from onboarding.matching.vocabulary import SERVICE_WORDS, fold
 
 ROUNDS = 4
 UNKNOWN = -7.0  # a word no list knows
@@ -67,32 +67,39 @@ class Chosen:
     score: float = 0.0
 
 
+Slot = tuple[str, str, int]  # stem, side, depth: one option of one product
+
+
 @dataclass(slots=True)
 class Evidence:
     """What the present choices (at first: all candidates) say about stems and values."""
 
     remainders: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    adjacent: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
-    branches: dict[tuple[str, str], set[str]] = field(default_factory=lambda: defaultdict(set))
-    stems_of_value: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    slots: dict[Slot, set[str]] = field(default_factory=lambda: defaultdict(set))  # the values of an option
+    branches: dict[Slot, set[str]] = field(default_factory=lambda: defaultdict(set))  # their words next to the stem
+    slots_of_value: dict[str, set[Slot]] = field(default_factory=lambda: defaultdict(set))
     styles: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     prices: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     side_loss: dict[str, float] = field(default_factory=lambda: {LEFT: 0.0, RIGHT: 0.0})
 
-    def add(self, chosen: Chosen, reading: Reading) -> None:
+    def add(self, reading: Reading, *, first: bool) -> None:
         split = reading.split
         self.remainders[split.stem].add(_remainder(split))
         for value in split.values:
-            self.stems_of_value[value.key].add(split.stem)
-            if value.inner and not value.unknown:
-                self.adjacent[split.stem, value.side].add(value.key)
-        tokens = chosen.title.tokens
-        if split.end < len(tokens):
-            self.branches[split.stem, RIGHT].add(tokens[split.end].key)
-        if split.start > 0:
-            self.branches[split.stem, LEFT].add(tokens[split.start - 1].key)
+            slot = (split.stem, value.side, value.depth)
+            self.branches[slot].add(fold(value.words[0 if value.side == RIGHT else -1]))
+            if not first or value.unknown or not reading.unknown:
+                self.slots_of_value[value.key].add(slot)
+            # Candidates of one title overlap ("glacier", "glacier blue"): no contrast by themselves.
+            if not (first and reading.unknown):
+                self.slots[slot].add(value.key)
         if reading.style:
             self.styles[split.stem][reading.style] += 1
+
+    def productive(self, value: Value, stem: str) -> int:
+        """In how many other products the value is one of several."""
+        used = self.branches if value.unknown else self.slots
+        return len({slot[0] for slot in self.slots_of_value[value.key] if slot[0] != stem and len(used[slot]) > 1})
 
 
 def choose(records: Sequence[Record], *, on_progress: Callable[[str, int, int], None] | None = None) -> list[Chosen]:
@@ -182,10 +189,10 @@ def _evidence(chosen: Sequence[Chosen], *, first: bool) -> Evidence:
     for one in chosen:
         if first:
             for reading in one.candidates:
-                evidence.add(one, reading)
-            evidence.add(one, one.plain)
+                evidence.add(reading, first=True)
+            evidence.add(one.plain, first=True)
             continue
-        evidence.add(one, one.best)
+        evidence.add(one.best, first=False)
         sides.update({value.side for value in one.best.split.values})
         if one.record.price:
             evidence.prices[one.best.split.stem].append(one.record.price)
@@ -209,33 +216,39 @@ def _pick(one: Chosen, evidence: Evidence) -> None:
 def _score(one: Chosen, reading: Reading, evidence: Evidence) -> float:
     split = reading.split
     others = len(evidence.remainders[split.stem] - {_remainder(split)})
-    score = reading.base
-    for place, (value, said) in enumerate(zip(split.values, reading.confirmed, strict=True)):
+    score = reading.base + min(SUPPORT_MAX, SUPPORT * math.log2(1 + others))
+    for place, value in enumerate(split.values):
         score -= evidence.side_loss[value.side]
-        stems = len(evidence.stems_of_value[value.key] - {split.stem})
-        if not value.unknown:
-            score += min(1.0, 0.3 * math.log2(1 + stems)) - _constant(reading, place, evidence)
-            continue
-        if len(evidence.branches[split.stem, value.side]) < 2 and not said and not value.cut:
-            return -math.inf
-        score += min(PRODUCTIVE_MAX, PRODUCTIVE * math.log2(1 + stems))
+        stems = math.log2(1 + evidence.productive(value, split.stem))
+        if value.unknown:
+            if not (reading.confirmed[place] or value.cut or _varies(value, split, evidence.branches)):
+                return -math.inf
+            score += min(PRODUCTIVE_MAX, PRODUCTIVE * stems)
+        elif others == 0 or _varies(value, split, evidence.slots):
+            score += min(1.0, 0.3 * stems)
+        elif not value.label:
+            score -= _constant(value, said=reading.confirmed[place], stems=stems)
     if others == 0 and score < ALONE_MIN:
         return -math.inf
-    score += min(SUPPORT_MAX, SUPPORT * math.log2(1 + others))
     return score + _company(one, reading, evidence)
 
 
-def _constant(reading: Reading, place: int, evidence: Evidence) -> float:
+def _varies(value: Value, split: Split, among: Mapping[Slot, set[str]]) -> bool:
+    own = fold(value.words[0 if value.side == RIGHT else -1]) if value.unknown else value.key
+    return bool(among.get((split.stem, value.side, value.depth), set()) - {own})
+
+
+def _constant(value: Value, *, said: bool, stems: float) -> float:
     """The loss for a value that every title of the stem has: rather a part of the name ("Fan 40cm", "Yoga Short")."""
-    value = reading.split.values[place]
-    if value.label or not value.inner or evidence.adjacent[reading.split.stem, value.side] != {value.key}:
-        return 0.0
     meaning = value.meanings[0]
-    if meaning.weight <= WEAK_MEANING:
-        return CONSTANT_WEAK + SKU_BONUS * reading.confirmed[place] - (CUT_BONUS if value.cut else 0.0)
-    if meaning.name != "color" or value.cut:
+    if meaning.name == "size" and meaning.weight > WEAK_MEANING:
         return 0.0
-    return CONSTANT_LEFT if value.side == LEFT else CONSTANT_RIGHT
+    if meaning.weight > WEAK_MEANING:
+        loss = CONSTANT_LEFT if value.side == LEFT else CONSTANT_RIGHT
+    else:
+        # Here the SKU says the name, as it always does.
+        loss = CONSTANT_WEAK + SKU_BONUS * said
+    return max(0.0, loss - CUT_BONUS * value.cut - stems * (meaning.name == "color"))
 
 
 def _company(one: Chosen, reading: Reading, evidence: Evidence) -> float:

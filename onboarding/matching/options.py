@@ -150,7 +150,8 @@ def _measures(words: tuple[str, ...], *, glued: bool) -> list[Meaning]:
 def _colours(words: tuple[str, ...], key: str) -> list[Meaning]:
     if colour := vocabulary.COLOUR_BY_KEY.get(key):
         # "bl", "gr", "tl": two letters alone say little.
-        return [Meaning("color", colour, 2.0 if len(key) > 2 else -0.5)]
+        weight = -0.5 if len(key) < 3 else 0.5 if key in vocabulary.THING_COLOUR_KEYS else 2.0
+        return [Meaning("color", colour, weight)]
     if len(words) < 2:
         return []
     for joint in range(1, len(words) - 1):

@@ -27,7 +27,7 @@ class Value:
     cut: bool = False  # it begins at a real separator
     compound: bool = False  # unknown, but ends in a plain colour: "Kelp Green"
     shortened: bool = False  # with the word beside it, it would be a longer known value
-    inner: bool = False  # it stands next to the stem
+    depth: int = 0  # how many values stand between it and the stem
     label: str = ""  # the option's name as written out
 
     @property
@@ -91,6 +91,8 @@ def readings(title: Title, *, shared: Container[str] | None = None) -> list[Spli
     tokens = title.tokens
     rights = list(_right(title, len(tokens), VALUES_RIGHT_MAX, unknown_left=1))
     lefts = list(_left(title, 0, VALUES_LEFT_MAX, unknown_left=1))
+    rights = [(end, _with_depth(values)) for end, values in rights]
+    lefts = [(start, _with_depth(values[::-1])[::-1]) for start, values in lefts]
     alone = next((place for place, token in enumerate(tokens) if shared is None or token.key in shared), len(tokens))
     found: list[Split] = []
     for start, left in lefts:
@@ -104,13 +106,12 @@ def readings(title: Title, *, shared: Container[str] | None = None) -> list[Spli
                 continue
             if _torn(left) or _torn(right):
                 continue
-            values = (*_inner(left, len(left) - 1), *_inner(right, 0))
-            found.append(Split(stem=join(core), start=start, end=end, values=values))
+            found.append(Split(stem=join(core), start=start, end=end, values=(*left, *right)))
     return found
 
 
-def _inner(values: tuple[Value, ...], place: int) -> tuple[Value, ...]:
-    return tuple(replace(value, inner=True) if at == place else value for at, value in enumerate(values))
+def _with_depth(values: tuple[Value, ...]) -> tuple[Value, ...]:
+    return tuple(value if depth == 0 else replace(value, depth=depth) for depth, value in enumerate(values))
 
 
 def _torn(values: tuple[Value, ...]) -> bool:

@@ -76,25 +76,29 @@ COLOURS = [
     *_words("""
 jet black, off white, rose gold, stainless steel, chrome, nickel, pewter, gunmetal, graphite, platinum, titanium,
 brass, multicolor, clear, transparent, natural, midnight, ocean, sage, chili, coal, moss, honey, ash, slate, snow,
-brick, apricot, chestnut, forest, amber, amethyst, anthracite, apple, army, aubergine, avocado, azure, bamboo, birch,
-biscuit, black cherry, blackberry, blueberry, bone, bordeaux, bubblegum, buttercup, butter, butterscotch, cactus,
-canary, candy, caramel, cardinal, carmine, celadon, cement, cerise, cerulean, champagne, chalk, charcoal marl,
-chartreuse, cherry, chocolate, cinnamon, citrus, claret, clay, cloud, cobalt, cocoa, coconut, coffee, cornflower,
-cosmic, cranberry, crimson, crystal, dandelion, dawn, dune, dusk, dust, earth, ebony, ecru, eggplant, eggshell,
-espresso, evergreen, fawn, fern, fir, flame, flamingo, flax, fog, frost, fuchsia, garnet, ginger, glacier, granite,
-grape, grass, guava, hazel, hazelnut, heather, hemlock, hemp, henna, hibiscus, hunter, hydrangea, ink, iris, iron,
-ivy, jade, jasmine, juniper, kelly, kelp, lagoon, latte, lava, lemon, lichen, linen, lapis, macaw, mahogany,
-malachite, mango, maple, marigold, marine, marsala, mauve, melon, merlot, meteor, mineral, mist, mulberry, mushroom,
-navy blazer, nightfall, nougat, oat, oatmeal, obsidian, ochre, onyx, opal, orchid, oxblood, oyster, pacific, paprika,
-papaya, peacock, peony, pearl, pebble, pepper, periwinkle, petrol, pine, pistachio, pomegranate, poppy, porcelain,
-powder, prune, pumpkin, quartz, raspberry, raven, rosewood, ruby, saffron, sandstone, sangria, sapphire, scarlet, sea
-foam, seafoam, sepia, shadow, sienna, sky, slate blue, smoke, sorbet, spearmint, spice, spruce, stone, storm, straw,
-strawberry, sunflower, sunset, sunshine, tangerine, tawny, terracotta, terra cotta, thistle, thunder, toffee, tomato,
-topaz, tortoise, tortoiseshell, truffle, twilight, umber, vanilla, vermilion, walnut, watermelon, wheat, willow,
-wisteria, zinc, rainbow, camo, camouflage, leopard, space gray, starlight, ocean mist, desert sand, forest green,
-steel blue, heather gray, sea salt, polar, arctic, glacier blue
+brick, apricot, chestnut, forest, amber, amethyst, anthracite, aubergine, avocado, azure, black cherry, blackberry,
+blueberry, bone, bordeaux, bubblegum, buttercup, butterscotch, cactus, canary, caramel, cardinal, carmine, celadon,
+cement, cerise, cerulean, champagne, chalk, charcoal marl, chartreuse, cherry, chocolate, cinnamon, citrus, claret,
+clay, cobalt, cocoa, cornflower, cosmic, cranberry, crimson, dandelion, dune, dusk, ebony, ecru, eggplant, eggshell,
+evergreen, fawn, fern, fir, flamingo, flax, fog, frost, fuchsia, garnet, glacier, granite, guava, hazel, hemlock,
+henna, hibiscus, hunter, hydrangea, ink, iris, ivy, jade, jasmine, juniper, kelly, kelp, lagoon, lava, lichen, lapis,
+macaw, mahogany, malachite, marigold, marine, marsala, mauve, merlot, mist, mulberry, mushroom, navy blazer,
+nightfall, nougat, oatmeal, obsidian, ochre, onyx, opal, orchid, oxblood, oyster, paprika, papaya, peacock, peony,
+pearl, pebble, periwinkle, petrol, pistachio, pomegranate, poppy, porcelain, quartz, raspberry, raven, rosewood, ruby,
+saffron, sandstone, sangria, sapphire, scarlet, sea foam, seafoam, sepia, sienna, sky, slate blue, smoke, sorbet,
+spearmint, spruce, stone, storm, sunflower, sunset, sunshine, tangerine, tawny, terracotta, terra cotta, thistle,
+toffee, topaz, tortoise, tortoiseshell, truffle, twilight, umber, vermilion, wheat, willow, wisteria, zinc, rainbow,
+camo, camouflage, leopard, space gray, starlight, ocean mist, desert sand, forest green, steel blue, heather gray, sea
+salt, polar, arctic, glacier blue
 """),
 ]
+# As often a thing as its colour.
+THING_COLOURS = _words("""
+apple, army, bamboo, birch, biscuit, butter, candy, cloud, coconut, coffee, crystal, dawn, dust, earth, espresso,
+flame, ginger, grape, grass, hazelnut, heather, hemp, iron, latte, lemon, linen, mango, maple, melon, meteor, mineral,
+oat, pacific, pepper, pine, powder, prune, pumpkin, shadow, spice, straw, strawberry, thunder, tomato, vanilla,
+walnut, watermelon
+""")
 
 # Other kinds: the option's name, and its values. A value may be of several kinds; the rest of the slot decides.
 KINDS: dict[str, list[str]] = {
@@ -216,9 +220,14 @@ def _keys(phrases: Iterable[str]) -> dict[str, str]:
 
 LETTER_BY_KEY = {fold(way): size for size, ways in LETTER_SIZES.items() for way in ways}
 OTHER_SIZE_BY_KEY = _keys(OTHER_SIZES)
-COLOUR_BY_KEY = {**_keys(COLOURS), **{fold(short): full for short, full in COLOUR_SHORT.items()}}
+COLOUR_BY_KEY = {
+    **_keys(THING_COLOURS),
+    **_keys(COLOURS),
+    **{fold(short): full for short, full in COLOUR_SHORT.items()},
+}
 MODIFIER_BY_KEY = _keys(COLOUR_MODIFIERS)
 BASE_BY_KEY = {**_keys(BASE_COLOURS), **{fold(way): full for way, full in COLOUR_SHORT.items() if full in BASE_COLOURS}}
+THING_COLOUR_KEYS = frozenset(_keys(THING_COLOURS))
 KIND_BY_KEY: dict[str, list[tuple[str, str]]] = {}
 for _name, _values in KINDS.items():
     for _value in _values:
