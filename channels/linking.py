@@ -151,9 +151,9 @@ def _make_room(listing: Listing, variant: Variant) -> None:
     _part(other, link=Listing.Link.UNLINKED, reason="deleted there, and listed anew")
 
 
-def unlink(*, listing: Listing, actor: User) -> None:
+def unlink(*, listing: Listing, actor: User | None) -> None:
     """Part a listing from its variant: its cells go, and it is written to no more."""
-    _part(listing, link=Listing.Link.UNLINKED, reason=f"parted by {actor}")
+    _part(listing, link=Listing.Link.UNLINKED, reason=f"parted by {actor or 'StoreStudio'}")
     _note(listing, actor, "listing.unlinked", f"{listing.sku or listing.product_title} waits to be linked")
 
 

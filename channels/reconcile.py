@@ -23,6 +23,7 @@ from channels import contact, credentials, incidents, publisher, registry
 from channels.models import ChannelLocation, ChannelStock, Connection, InboundEvent, Listing
 from channels.ports import Connector, Count, StockChange, StockChangesPage
 from inventory import ledger
+from inventory.models import StockMovementKey
 from storestudio.accounts import audit, numbers
 from storestudio.accounts.models import User
 
@@ -264,6 +265,13 @@ def _post_changes(connection: Connection, changes: Sequence[StockChange], places
             inventory_id__in={change.inventory_id for change in changes},
         ).values_list("inventory_id", "variant_id")
     )
+    source = f"channel:{connection.pk}"
+    keys = {f"change:{change.external_id}" for change in changes}
+    # Read twice on purpose (OVERLAP), and perhaps linked to another variant in between: what is booked is booked.
+    booked = StockMovementKey.objects.filter(
+        merchant_id=connection.merchant_id, source=source, idempotency_key__in=keys
+    )
+    fresh = keys - set(booked.values_list("idempotency_key", flat=True))
     entries = [
         ledger.Entry(
             variant_id=known[change.inventory_id],
@@ -275,13 +283,12 @@ def _post_changes(connection: Connection, changes: Sequence[StockChange], places
             reason=change.cause,
         )
         for change in changes
-        if change.inventory_id in known
+        if f"change:{change.external_id}" in fresh
+        and change.inventory_id in known
         and change.location_id in places
         and (since is None or change.occurred_at > since)
     ]
-    posted = ledger.record(
-        merchant_id=connection.merchant_id, source=f"channel:{connection.pk}", entries=entries, channel_id=connection.pk
-    )
+    posted = ledger.record(merchant_id=connection.merchant_id, source=source, entries=entries, channel_id=connection.pk)
     return sum(not row.is_replay for row in posted)
 
 

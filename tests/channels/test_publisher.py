@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from channels import connections, inbox, polling, publisher, reconcile
+from channels import connections, inbox, linking, polling, publisher, reconcile
 from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, InboundEvent, Incident
 from channels.sandbox import bringup
 from channels.sandbox.goods import Goods, GoodsVariant
@@ -15,7 +15,8 @@ from channels.sandbox.models import Fault
 from channels.sandbox.shopify import accounts as shopify_accounts
 from channels.sandbox.shopify import orders as shopify_orders
 from channels.sandbox.shopify.models import InventoryLevel, ProductVariant, Shop
-from channels.sandbox.square.models import InventoryCount
+from channels.sandbox.square import stock as square_stock
+from channels.sandbox.square.models import Account, InventoryChange, InventoryCount
 from channels.sandbox.trading import settling
 from inventory import ledger, verify
 from inventory.models import Location, StockLevel, Variant
@@ -251,6 +252,26 @@ def test_an_unexplained_rise_changes_nothing_elsewhere_and_our_number_can_be_sen
     reconcile.resolve_drift(cell_id=cell.pk, choice="ours", actor=User.objects.get())
     assert publish(pair.web) == 1
     assert web_numbers()[0] == 10
+
+
+def test_a_change_made_at_the_till_is_booked_once_though_its_listing_was_linked_anew_between_two_readings(pair):
+    listing = pair.till.listings.get(sku="MUG-0")
+    account, place, now = Account.objects.get(), pair.till.locations.get().external_id, timezone.now()
+    received = InventoryChange(
+        change_id="RECEIVED", account=account, type="ADJUSTMENT", catalog_object_id=listing.external_id,
+        from_state="NONE", to_state="IN_STOCK", from_location_id=place, to_location_id=place, quantity=Decimal(5),
+        occurred_at=now, created_at=now, source={"product": "SQUARE_POS"},
+    )  # fmt: skip
+    with transaction.atomic():
+        square_stock.post(account=account, changes=[received], now=now)
+    assert reconcile.read_stock_changes(connection_id=pair.till.pk) == 1
+    linking.unlink(listing=listing, actor=None)
+    web = pair.web.listings.get(sku="MUG-0")
+    other = Variant.objects.create(merchant=pair.merchant, product=web.variant.product, sku="MUG-0-NEW")
+    linking.link(listing=listing, variant=other, actor=None)
+    assert reconcile.read_stock_changes(connection_id=pair.till.pk) == 0
+    assert StockLevel.objects.get(variant=web.variant).on_hand == 15
+    assert not StockLevel.objects.filter(variant=other).exists()
 
 
 def test_our_own_write_comes_back_as_known(pair):
