@@ -23,9 +23,12 @@ from onboarding.matching.titles import split as split_title
 from onboarding.matching.vocabulary import SERVICE_WORDS, fold
 
 ROUNDS = 4
-UNKNOWN = -7.0  # a word no list knows
-COMPOUND = -3.0  # such a word before a plain colour
-CUT_BONUS = 2.0
+UNKNOWN, UNKNOWN_FIRST = -6.5, -5.0  # a word no list knows; at first all are given a chance
+COMPOUND = 3.0  # such a word before a plain colour, against any other
+CUT_BONUS, CUT_BONUS_UNKNOWN = 2.0, 4.0
+BROKEN_OFF = -3.0
+CROSSED = 2.5  # several unknown words with the same sizes each
+SHORT_STEM = -2.0  # one word and unknown values: a brand and its products
 SKU_BONUS = 2.5
 LABEL = 8.0
 SHORTENED = -2.0
@@ -74,6 +77,7 @@ Slot = tuple[str, str, int]  # stem, side, depth: one option of one product
 class Evidence:
     """What the present choices (at first: all candidates) say about stems and values."""
 
+    first: bool = False
     remainders: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     slots: dict[Slot, set[str]] = field(default_factory=lambda: defaultdict(set))  # the values of an option
     branches: dict[Slot, set[str]] = field(default_factory=lambda: defaultdict(set))  # their words next to the stem
@@ -164,8 +168,9 @@ def _reading(split: Split, sku: Sku) -> Reading:
         if value.label:
             base += LABEL
             continue
-        base += value.meanings[0].weight if value.meanings else COMPOUND if value.compound else UNKNOWN
-        base += CUT_BONUS * value.cut + SKU_BONUS * said + SHORTENED * value.shortened
+        base += value.meanings[0].weight if value.meanings else UNKNOWN + COMPOUND * value.compound
+        base += (CUT_BONUS_UNKNOWN if value.unknown else CUT_BONUS) * value.cut
+        base += SKU_BONUS * said + SHORTENED * value.shortened + BROKEN_OFF * value.broken_off
         base -= PIECE_COST + LEFT_LOSS * (value.side == LEFT)
     return Reading(split=split, base=base, confirmed=confirmed, style=style)
 
@@ -184,7 +189,7 @@ def _remainder(split: Split) -> str:
 
 
 def _evidence(chosen: Sequence[Chosen], *, first: bool) -> Evidence:
-    evidence = Evidence()
+    evidence = Evidence(first=first)
     sides: Counter[str] = Counter()
     for one in chosen:
         if first:
@@ -223,7 +228,7 @@ def _score(one: Chosen, reading: Reading, evidence: Evidence) -> float:
         if value.unknown:
             if not (reading.confirmed[place] or value.cut or _varies(value, split, evidence.branches)):
                 return -math.inf
-            score += min(PRODUCTIVE_MAX, PRODUCTIVE * stems)
+            score += min(PRODUCTIVE_MAX, PRODUCTIVE * stems) + _crossed(value, reading, evidence)
         elif others == 0 or _varies(value, split, evidence.slots):
             score += min(1.0, 0.3 * stems)
         elif not value.label:
@@ -231,6 +236,18 @@ def _score(one: Chosen, reading: Reading, evidence: Evidence) -> float:
     if others == 0 and score < ALONE_MIN:
         return -math.inf
     return score + _company(one, reading, evidence)
+
+
+def _crossed(value: Value, reading: Reading, evidence: Evidence) -> float:
+    """For an unknown word: whether its product also varies in another option, and has a name of more than one word."""
+    split = reading.split
+    extra = (UNKNOWN_FIRST - UNKNOWN) * evidence.first
+    if split.end - split.start < 2:
+        extra += SHORT_STEM
+    others = (other for other in split.values if other is not value)
+    if any(_varies(other, split, evidence.slots) for other in others) and _varies(value, split, evidence.branches):
+        extra += CROSSED
+    return extra
 
 
 def _varies(value: Value, split: Split, among: Mapping[Slot, set[str]]) -> bool:
@@ -257,7 +274,8 @@ def _company(one: Chosen, reading: Reading, evidence: Evidence) -> float:
     styles = evidence.styles.get(reading.split.stem)
     if reading.style and styles:
         same = styles[reading.style] - 1
-        extra += 1.5 if same > 0 else -1.0 if styles.total() > 2 else 0.0
+        other = -3.0 if reading.unknown else -1.0
+        extra += 1.5 if same > 0 else other if styles.total() > 2 else 0.0
     prices = evidence.prices.get(reading.split.stem)
     if prices and one.record.price:
         ratio = one.record.price / statistics.median(prices)

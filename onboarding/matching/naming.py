@@ -24,6 +24,9 @@ class _Product:
     members: list[Chosen]
     context: Counter[str] = field(default_factory=Counter)
     slots: dict[Slot, dict[str, Value]] = field(default_factory=lambda: defaultdict(dict))
+    beside: dict[Slot, Counter[str]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )  # names of other values there
     names: dict[Slot, str] = field(default_factory=dict)
 
 
@@ -40,7 +43,9 @@ def name_options(products: Sequence[Sequence[Chosen]]) -> list[list[tuple[tuple[
     for product in read:
         for slot, values in product.slots.items():
             product.names[slot] = _slot_name(product, slot, values, elsewhere)
-        _fill_unnamed(product)
+    usual = _usual_name(read)
+    for product in read:
+        _fill_unnamed(product, usual)
     return [[_options(product, one) for one in product.members] for product in read]
 
 
@@ -53,6 +58,9 @@ def _read(members: Sequence[Chosen]) -> _Product:
                 product.context[name] += 1
         for slot, value in _slots(one):
             product.slots[slot].setdefault(value.key, value)
+            if value.unknown:
+                others = [other for other in split.values if other is not value]
+                product.beside[slot].update({other.meanings[0].name for other in others if other.meanings})
     return product
 
 
@@ -76,25 +84,40 @@ def _slot_name(
         for name, uses in elsewhere.get(value.key, {}).items():
             votes[name] += ELSEWHERE_WEIGHT * min(1.0, uses)
     for name in list(votes):
-        able = sum(_can_be(value, name) for value in values.values()) / len(values)
+        able = sum(_can_be(value, name, product.beside[slot]) for value in values.values()) / len(values)
         votes[name] *= able
         if product.context[name]:
             votes[name] += CONTEXT_WEIGHT * len(values) * able
     return max(votes, key=lambda name: (votes[name], name)) if votes else ""
 
 
-def _can_be(value: Value, name: str) -> bool:
-    return value.unknown or value.label == name or any(meaning.name == name for meaning in value.meanings)
+def _can_be(value: Value, name: str, beside: Mapping[str, int]) -> bool:
+    if value.unknown:
+        return name != "size" and name not in beside
+    return value.label == name or any(meaning.name == name for meaning in value.meanings)
 
 
-def _fill_unnamed(product: _Product) -> None:
-    """Words nobody knows: beside a size they are colours, alone a style."""
-    named = {name for name in product.names.values() if name}
+def _usual_name(products: Sequence[_Product]) -> str:
+    """What the shop's own words mostly are; colours, as a rule, but only where some are known to be."""
+    uses: Counter[str] = Counter()
+    for product in products:
+        for slot, values in product.slots.items():
+            beside_size = not product.names[slot] and product.beside[slot]["size"]
+            name = FALLBACK_BESIDE_SIZE if beside_size else product.names[slot]
+            uses[name] += sum(value.unknown for value in values.values()) if name else 0
+    return max(uses, key=lambda name: (uses[name], name)) if uses.total() > 2 else FALLBACK
+
+
+def _fill_unnamed(product: _Product, usual: str) -> None:
+    """Words nobody knows: beside a size they are colours, else what the product suggests or the shop's words are."""
     for slot, name in product.names.items():
         if not name:
-            beside_size = "size" in named and "color" not in named
-            context = max(product.context, key=lambda n: (product.context[n], n)) if product.context else ""
-            product.names[slot] = FALLBACK_BESIDE_SIZE if beside_size else context or FALLBACK
+            beside = product.beside[slot]
+            context = next((n for n, _ in product.context.most_common() if n not in beside and n != "size"), "")
+            colour = beside["size"] and not beside["color"]
+            product.names[slot] = (
+                FALLBACK_BESIDE_SIZE if colour else context or (usual if not beside[usual] else FALLBACK)
+            )
 
 
 def _options(product: _Product, one: Chosen) -> tuple[tuple[str, str], ...]:

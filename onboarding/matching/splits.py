@@ -9,10 +9,11 @@ from itertools import pairwise
 
 from onboarding.matching.options import PHRASE_TOKENS_MAX, Meaning, meanings
 from onboarding.matching.titles import CAMEL, CUT, HYPHEN, Title, Token, phrase
-from onboarding.matching.vocabulary import BASE_BY_KEY, OPTION_NAMES, fold
+from onboarding.matching.vocabulary import BASE_BY_KEY, OPTION_NAMES, PRODUCT_NOUNS, fold
 
 LEFT, RIGHT = "left", "right"
 VALUES_RIGHT_MAX, VALUES_LEFT_MAX = 3, 2
+GUESSED_COMPOUND = 1.0  # the weight of "brass red": two colours side by side, not a colour of its own
 _SMALL_WORDS = frozenset(("and", "of", "with", "for", "the", "in", "a", "an", "to", "by", "or", "on", "no", "your"))
 
 
@@ -26,6 +27,7 @@ class Value:
     meanings: tuple[Meaning, ...]
     cut: bool = False  # it begins at a real separator
     compound: bool = False  # unknown, but ends in a plain colour: "Kelp Green"
+    broken_off: bool = False  # the rest of its segment ("Saffron" of ", Saffron Dust,") stays with the stem
     shortened: bool = False  # with the word beside it, it would be a longer known value
     depth: int = 0  # how many values stand between it and the stem
     label: str = ""  # the option's name as written out
@@ -171,7 +173,16 @@ def _read(title: Title, part: tuple[Token, ...], start: int, side: str) -> Value
         return None
     beside = start - 1 if side == RIGHT else start + len(part)
     neighbour = title.tokens[beside] if 0 <= beside < len(title.tokens) else None
-    return _value(part, side=side, known=known, glued=glued, neighbour=neighbour)
+    value = _value(part, side=side, known=known, glued=glued, neighbour=neighbour)
+    return replace(value, broken_off=True) if side == RIGHT and _breaks_segment(title, start) else value
+
+
+def _breaks_segment(title: Title, start: int) -> bool:
+    """Between the value and the separator before it, at which a first value would begin, stand other words."""
+    if title.tokens[start].gap == CUT or (title.tail_glued and title.tokens[start].gap == HYPHEN):
+        return False
+    cuts = [place for place in range(1, start) if title.tokens[place].gap == CUT]
+    return bool(cuts) and cuts[-1] not in title.bracketed and cuts[-1] - 1 not in title.bracketed
 
 
 def _value(
@@ -202,7 +213,8 @@ def _is_longer(part: tuple[Token, ...], *, side: str, neighbour: Token | None, g
     """With the word on the stem's side it would be a known value, too."""
     if neighbour is None or (part[0] if side == RIGHT else neighbour).gap == CUT:
         return False
-    return bool(_meanings((neighbour, *part) if side == RIGHT else (*part, neighbour), glued=glued))
+    longer = _meanings((neighbour, *part) if side == RIGHT else (*part, neighbour), glued=glued)
+    return any(meaning.weight > GUESSED_COMPOUND for meaning in longer)
 
 
 @lru_cache(maxsize=200_000)
@@ -216,5 +228,7 @@ def _may_be_unknown(part: tuple[Token, ...], *, glued: bool) -> bool:
     if glued and any(token.gap == HYPHEN for token in part[1:]):
         return False
     if len(part) > most or part[0].text in _SMALL_WORDS or part[-1].text in _SMALL_WORDS:
+        return False
+    if part[-1].text in PRODUCT_NOUNS:
         return False
     return all(sum(letter.isalpha() for letter in token.key) >= 2 for token in part)

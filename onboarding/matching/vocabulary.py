@@ -204,6 +204,26 @@ option: option; voltage: voltage; diameter: diameter; power: power, wattage; con
 theme; age: age
 """)
 
+# What products are called: never the value of an option by themselves.
+PRODUCT_NOUNS = frozenset(
+    _words("""
+adapter, backpack, bag, bags, ball, balm, bar, bars, beanie, bed, bedsheet, beer, belt, bench, bike, bikini, blanket,
+blazer, blender, blouse, board, book, boot, boots, bottle, bowl, box, bra, bracelet, bread, brush, cable, cake,
+candle, candles, cap, card, cardigan, cards, case, cases, chair, charger, cleaner, cloth, coat, coffee, collar, comb,
+cookie, cookies, cover, cream, cup, curtain, desk, doll, dress, dresses, drink, drive, dryer, duvet, earbuds,
+earrings, fan, flask, fork, frame, fryer, game, glass, glove, gloves, hat, headphones, heater, helmet, hoodie,
+hoodies, humidifier, iron, jacket, jackets, jam, jean, jeans, jogger, joggers, journal, juice, jumper, kettle,
+keyboard, kit, knife, lamp, leash, leggings, light, lights, lotion, luggage, machine, maker, mat, monitor, mount,
+mouse, mug, mugs, necklace, notebook, oil, oven, paint, pajamas, pan, pant, pants, paper, pen, pencil, pendant, phone,
+pillow, pillows, planter, plate, polish, polo, poster, pot, pouch, powder, print, pullover, purifier, purse, puzzle,
+ring, robe, rope, rug, sandal, sandals, sauce, scarf, serum, set, shake, shampoo, shaver, sheet, shelf, shell, shirt,
+shirts, shoe, shoes, short, shorts, skirt, sleeve, slipper, sneaker, sneakers, soap, sock, socks, sofa, soup, speaker,
+sponge, spoon, spray, stand, steamer, stool, strap, suit, suitcase, sweater, sweaters, sweatshirt, swimsuit, syrup,
+table, tank, tanks, tape, tea, tee, tees, tent, tights, toaster, tool, tools, top, tops, tote, towel, towels, toy,
+trainer, trimmer, trousers, tumbler, umbrella, vacuum, vase, vest, wallet, watch, wine
+""")
+)
+
 # What is sold at the till but is no product with variants.
 SERVICE_WORDS = frozenset(
     _words("""
