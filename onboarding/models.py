@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils.timezone import now as utc_now
 
 from channels.models import Connection, Listing
-from inventory.models import Variant
+from inventory.models import Product, Variant
 from storestudio.accounts.models import User
 from storestudio.accounts.scoping import MerchantOwned
 
@@ -81,6 +81,14 @@ class ImportBatch(MerchantOwned):
         UNDOING = "undoing", "Being undone"
         UNDONE = "undone", "Undone"
 
+    class Phase(models.TextChoices):
+        NONE = "", "Nothing under way"
+        READ = "read", "Reading the rows"
+        COMPARE = "compare", "Comparing with what is there"
+        REHEARSE = "rehearse", "Rehearsing"
+        APPLY = "apply", "Applying"
+        UNDO = "undo", "Undoing"
+
     name = models.CharField(max_length=200)
     format = models.CharField(max_length=40, blank=True, help_text="Which export it is; “channel” for a catalog.")
     connection = models.ForeignKey(Connection, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
@@ -97,6 +105,11 @@ class ImportBatch(MerchantOwned):
     rows_done = models.PositiveIntegerField(default=0)
     cancel_asked_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True, help_text="A worker has it until then.")
+    phase = models.CharField(max_length=10, choices=Phase, blank=True)
+    phase_at = models.DateTimeField(null=True, blank=True, help_text="When its present work began: for rate and rest.")
+    bytes_read = models.BigIntegerField(default=0)
+    work_total = models.PositiveIntegerField(null=True, help_text="Rows the present work has to go through.")
+    rehearsal = models.JSONField(default=dict, blank=True, help_text="What the dry run came to.")
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(default=utc_now)
     changed_at = models.DateTimeField(default=utc_now, help_text="When its state or progress last moved.")
@@ -141,6 +154,14 @@ class StagedRow(models.Model):
         UNCHANGED = "unchanged", "Unchanged"
         ERROR = "error", "In error"
 
+    class MatchedBy(models.TextChoices):
+        NOTHING = "", "Not there yet"
+        SKU = "sku", "SKU"
+        ALIAS = "alias", "An old SKU"
+        GTIN = "gtin", "Barcode"
+        TITLE = "title", "Title and options"
+        LISTING = "listing", "The listing is linked to it"
+
     batch = models.ForeignKey(ImportBatch, on_delete=models.CASCADE, related_name="rows")
     number = models.PositiveIntegerField(help_text="As people count in the file: the header is row 1.")
     raw = models.JSONField(default=dict)
@@ -148,7 +169,15 @@ class StagedRow(models.Model):
     problems = models.JSONField(default=list)
     action = models.CharField(max_length=10, choices=Action)
     diff = models.JSONField(default=dict, help_text="Field → [before, after].")
+    key = models.CharField(
+        max_length=130, blank=True, default="", help_text="What the row is known by: its SKU, else barcode, else title."
+    )
+    product_key = models.CharField(
+        max_length=200, blank=True, default="", help_text="Rows with the same one are variants of one product."
+    )
+    product = models.ForeignKey(Product, on_delete=models.SET_NULL, null=True, related_name="+")
     variant = models.ForeignKey(Variant, on_delete=models.SET_NULL, null=True, related_name="+")
+    matched_by = models.CharField(max_length=10, choices=MatchedBy, blank=True)
     is_applied = models.BooleanField(default=False)
     outcome = models.CharField(max_length=300, blank=True)
     undo = models.CharField(max_length=10, choices=Change.Undo, default=Change.Undo.NOT_YET, blank=True)
@@ -158,7 +187,13 @@ class StagedRow(models.Model):
         constraints = [models.UniqueConstraint(fields=["batch", "number"], name="stagedrow_once")]
         indexes = [
             models.Index(fields=["batch", "action", "number"], name="stagedrow_by_action"),
-            models.Index(fields=["batch", "number"], name="stagedrow_to_apply", condition=Q(is_applied=False)),
+            models.Index(
+                fields=["batch", "number"],
+                name="stagedrow_to_apply",
+                condition=Q(is_applied=False, action__in=["new", "changed"]),
+            ),
+            models.Index(fields=["batch", "key"], name="stagedrow_by_key"),
+            models.Index(fields=["batch", "product_key"], name="stagedrow_by_product"),
         ]
 
     def __str__(self) -> str:
