@@ -1,26 +1,16 @@
-"""Connecting a channel: open, read its locations, catalog and counts, preview, approve, pause, reconnect, close.
-
-Nothing is written to a channel before a person approved the table of what would change there.
-"""
+"""Connecting a channel: open, read its locations, catalog and counts, pause, reconnect, close."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from django.db import connection as database
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from channels import contact, credentials, incidents, linking, publisher, reconcile, registry
 from channels.models import (
-    Approval,
-    ApprovalLine,
     ChannelLocation,
     ChannelStock,
     Connection,
@@ -35,16 +25,11 @@ from storestudio.accounts.models import Merchant, User
 
 State = Connection.State
 PAGES_MAX = 100_000  # a cursor that never ends is a fault of the channel's, not work
-BIG_RISE = Decimal(10)
 TOKEN_TIMES = {"expires_at", "refreshed_at"}
 
 
 class NotAllowed(Exception):
     """The step does not fit the connection's state; says why, for the person who tried."""
-
-
-class PreviewChanged(Exception):
-    """The numbers moved since the table was shown: look again before saying yes."""
 
 
 def open_connection(
@@ -82,7 +67,7 @@ def open_connection(
         ConnectionWork.objects.bulk_create(
             ConnectionWork(connection=connection, kind=kind) for kind in ConnectionWork.Kind.values
         )
-        _note(connection, actor, "connection.opened", f"{label} connected, paused")
+        note(connection, actor, "connection.opened", f"{label} connected, paused")
     return connection
 
 
@@ -125,7 +110,7 @@ def map_location(*, channel_location: ChannelLocation, location: Location | None
             ChannelStock.objects.filter(channel_location=channel_location).delete()
         linking.ensure_cells(channel_location.connection)
         name = location.name if location else "nothing"
-        _note(channel_location.connection, actor, "location.mapped", f"{channel_location.name} is {name}")
+        note(channel_location.connection, actor, "location.mapped", f"{channel_location.name} is {name}")
 
 
 def import_catalog(connection: Connection, *, since: datetime | None = None) -> int:
@@ -274,7 +259,7 @@ def adopt_counts(connection: Connection, *, actor: User | None) -> int:
     with transaction.atomic():
         unopened = Connection.objects.filter(merchant=connection.merchant_id, opened_at=None)
         unopened.update(opened_at=opened_at, changes_read_until=opened_at)
-        _note(connection, actor, "stock.opened", f"{opened} cells opened with the counts of {connection.label}")
+        note(connection, actor, "stock.opened", f"{opened} cells opened with the counts of {connection.label}")
     connection.refresh_from_db()
     return opened
 
@@ -289,166 +274,6 @@ def _post_openings(connection: Connection, entries: list[ledger.Entry]) -> list[
     return ledger.record(merchant_id=connection.merchant_id, source="opening", entries=fresh)
 
 
-@dataclass(frozen=True)
-class PreviewLine:
-    """What approving would change in one cell. `before` None: the channel never told a number."""
-
-    cell_id: int
-    listing: Listing
-    location_name: str
-    before: Decimal | None
-    after: Decimal
-    flags: tuple[str, ...]
-
-
-def preview(*, connection: Connection) -> list[PreviewLine]:
-    """The table a person says yes to: every cell whose number would change, the riskiest first.
-
-    A cell the channel told no number for, or whose stock was never counted here, is listed with its flag and will not
-    be written. Where a yes was given before and cells came since (a listing linked later, a place mapped later), the
-    table is these new cells, whether their numbers would change or not: none of them is written without a yes either.
-    """
-    new = awaiting_yes(connection)
-    is_of_new = connection.approved_at is not None and new.exists()
-    cells = new if is_of_new else _kept(connection)
-    counted = set(
-        StockLevel.objects.filter(merchant=connection.merchant_id, last_seq__gt=0).values_list(
-            "variant_id", "location_id"
-        )
-    )
-    lines = [
-        _preview_line(cell, counted) for cell in cells.select_related("listing", "channel_location").order_by("pk")
-    ]
-    return sorted(
-        (line for line in lines if is_of_new or line.before != line.after or line.flags),
-        key=lambda line: (not line.flags, line.listing.sku, line.cell_id),
-    )
-
-
-def _kept(connection: Connection) -> QuerySet[ChannelStock]:
-    cells: QuerySet[ChannelStock] = ChannelStock.objects.filter(
-        connection=connection, listing__link=Listing.Link.LINKED, listing__deleted_at=None
-    )
-    return cells
-
-
-def awaiting_yes(connection: Connection) -> QuerySet[ChannelStock]:
-    """Cells that a yes would let us write: the channel told their number, they were counted here, nobody approved."""
-    cells: QuerySet[ChannelStock] = ChannelStock.objects.filter(is_awaiting_yes(), connection=connection)
-    return cells
-
-
-def is_awaiting_yes() -> Q:
-    """The same as a condition on cells of any connection."""
-    counted = StockLevel.objects.filter(
-        variant=OuterRef("listing__variant"), location=OuterRef("channel_location__location"), last_seq__gt=0
-    )
-    return Q(
-        Exists(counted),
-        expected=None,
-        observed__isnull=False,
-        listing__link=Listing.Link.LINKED,
-        listing__is_tracked=True,
-        listing__deleted_at=None,
-    )
-
-
-def _preview_line(cell: ChannelStock, counted: set[tuple[int, int]]) -> PreviewLine:
-    before, after = cell.observed, cell.desired or Decimal(0)
-    flags = []
-    if (cell.listing.variant_id, cell.channel_location.location_id) not in counted:
-        flags.append("not_counted")
-    elif before is None:
-        flags.append("unknown_there")
-    elif before > 0 >= after:
-        flags.append("drop_to_zero")
-    elif before <= 0 < after:
-        flags.append("newly_sellable")
-    elif after - before >= max(BIG_RISE, before):
-        flags.append("big_rise")
-    return PreviewLine(
-        cell_id=cell.pk,
-        listing=cell.listing,
-        location_name=cell.channel_location.name,
-        before=before,
-        after=after,
-        flags=tuple(flags),
-    )
-
-
-def preview_digest(lines: Sequence[PreviewLine]) -> str:
-    """Names one state of the table, so that a yes is a yes to what was shown."""
-    text = "\n".join(f"{line.cell_id} {line.before} {line.after}" for line in sorted(lines, key=lambda x: x.cell_id))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def approve(*, connection: Connection, actor: User, digest: str) -> Approval:
-    """A person's yes: keep what is there now, believe it, and go live.
-
-    Cells the channel told no number for, and cells never counted here, are left unwritten (`expected` stays unknown).
-    Raises PreviewChanged, NotAllowed. Locks the cells. A number that was read before the channel's own latest sale says
-    nothing of now: those cells are read again soon, and the table is shown anew.
-    """
-    stale = _approve(connection, actor, digest)
-    if stale:
-        ChannelStock.objects.filter(pk__in=stale).update(recheck_at=timezone.now())
-        raise PreviewChanged
-    connection.refresh_from_db()
-    approval: Approval = Approval.objects.filter(connection=connection).latest("pk")
-    return approval
-
-
-def _approve(connection: Connection, actor: User, digest: str) -> list[int]:
-    """Go live, or return the cells that keep us from it."""
-    with transaction.atomic():
-        locked = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
-        has_new = locked.state == State.LIVE and awaiting_yes(locked).exists()
-        if locked.state != State.PAUSED and not has_new:
-            raise NotAllowed(f"{locked.label} is {locked.get_state_display().lower()}.")
-        # A posting locks its cells too, so from here on no sale comes in between.
-        list(ChannelStock.objects.filter(connection=locked).order_by("pk").select_for_update().values_list("pk"))
-        lines = preview(connection=locked)
-        if preview_digest(lines) != digest:
-            raise PreviewChanged
-        if stale := _sold_since_read(locked):
-            return stale
-        approval = Approval.objects.create(merchant_id=locked.merchant_id, connection=locked, approved_by=actor)
-        ApprovalLine.objects.bulk_create(
-            ApprovalLine(approval=approval, cell_id=line.cell_id, before=line.before, after=line.after)
-            for line in lines
-        )
-        _believe_observed(locked)
-        Connection.objects.filter(pk=locked.pk).update(
-            state=State.LIVE, state_reason="", approved_at=timezone.now(), approved_by=actor
-        )
-        what = "keeps more numbers" if has_new else "went live"
-        _note(locked, actor, "connection.approved", f"{locked.label} {what}, {len(lines)} in the table")
-    return []
-
-
-_SOLD_SINCE_READ = """
-SELECT c.id FROM channels_channelstock c
-JOIN channels_listing l ON l.id = c.listing_id
-JOIN channels_channellocation cl ON cl.id = c.channel_location_id
-WHERE c.connection_id = %(connection)s AND c.expected IS NULL AND c.observed IS NOT NULL
-  AND EXISTS (SELECT FROM inventory_stockmovement m
-              WHERE m.variant_id = l.variant_id AND m.location_id = cl.location_id AND m.channel_id = c.connection_id
-                AND m.recorded_at >= c.observed_at)
-"""
-
-
-def _sold_since_read(connection: Connection) -> list[int]:
-    with database.cursor() as cursor:
-        cursor.execute(_SOLD_SINCE_READ, {"connection": connection.pk})
-        return [row[0] for row in cursor.fetchall()]
-
-
-def _believe_observed(connection: Connection) -> None:
-    believed = list(awaiting_yes(connection).values_list("pk", flat=True))
-    ChannelStock.objects.filter(pk__in=believed).update(expected=F("observed"))
-    publisher.refresh_desired(connection_id=connection.pk)
-
-
 @transaction.atomic
 def pause(*, connection: Connection, actor: User | None, reason: str) -> None:
     """Write nothing there until resumed; what happens there is still read. Raises NotAllowed."""
@@ -457,7 +282,7 @@ def pause(*, connection: Connection, actor: User | None, reason: str) -> None:
     )
     if not changed:
         raise NotAllowed("Only a live connection can be paused.")
-    _note(connection, actor, "connection.paused", f"{connection.label}: {reason}")
+    note(connection, actor, "connection.paused", f"{connection.label}: {reason}")
 
 
 @transaction.atomic
@@ -469,7 +294,7 @@ def resume(*, connection: Connection, actor: User | None) -> None:
     if not changed:
         raise NotAllowed("Look at the table of what would change and approve it first.")
     publisher.refresh_desired(connection_id=connection.pk)
-    _note(connection, actor, "connection.resumed", f"{connection.label} goes on")
+    note(connection, actor, "connection.resumed", f"{connection.label} goes on")
 
 
 def reconnect(*, connection: Connection, secrets: Mapping[str, Any], actor: User | None) -> None:
@@ -493,7 +318,7 @@ def reconnect(*, connection: Connection, secrets: Mapping[str, Any], actor: User
             merchant_id=locked.merchant_id, kind=incidents.Kind.RECONNECT, key=f"connection:{locked.pk}",
             how="reconnected", actor=actor,
         )  # fmt: skip
-        _note(locked, actor, "connection.reconnected", f"{locked.label} lets us in again")
+        note(locked, actor, "connection.reconnected", f"{locked.label} lets us in again")
     connection.refresh_from_db()
     if connection.approved_at:
         _subscribe_again(connection)
@@ -520,31 +345,9 @@ def close(*, connection: Connection, actor: User | None) -> None:
             merchant_id=connection.merchant_id, kind=incidents.Kind.RECONNECT, key=f"connection:{connection.pk}",
             how="disconnected", actor=actor,
         )  # fmt: skip
-        _note(connection, actor, "connection.closed", f"{connection.label} disconnected")
+        note(connection, actor, "connection.closed", f"{connection.label} disconnected")
 
 
-def put_back(*, connection: Connection, actor: User) -> int:
-    """Tell the channel the numbers it showed before they were approved, and pause; returns how many were told.
-
-    Each number is written from what the channel shows now, through the publisher's own path. Raises ConnectorError,
-    NotAllowed where nothing was ever approved.
-    """
-    lines = ApprovalLine.objects.filter(approval__connection=connection)
-    if not Approval.objects.filter(connection=connection).exists():
-        raise NotAllowed("Nothing was ever written there: there is nothing to put back.")
-    if connection.state == State.LIVE:
-        pause(connection=connection, actor=actor, reason="Put back to what it was before")
-    # The last word on each cell: cells that came later were approved later.
-    before = dict(
-        lines.filter(before__isnull=False)
-        .exclude(Q(cell__expected=None))
-        .order_by("pk")
-        .values_list("cell_id", "before")
-    )
-    told = publisher.restore(connection_id=connection.pk, numbers=before)
-    _note(connection, actor, "connection.put_back", f"{told} numbers put back at {connection.label}")
-    return told
-
-
-def _note(connection: Connection, actor: User | None, action: str, summary: str) -> None:
+def note(connection: Connection, actor: User | None, action: str, summary: str) -> None:
+    """One line in the audit trail about a connection."""
     audit.record(actor=actor, merchant=connection.merchant, action=action, target=connection, summary=summary)

@@ -11,7 +11,7 @@ from typing import Any
 from django.db.models import Count, Min, Q, QuerySet
 
 from channels import registry
-from channels.connections import is_awaiting_yes
+from channels.approvals import is_awaiting_yes
 from channels.health import lag
 from channels.models import ChannelLocation, ChannelStock, Connection, InboundEvent, Incident, Listing
 from storestudio.accounts.models import Merchant

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from channels import connections, linking
+from channels import approvals, connections, linking
 from channels.models import ChannelLocation, Connection
 from channels.sandbox import goods as goods_room
 from channels.sandbox.goods import Goods
@@ -121,5 +121,5 @@ def go_live(connection: Connection, actor: User) -> None:
     connections.subscribe(connection)
     linking.ensure_cells(connection)
     connections.read_all_counts(connection)
-    lines = connections.preview(connection=connection)
-    connections.approve(connection=connection, actor=actor, digest=connections.preview_digest(lines))
+    lines = approvals.preview(connection=connection)
+    approvals.approve(connection=connection, actor=actor, digest=approvals.preview_digest(lines))

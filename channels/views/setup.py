@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from channels import connections
+from channels import approvals, connections
 from channels.forms import CONFIRM_WORD, ApproveForm, PlacesForm, ReasonForm, ReconnectForm
 from channels.models import Connection
 from channels.ports import ConnectorError
@@ -44,17 +44,17 @@ def places(request: ShopRequest, connection_id: int) -> HttpResponse:
 class Table:
     """What would change, as a person reads it. `left_out`: never written, because a number is missing on a side."""
 
-    changes: Sequence[connections.PreviewLine]
-    left_out: Sequence[connections.PreviewLine]
+    changes: Sequence[approvals.PreviewLine]
+    left_out: Sequence[approvals.PreviewLine]
     digest: str
 
     @property
-    def zeros(self) -> list[connections.PreviewLine]:
+    def zeros(self) -> list[approvals.PreviewLine]:
         """What would not be sellable there any more."""
         return [line for line in self.changes if "drop_to_zero" in line.flags]
 
     @property
-    def flagged(self) -> list[connections.PreviewLine]:
+    def flagged(self) -> list[approvals.PreviewLine]:
         """What is worth a look."""
         return [line for line in self.changes if line.flags]
 
@@ -66,12 +66,12 @@ class Table:
 
 
 def _table(connection: Connection) -> Table:
-    lines = connections.preview(connection=connection)
+    lines = approvals.preview(connection=connection)
     is_left_out = [bool(LEFT_OUT & set(line.flags)) for line in lines]
     return Table(
         changes=[line for line, out in zip(lines, is_left_out, strict=True) if not out],
         left_out=[line for line, out in zip(lines, is_left_out, strict=True) if out],
-        digest=connections.preview_digest(lines),
+        digest=approvals.preview_digest(lines),
     )
 
 
@@ -117,7 +117,7 @@ def _is_asked(connection: Connection) -> bool:
     if connection.approved_at is None:
         return connection.state == Connection.State.PAUSED
     may_be_approved = connection.state in (Connection.State.PAUSED, Connection.State.LIVE)
-    return may_be_approved and connections.awaiting_yes(connection).exists()
+    return may_be_approved and approvals.awaiting_yes(connection).exists()
 
 
 def _start(request: HttpRequest) -> int:
@@ -135,8 +135,8 @@ def approve(request: ShopRequest, connection_id: int) -> HttpResponse:
     if not form.is_valid():
         return _preview_page(request, connection, table=table, form=form)
     try:
-        connections.approve(connection=connection, actor=request.actor, digest=form.cleaned_data["digest"])
-    except connections.PreviewChanged:
+        approvals.approve(connection=connection, actor=request.actor, digest=form.cleaned_data["digest"])
+    except approvals.PreviewChanged:
         messages.warning(request, "Stock moved while you were reading. Look at the new table, then say yes.")
         return redirect("channel_preview", shop=request.merchant.slug, connection_id=connection.pk)
     except connections.NotAllowed as refused:
@@ -204,7 +204,7 @@ def put_back(request: ShopRequest, connection_id: int) -> HttpResponse:
     """Pause, and tell the channel the numbers it showed before the last yes."""
     connection = connection_of(request, connection_id)
     try:
-        told = connections.put_back(connection=connection, actor=request.actor)
+        told = approvals.put_back(connection=connection, actor=request.actor)
     except connections.NotAllowed as refused:
         messages.error(request, str(refused))
     except ConnectorError as failed:

@@ -8,7 +8,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
-from channels import connections, credentials
+from channels import approvals, connections, credentials
 from channels.models import Connection
 from channels.sandbox import bringup
 from inventory.models import Location, StockLevel, Variant
@@ -73,7 +73,7 @@ def test_a_channel_is_opened_read_mapped_and_taken_over(owner, account, typed):
     assert "6 numbers read" in said
     assert Variant.objects.of(owner.merchant).count() == 3
     assert set(StockLevel.objects.of(owner.merchant).values_list("on_hand", flat=True)) == {10}
-    assert connections.preview(connection=connection) == [], "it shows what we have"
+    assert approvals.preview(connection=connection) == [], "it shows what we have"
 
 
 def test_secrets_that_let_nobody_in_are_not_kept(owner, account, typed):

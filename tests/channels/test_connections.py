@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now as utc_now
 
-from channels import connections, credentials, inbox, linking, polling, publisher
+from channels import approvals, connections, credentials, inbox, linking, polling, publisher
 from channels.models import (
     ApprovalLine,
     ChannelLocation,
@@ -67,8 +67,8 @@ def ready(connection, owner):
 
 
 def approve(connection, owner):
-    lines = connections.preview(connection=connection)
-    return connections.approve(connection=connection, actor=owner, digest=connections.preview_digest(lines))
+    lines = approvals.preview(connection=connection)
+    return approvals.approve(connection=connection, actor=owner, digest=approvals.preview_digest(lines))
 
 
 def publish(connection):
@@ -133,10 +133,10 @@ def test_nothing_is_written_to_a_channel_before_its_table_was_approved_and_then_
     for connection in (till, web):
         assert publish(connection) == 0
     assert not ChannelWrite.objects.exists()
-    lines = connections.preview(connection=web)
+    lines = approvals.preview(connection=web)
     assert {(line.before, line.after) for line in lines} == {(Decimal(7), TEN)}
     assert len(lines) == 6
-    connections.approve(connection=web, actor=owner, digest=connections.preview_digest(lines))
+    approvals.approve(connection=web, actor=owner, digest=approvals.preview_digest(lines))
     assert publish(web) == 6
     assert set(shown(web).values()) == {TEN}
     assert (web.state, web.approved_by) == (State.LIVE, owner)
@@ -151,7 +151,7 @@ def test_put_back_writes_the_numbers_of_before_and_pauses(merchant, owner, till)
     connections.read_all_counts(web)
     approve(web, owner)
     publish(web)
-    assert connections.put_back(connection=web, actor=owner) == 6
+    assert approvals.put_back(connection=web, actor=owner) == 6
     web.refresh_from_db()
     assert web.state == State.PAUSED
     assert set(shown(web).values()) == {Decimal(7)}
@@ -162,15 +162,15 @@ def test_put_back_writes_the_numbers_of_before_and_pauses(merchant, owner, till)
 def test_a_yes_to_a_table_that_has_changed_since_is_no_yes(merchant, owner, till):
     connections.adopt_counts(till, actor=owner)
     connections.read_all_counts(till)
-    digest = connections.preview_digest(connections.preview(connection=till))
+    digest = approvals.preview_digest(approvals.preview(connection=till))
     level = StockLevel.objects.filter(merchant=merchant).order_by("pk").first()
     entry = ledger.Entry(
         variant_id=level.variant_id, location_id=level.location_id, kind=ledger.Kind.ADJUST, key="1",
         occurred_at=utc_now(), on_hand=Decimal(-3),
     )  # fmt: skip
     ledger.record(merchant_id=merchant.pk, source="user", entries=[entry])
-    with pytest.raises(connections.PreviewChanged):
-        connections.approve(connection=till, actor=owner, digest=digest)
+    with pytest.raises(approvals.PreviewChanged):
+        approvals.approve(connection=till, actor=owner, digest=digest)
     till.refresh_from_db()
     assert till.state == State.PAUSED
     assert not ApprovalLine.objects.exists()
@@ -186,7 +186,7 @@ def test_a_number_read_before_the_channels_own_sale_is_read_again_before_it_is_b
     polling.poll(connection_id=till.pk)
     work_off(till)
     assert on_hand(merchant)["MUG-WHITE", "Front"] == 9
-    with pytest.raises(connections.PreviewChanged):
+    with pytest.raises(approvals.PreviewChanged):
         approve(till, owner)
     assert ChannelStock.objects.filter(recheck_at__lte=utc_now()).count() == 1
     polling.poll(connection_id=till.pk)
@@ -217,7 +217,7 @@ def test_the_table_flags_what_deserves_a_look(before, after, flag):
         counted=Decimal(after),
     )  # fmt: skip
     ledger.post(merchant_id=connection.merchant_id, source="opening", entries=[entry])
-    (line,) = connections.preview(connection=connection)
+    (line,) = approvals.preview(connection=connection)
     assert line.flags == ((flag,) if flag else ())
     assert (line.before, line.after) == (before, after)
 
@@ -227,10 +227,10 @@ def test_the_table_costs_as_many_queries_with_more_cells():
     connection = factories.ConnectionFactory()
     factories.ChannelStockFactory(connection=connection)
     with CaptureQueriesContext(database) as few:
-        connections.preview(connection=connection)
+        approvals.preview(connection=connection)
     factories.ChannelStockFactory.create_batch(20, connection=connection)
     with CaptureQueriesContext(database) as many:
-        assert len(connections.preview(connection=connection)) == 21
+        assert len(approvals.preview(connection=connection)) == 21
     assert len(many) == len(few)
 
 
@@ -250,14 +250,14 @@ def test_what_is_linked_after_the_yes_waits_for_a_yes_of_its_own(merchant, owner
     connections.import_catalog(web)  # links by SKU
     work_off(web)  # reads what the new cells show
     assert publish(web) == 0
-    lines = connections.preview(connection=web)
+    lines = approvals.preview(connection=web)
     assert {(line.listing.sku, line.before, line.after) for line in lines} == {("LAMP", 2, 6)}
-    connections.approve(connection=web, actor=owner, digest=connections.preview_digest(lines))
+    approvals.approve(connection=web, actor=owner, digest=approvals.preview_digest(lines))
     assert publish(web) == 2
     assert shown(web)["LAMP", "Front"] == 6
     with pytest.raises(connections.NotAllowed, match="live"):
         approve(web, owner)
-    assert connections.put_back(connection=web, actor=owner) == 2
+    assert approvals.put_back(connection=web, actor=owner) == 2
     assert shown(web)["LAMP", "Front"] == 2
 
 
@@ -319,7 +319,7 @@ def test_what_was_never_counted_is_not_zero_and_is_not_written(merchant, owner):
     assert ("LAMP", "Back") not in on_hand(merchant)
     web = ready(shops.web(merchant, stock=shops.some_goods(*shops.SKUS, "LAMP", units=4)), owner)
     connections.read_all_counts(web)
-    lines = {(line.listing.sku, line.location_name): line for line in connections.preview(connection=web)}
+    lines = {(line.listing.sku, line.location_name): line for line in approvals.preview(connection=web)}
     assert lines["LAMP", "Back"].flags == ("not_counted",)
     approve(web, owner)
     publish(web)
@@ -366,7 +366,7 @@ def test_an_empty_answer_says_nothing(merchant, owner, till):
     assert connections.read_all_counts(till) == 0
     assert on_hand(merchant) == {}
     assert not StockMovement.objects.exists()
-    assert {line.flags for line in connections.preview(connection=till)} == {("not_counted",)}
+    assert {line.flags for line in approvals.preview(connection=till)} == {("not_counted",)}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -575,7 +575,7 @@ def test_what_was_never_approved_cannot_be_resumed_nor_paused_nor_put_back():
     for step in (
         lambda: connections.resume(connection=connection, actor=actor),
         lambda: connections.pause(connection=connection, actor=actor, reason=""),
-        lambda: connections.put_back(connection=connection, actor=actor),
+        lambda: approvals.put_back(connection=connection, actor=actor),
     ):
         with pytest.raises(connections.NotAllowed):
             step()
