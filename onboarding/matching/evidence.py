@@ -13,13 +13,15 @@ Evidence = tuple[tuple[str, float], ...]
 GROUPS: dict[str, tuple[str, ...]] = {
     "gtin": ("gtin_equal", "gtin_close"),
     "sku": ("sku_equal", "sku_loose"),
-    "title": ("cosine", "covered_left", "covered_right", "jaccard", "spelling", "first_equal"),
+    "title": ("cosine", "covered_least", "covered_most", "early_conflict", "jaccard", "spelling", "first_equal"),
     "code": ("code_equal", "code_partly", "code_conflict", "described_code"),
-    "number": ("number_shared", "number_conflict", "number_extra"),
+    "number": ("number_shared", "number_conflict", "number_extra", "early_number_conflict"),
     "quantity": ("quantity_equal", "quantity_conflict"),
     "size": ("size_equal", "size_conflict"),
+    "colour": ("colour_equal", "colour_conflict", "colour_least", "colour_most"),
+    "option": ("option_missing", "option_conflict"),
     "alternative": ("alternative",),
-    "described": ("described_left", "described_right"),
+    "described": ("described",),
     "price": ("price_near", "price_far"),
     "brand": ("brand_equal", "brand_conflict"),
 }
@@ -52,7 +54,7 @@ def _words(*, group: str, left: Profile, right: Profile, row: Floats) -> str:
         case "sku":
             return _sku_words(left=left, right=right)
         case "title":
-            return f"title {(value['covered_left'] + value['covered_right']) / 2:.2f}"
+            return f"title {(value['covered_least'] + value['covered_most']) / 2:.2f}"
         case "code":
             if value["code_equal"] or value["described_code"]:
                 return "model number equal"
@@ -63,6 +65,10 @@ def _words(*, group: str, left: Profile, right: Profile, row: Floats) -> str:
             return "quantity differs" if value["quantity_conflict"] else "quantity equal"
         case "size":
             return "size differs" if value["size_conflict"] else "size equal"
+        case "colour":
+            return "colour differs" if value["colour_conflict"] else "colour equal"
+        case "option":
+            return "option differs" if value["option_conflict"] else "option missing"
         case "alternative":
             return "a word that tells siblings apart differs"
         case "described":

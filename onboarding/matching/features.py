@@ -13,14 +13,14 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
 from onboarding.matching import codes, text
-from onboarding.matching.profiles import Profile, Rarity
+from onboarding.matching.profiles import COLOURS, Profile, Rarity
 
 Matrix = NDArray[np.float64]
 
 NAMES: tuple[str, ...] = (
     "cosine",
-    "covered_left",
-    "covered_right",
+    "covered_least",
+    "covered_most",
     "jaccard",
     "spelling",
     "code_equal",
@@ -33,9 +33,14 @@ NAMES: tuple[str, ...] = (
     "quantity_conflict",
     "size_equal",
     "size_conflict",
+    "colour_equal",
+    "colour_conflict",
+    "colour_least",
+    "colour_most",
+    "early_conflict",
+    "early_number_conflict",
     "alternative",
-    "described_left",
-    "described_right",
+    "described",
     "described_code",
     "price_near",
     "price_far",
@@ -46,6 +51,8 @@ NAMES: tuple[str, ...] = (
     "sku_equal",
     "sku_loose",
     "first_equal",
+    "option_missing",
+    "option_conflict",
 )
 COLUMN = {name: i for i, name in enumerate(NAMES)}
 
@@ -105,69 +112,117 @@ def row(*, left: Profile, right: Profile, shared: Context) -> list[float]:
     square = sum(weight(t) ** 2 for t in both)
     norm = math.sqrt(sum(weight(t) ** 2 for t in left.names) * sum(weight(t) ** 2 for t in right.names))
     common = sum(weight(t) for t in both)
-    got_left, got_right, stems = _soften(mine=mine, other=other, left=left, right=right, shared=shared)
-    covered_left = (common + got_left) / max(left.weight, 1e-6)
-    covered_right = (common + got_right) / max(right.weight, 1e-6)
-    union = left.weight + right.weight - common - (got_left + got_right) / 2
+    won = soften(mine=mine, other=other, left=left, right=right, shared=shared)
+    covered_left = (common + won.left) / max(left.weight, 1e-6)
+    covered_right = (common + won.right) / max(right.weight, 1e-6)
+    union = left.weight + right.weight - common - (won.left + won.right) / 2
     equal_code = max((weight(t) for t in both if any(c.isdigit() for c in t) and len(t) >= 4 and not text.quantity(t)), default=0.0)
-    equal_code = max(equal_code, stems[1])
-    code_conflict = _code_conflict(mine=mine, other=other) if not equal_code and not stems[0] else 0.0
+    equal_code = max(equal_code, won.code)
+    code_conflict = _code_conflict(mine=mine, other=other) if not equal_code and not won.stem else 0.0
     return [
         square / max(norm, 1e-6),
-        min(covered_left, 1.0),
-        min(covered_right, 1.0),
-        (common + (got_left + got_right) / 2) / max(union, 1e-6),
+        min(covered_left, covered_right, 1.0),
+        min(max(covered_left, covered_right), 1.0),
+        (common + (won.left + won.right) / 2) / max(union, 1e-6),
         fuzz.token_sort_ratio(" ".join(left.tokens), " ".join(right.tokens)) / 100,
         equal_code / shared.heaviest,
-        stems[0] / shared.heaviest,
+        won.stem / shared.heaviest,
         code_conflict,
         *_numbers(mine=mine, other=other, both=both),
         *_quantities(left=left, right=right),
         float(bool(left.sizes & right.sizes)),
         float(bool(left.sizes and right.sizes) and left.sizes.isdisjoint(right.sizes)),
+        float(bool(left.colours & right.colours)),
+        float(bool(left.colours and right.colours) and left.colours.isdisjoint(right.colours)),
+        *sorted(
+            (
+                sum(weight(t) for t in mine if t in COLOURS) / max(left.weight, 1e-6),
+                sum(weight(t) for t in other if t in COLOURS) / max(right.weight, 1e-6),
+            )
+        ),
+        *_early(mine=mine, other=other, left=left, right=right, shared=shared),
         _alternative(mine=mine, other=other, shared=shared),
-        sum(weight(t) for t in mine & right.described) / max(left.weight, 1e-6),
-        sum(weight(t) for t in other & left.described) / max(right.weight, 1e-6),
+        (
+            sum(weight(t) for t in mine & right.described) / max(left.weight, 1e-6)
+            + sum(weight(t) for t in other & left.described) / max(right.weight, 1e-6)
+        ),
         max((weight(t) for t in (mine & right.described) | (other & left.described) if text.is_code(t) and len(t) > 3), default=0.0)
         / shared.heaviest,
         *_price(left=left, right=right),
         *_brand(left=left, right=right),
         *_identifiers(left=left, right=right, shared=shared),
         float(bool(left.tokens and right.tokens) and (left.tokens[0] in right.names or right.tokens[0] in left.names)),
+        *_options(mine=mine, other=other, left=left, right=right, shared=shared),
     ]
 
 
-def _soften(
-    *, mine: set[str], other: set[str], left: Profile, right: Profile, shared: Context
-) -> tuple[float, float, tuple[float, float]]:
-    """Weight of words that are equal but for a typing error, an abbreviation or a glued neighbour; takes them away."""
-    weight = shared.rarity.weight
-    got_left = got_right = 0.0
-    partly = inside = 0.0
-    for near, far, squeezed, first in ((mine, other, right.squeezed, True), (other, mine, left.squeezed, False)):
-        for token in [t for t in near if len(t) >= 5 and t in squeezed]:
+@dataclass(slots=True)
+class Softened:
+    """Weight won by words that are equal but for spelling; ``code`` of model numbers found whole, ``stem`` in part."""
+
+    left: float = 0.0
+    right: float = 0.0
+    code: float = 0.0
+    stem: float = 0.0
+
+
+def soften(*, mine: set[str], other: set[str], left: Profile, right: Profile, shared: Context) -> Softened:
+    """Takes away from both sets what is equal but for a typing error, an abbreviation, a unit or a glued neighbour."""
+    won = Softened()
+    won.left, won.right = _numbers_of_quantities(mine=mine, other=other, shared=shared)
+    for near, far, theirs, first in ((mine, other, right, True), (other, mine, left, False)):
+        for token in sorted(t for t in near if len(t) >= 5 and t in theirs.squeezed):
+            if token not in near:
+                continue
             near.discard(token)
-            gain = weight(token) * 0.9
-            if first:
-                got_left += gain
-            else:
-                got_right += gain
+            gain, back = shared.rarity.weight(token) * 0.9, _covered(token=token, far=far, theirs=theirs, shared=shared)
+            won.left += gain if first else back
+            won.right += back if first else gain
             if any(c.isdigit() for c in token):
-                inside = max(inside, gain)
+                won.code = max(won.code, gain)
     for token in sorted(mine):
-        best, mate = 0.0, ""
-        for candidate in other:
-            near_by = alike(token, candidate)
-            if near_by > best:
-                best, mate = near_by, candidate
+        best, mate = max(((alike(token, candidate), candidate) for candidate in other), default=(0.0, ""))
         if best > 0:
             mine.discard(token)
             other.discard(mate)
-            got_left += weight(token) * best
-            got_right += weight(mate) * best
+            won.left += shared.rarity.weight(token) * best
+            won.right += shared.rarity.weight(mate) * best
             if any(c.isdigit() for c in token):
-                partly = max(partly, best * min(weight(token), weight(mate)))
-    return got_left, got_right, (partly, inside)
+                won.stem = max(won.stem, best * min(shared.rarity.weight(token), shared.rarity.weight(mate)))
+    return won
+
+
+def _covered(*, token: str, far: set[str], theirs: Profile, shared: Context) -> float:
+    """Weight of the words of the other title that lie under ``token``, or hold it; they are settled with it."""
+    begin = theirs.squeezed.find(token)
+    end = begin + len(token)
+    weight = 0.0
+    for word, first, last in theirs.places:
+        if word in far and ((begin <= first and last <= end) or (first <= begin and end <= last)):
+            far.discard(word)
+            weight += shared.rarity.weight(word) * 0.9
+    return weight
+
+
+def _numbers_of_quantities(*, mine: set[str], other: set[str], shared: Context) -> tuple[float, float]:
+    """``5.5`` here is ``5.5in`` there: many shops leave the unit out."""
+    won = [0.0, 0.0]
+    for near, far, side in ((mine, other, 0), (other, mine, 1)):
+        for token in sorted(t for t in near if text.is_number(t)):
+            mate = next((t for t in sorted(far) if (q := text.quantity(t)) and q[0] == float_of(token)), "")
+            if mate:
+                near.discard(token)
+                far.discard(mate)
+                won[side] += shared.rarity.weight(token)
+                won[1 - side] += shared.rarity.weight(mate)
+    return won[0], won[1]
+
+
+def float_of(token: str) -> float:
+    try:
+        return float(token)
+    except ValueError:
+        return -1.0
 
 
 def alike(one: str, other: str) -> float:
@@ -214,6 +269,17 @@ def _code_conflict(*, mine: set[str], other: set[str]) -> float:
     return 1.0 if a and b else 0.0
 
 
+def _early(*, mine: set[str], other: set[str], left: Profile, right: Profile, shared: Context) -> tuple[float, float]:
+    """Both titles begin with a word the other has not: other model names; worse when both are numbers or codes."""
+    a = [t for t in mine if t in left.early and t not in COLOURS]
+    b = [t for t in other if t in right.early and t not in COLOURS]
+    if not a or not b:
+        return 0.0, 0.0
+    least = min(max(map(shared.rarity.weight, a)), max(map(shared.rarity.weight, b))) / shared.heaviest
+    numbered = all(any(text.is_number(t) or text.is_code(t) for t in words) for words in (a, b))
+    return least, float(numbered)
+
+
 def _numbers(*, mine: set[str], other: set[str], both: frozenset[str]) -> tuple[float, float, float]:
     a = {t for t in mine if text.is_number(t) and len(t) <= 4}
     b = {t for t in other if text.is_number(t) and len(t) <= 4}
@@ -234,6 +300,22 @@ def _quantities(*, left: Profile, right: Profile) -> tuple[float, float]:
 
 def _alternative(*, mine: set[str], other: set[str], shared: Context) -> float:
     return float(sum(1 for t in mine if not other.isdisjoint(shared.alternatives.get(t, ())))) > 0
+
+
+def _options(
+    *, mine: set[str], other: set[str], left: Profile, right: Profile, shared: Context
+) -> tuple[float, float]:
+    """Words of an option's value that the other listing lacks, and whether it says something else in their place."""
+    missing = conflict = 0
+    for lacking, instead, options in ((mine, other, left.options), (other, mine, right.options)):
+        for token in options & lacking:
+            missing += 1
+            swaps = shared.alternatives.get(token, frozenset())
+            conflict += any(
+                t in swaps or (t in text.SIZES and token in text.SIZES) or (t in COLOURS and token in COLOURS)
+                for t in instead
+            )
+    return float(min(missing, 2)) / 2, float(min(conflict, 2)) / 2
 
 
 def _price(*, left: Profile, right: Profile) -> tuple[float, float]:

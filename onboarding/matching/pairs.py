@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onboarding.matching import assignment, candidates, evidence, features, prior, profiles, thresholds, training
+from onboarding.matching import assignment, candidates, doubles, evidence, features, prior, profiles, thresholds, training
 from onboarding.matching.profiles import Profile
 from onboarding.matching.records import Record
 from onboarding.matching.thresholds import Bands
@@ -19,6 +19,7 @@ Verdict = Literal["accept", "review", "ignore"]
 Progress = Callable[[str, int, int], None]
 
 NEAREST = 8
+COPY_LIKELY = 0.985  # a person sees that a listing exists twice before anything is written
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +43,26 @@ class Model:
     def __init__(self, *, left: Sequence[Record], right: Sequence[Record], on_progress: Progress | None = None) -> None:
         (self._left, self._right), self._rarity = profiles.read_all(sides=[_sorted(left), _sorted(right)])
         self._weights = prior.weights()
-        shared = features.context(sides=[self._left, self._right], rarity=self._rarity)
+        self._shared = features.context(sides=[self._left, self._right], rarity=self._rarity)
         found = candidates.find(left=self._left, right=self._right, rarity=self._rarity, limit=NEAREST, on_progress=on_progress)
         self._pairs = _without_vetoed(pairs=found, left=self._left, right=self._right)
-        self._rows = features.rows(left=self._left, right=self._right, pairs=self._pairs, shared=shared)
+        self._rows = features.rows(left=self._left, right=self._right, pairs=self._pairs, shared=self._shared)
         self._score()
 
     def _score(self) -> None:
         alone = self._weights.alone(self._rows)
         self._margins = assignment.margins(pairs=self._pairs, scores=alone, limit=training.MARGIN_LIMIT)
-        self._chosen = training.choose(pairs=self._pairs, alone=alone, margins=self._margins)
+        self._copies = doubles.find(left=self._left, pairs=self._pairs, alone=alone, shared=self._shared)
+        copied = np.isin(self._pairs[:, 0], self._pairs[list(self._copies), 0])
+        free = np.flatnonzero(~copied)
+        self._margins[free] = assignment.margins(pairs=self._pairs[free], scores=alone[free], limit=training.MARGIN_LIMIT)
+        self._chosen = free[training.choose(pairs=self._pairs[free], alone=alone[free], margins=self._margins[free])]
         among = self._weights.among(alone=alone, margins=self._margins)
         likely, self._share = thresholds.posterior(among[self._chosen])
         self._common = evidence.strength(self._share)
         self._likely = thresholds.sigmoid(among + self._common)
+        for copy, original in self._copies.items():
+            self._likely[copy] = min(self._likely[original], COPY_LIKELY)
         self._bands = thresholds.bands(likely, share=self._share)
         self._row_of = {p.record.id: i for i, p in enumerate(self._left)}
         self._by_left: dict[int, list[int]] = defaultdict(list)
@@ -68,7 +75,10 @@ class Model:
 
     def pairs(self) -> list[Pair]:
         """The one-to-one proposals worth a person's look, surest first."""
-        made = [self._pair(n) for n in self._chosen.tolist() if self._likely[n] >= self._bands.review.probability]
+        kept = [n for n in self._chosen.tolist() if self._likely[n] >= self._bands.review.probability]
+        originals = set(kept)
+        kept += [copy for copy, original in self._copies.items() if original in originals]
+        made = [self._pair(n) for n in kept]
         return sorted(made, key=lambda pair: (-pair.score, pair.left_id, pair.right_id))
 
     def candidates(self, left_id: str, limit: int) -> list[Pair]:
@@ -82,6 +92,9 @@ class Model:
         why = evidence.explain(
             left=left, right=right, row=self._rows[n], margins=self._margins[n], weights=self._weights, common=self._common
         )
+        if n in self._copies:
+            original = self._left[int(self._pairs[self._copies[n], 0])].record.id
+            why = ((f"the same as {original}", round(evidence.strength(float(self._likely[n])), 1)), *why)
         score = float(self._likely[n])
         return Pair(left.record.id, right.record.id, score, self._verdict(score), why)
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from onboarding.matching import codes, text
+from onboarding.matching import codes, text, vocabulary
 from onboarding.matching.records import Record
 
+METALS = frozenset({"titanium", "platinum", "graphite", "gunmetal", "anthracite", "chrome", "champagne"})
+# Single words that are a colour in nearly any title; "apple" and "ginger" are not among them.
+COLOURS: dict[str, str] = {
+    word: full
+    for word, full in vocabulary.COLOUR_BY_KEY.items()
+    if len(word) >= 3 and (full in vocabulary.BASE_COLOURS or full in METALS) and full.isalpha()
+}
+COLOUR_SHARE = 1.0  # of a colour's rarity that counts for the title: colours have features of their own
+EARLY = 5  # brand and model stand at the beginning of most titles
+HOUSE_SHARE = 0.8
+_FIRST_SEGMENT = re.compile(r"^[A-Za-z]+[-_ /.]")
 DESCRIPTION_WORDS_MAX = 60  # what comes later in a description is boilerplate about shipping and warranty
 
 
@@ -23,9 +35,13 @@ class Profile:
     stems: frozenset[str]
     codes: frozenset[str]
     joined: frozenset[str]
+    places: tuple[tuple[str, int, int], ...]  # each token with its beginning and end in ``squeezed``
+    early: frozenset[str]
     quantities: dict[str, frozenset[float]]
     numbers: frozenset[str]
     sizes: frozenset[str]
+    colours: frozenset[str]
+    options: frozenset[str]
     described: frozenset[str]
     squeezed: str
     gtin: codes.Gtin
@@ -42,27 +58,46 @@ class Rarity:
     counts: Counter[str] = field(default_factory=Counter)
 
     def weight(self, token: str) -> float:
-        return math.log((self.total + 1.0) / (self.counts[token] + 0.5))
+        full = math.log((self.total + 1.0) / (self.counts[token] + 0.5))
+        return full * COLOUR_SHARE if token in COLOURS else full
 
 
 def read_all(*, sides: Sequence[Sequence[Record]]) -> tuple[list[list[Profile]], Rarity]:
     """Profiles of both catalogs. Compounds are settled over both: ``east west`` is ``eastwest`` where either writes so."""
     titles = [[_spoken(record) for record in side] for side in sides]
-    vocabulary = Counter(text.compact(word) for side in titles for words in side for word in words)
+    spellings = Counter(text.compact(word) for side in titles for words in side for word in words)
     profiles = [
-        [_profile(record=record, words=words, vocabulary=vocabulary) for record, words in zip(side, said, strict=True)]
+        [_profile(record=record, words=words, spellings=spellings) for record, words in zip(side, said, strict=True)]
         for side, said in zip(sides, titles, strict=True)
     ]
+    for side, records in zip(profiles, sides, strict=True):
+        _strip_house_prefix(side=side, records=records)
     rarity = Rarity(total=sum(len(side) for side in profiles))
     for side in profiles:
         for profile in side:
             rarity.counts.update(profile.names)
             rarity.counts.update(profile.stems)
+            rarity.counts.update(f"={size}" for size in profile.sizes)
             rarity.counts.update(profile.described - profile.names)
     for side in profiles:
         for profile in side:
             profile.weight = sum(rarity.weight(t) for t in profile.names)
     return profiles, rarity
+
+
+def _strip_house_prefix(*, side: list[Profile], records: Sequence[Record]) -> None:
+    """A beginning that most SKUs of a catalog share, such as ``POS-``, is a habit of the house and no part of the SKU."""
+    begins = Counter(found[0] for record in records if (found := _FIRST_SEGMENT.match(record.sku.strip())))
+    coded = sum(1 for record in records if record.sku.strip())
+    if not begins or coded < 5:
+        return
+    prefix, count = begins.most_common(1)[0]
+    if count < HOUSE_SHARE * coded:
+        return
+    for profile in side:
+        typed = profile.record.sku.strip()
+        if typed.startswith(prefix) and len(typed) > len(prefix):
+            profile.sku = codes.sku_forms(typed[len(prefix) :])
 
 
 def _spoken(record: Record) -> tuple[str, ...]:
@@ -72,41 +107,41 @@ def _spoken(record: Record) -> tuple[str, ...]:
     return said
 
 
-def _unglue(*, word: str, vocabulary: Counter[str]) -> tuple[str, str] | None:
+def _unglue(*, word: str, spellings: Counter[str]) -> tuple[str, str] | None:
     """``cvb20lne1freestanding``: a word seen once that ends in a word seen often was two."""
-    if len(word) < 9 or vocabulary[word] > 1:
+    if len(word) < 9 or spellings[word] > 1:
         return None
     for cut in range(4, len(word) - 4):
         tail = word[cut:]
-        if tail.isalpha() and vocabulary[tail] >= 3:
+        if tail.isalpha() and spellings[tail] >= 3:
             return word[:cut], tail
     return None
 
 
-def _join_compounds(*, words: list[str], vocabulary: Counter[str]) -> list[str]:
+def _join_compounds(*, words: list[str], spellings: Counter[str]) -> list[str]:
     """``ncd 191 i`` is ``ncd191i`` and ``east west`` is ``eastwest`` where any listing writes it so."""
     joined: list[str] = []
     i = 0
     while i < len(words):
-        size = next((n for n in (3, 2) if i + n <= len(words) and _is_compound(words[i : i + n], vocabulary)), 1)
+        size = next((n for n in (3, 2) if i + n <= len(words) and _is_compound(words[i : i + n], spellings)), 1)
         joined.append("".join(words[i : i + size]))
         i += size
     return joined
 
 
-def _is_compound(parts: list[str], vocabulary: Counter[str]) -> bool:
+def _is_compound(parts: list[str], spellings: Counter[str]) -> bool:
     whole = "".join(parts)
-    if len(whole) < 4 or "." in whole or whole not in vocabulary or text.quantity(whole):
+    if len(whole) < 4 or "." in whole or whole not in spellings or text.quantity(whole):
         return False
     return text.is_code(whole) or all(part.isalpha() for part in parts)
 
 
-def _profile(*, record: Record, words: tuple[str, ...], vocabulary: Counter[str]) -> Profile:
+def _profile(*, record: Record, words: tuple[str, ...], spellings: Counter[str]) -> Profile:
     found = codes.codes_of(words=words)
     flat: list[str] = []
     for word in words:
         bare = text.compact(word)
-        glued = _unglue(word=bare, vocabulary=vocabulary)
+        glued = _unglue(word=bare, spellings=spellings)
         if glued:
             flat.extend(glued)
             if found.pop(bare, False) and text.is_code(glued[0]):
@@ -114,8 +149,14 @@ def _profile(*, record: Record, words: tuple[str, ...], vocabulary: Counter[str]
         elif bare in found and found[bare]:
             flat.append(bare)
         else:
-            flat.extend(text.pieces(word))
-    tokens = _join_compounds(words=flat, vocabulary=vocabulary)
+            flat.extend(COLOURS.get(piece, piece) for piece in text.pieces(word))
+    tokens = _join_compounds(words=flat, spellings=spellings)
+    places: list[tuple[str, int, int]] = []
+    squeezed = ""
+    for token in tokens:
+        bare = text.compact(token)
+        places.append((token, len(squeezed), len(squeezed) + len(bare)))
+        squeezed += bare
     own = frozenset(t for t, whole in found.items() if whole)
     quantities: dict[str, set[float]] = {}
     for token in tokens:
@@ -135,8 +176,12 @@ def _profile(*, record: Record, words: tuple[str, ...], vocabulary: Counter[str]
         quantities={unit: frozenset(values) for unit, values in quantities.items()},
         numbers=frozenset(t for t in tokens if text.is_number(t)),
         sizes=frozenset(text.SIZES[t] for t in tokens if t in text.SIZES),
+        colours=frozenset(COLOURS[t] for t in tokens if t in COLOURS),
+        options=frozenset(COLOURS.get(p, p) for _, v in record.options for w in text.words(v) for p in text.pieces(w)),
         described=frozenset(p for w in (*described, *brand) for p in (text.pieces(w) + [text.compact(w)])),
-        squeezed=text.compact(" ".join(words)),
+        squeezed=squeezed,
+        places=tuple(places),
+        early=frozenset(tokens[:EARLY]),
         gtin=codes.read_gtin(record.gtin),
         sku=codes.sku_forms(record.sku),
     )

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 ACCEPT_ERROR = 0.005
+F1_SLACK = 0.005
+SHARE_MAX = 0.98  # no catalog is so well kept that a lone pair needs no evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ def posterior(log_odds: Floats, *, rounds: int = 300) -> tuple[Floats, float]:
     found = log_odds
     for _ in range(rounds):
         found = sigmoid(log_odds + np.log(share / (1 - share)))
-        moved = float((found.sum() + 0.5) / (len(found) + 1))
+        moved = min(float((found.sum() + 0.5) / (len(found) + 1)), SHARE_MAX)
         if abs(moved - share) < 1e-7:
             break
         share = moved
@@ -50,7 +52,8 @@ def posterior(log_odds: Floats, *, rounds: int = 300) -> tuple[Floats, float]:
 
 
 def bands(probabilities: Floats, *, share: float) -> Bands:
-    """Review begins where the expected F1 is highest; accept where the expected error of all above stays in bounds."""
+    """Review begins at the lowest cut whose expected F1 is as good as the highest: a pair too many costs a person one
+    key, a pair too few is never seen. Accept begins where the expected error of all above stays in bounds."""
     ranked = np.sort(probabilities)[::-1]
     count = np.arange(1, len(ranked) + 1)
     if not len(ranked):
@@ -59,7 +62,7 @@ def bands(probabilities: Floats, *, share: float) -> Bands:
     hits = np.cumsum(ranked)
     f1 = 2 * hits / (count + hits[-1])
     error = 1 - hits / count
-    review = int(f1.argmax())
+    review = int(np.flatnonzero(f1 >= f1.max() * (1 - F1_SLACK))[-1])
     safe = np.flatnonzero(error <= ACCEPT_ERROR)
     accept = Cut(float(ranked[safe[-1]]), float(error[safe[-1]]), int(count[safe[-1]])) if len(safe) else Cut(1.1, 0.0, 0)
     return Bands(accept, Cut(float(ranked[review]), float(error[review]), review + 1), share, float(f1[review]))
