@@ -40,7 +40,7 @@ SUPPORT, SUPPORT_MAX = 1.5, 5.5
 PRODUCTIVE, PRODUCTIVE_MAX = 2.0, 7.0
 ALONE_MIN = 4.5  # what a reading needs when no other title shares its stem
 KEEP_MIN = 0.5
-RARE_SIDE, RARE_SIDE_LOSS = 0.12, 2.5
+RARE_SIDE, RARE_SIDE_LOSS, RARE_SIDE_UNKNOWN = 0.12, 2.5, 3.0
 PRICE_RATIO_MAX = 1.3
 REPORT_EVERY = 2000
 
@@ -190,7 +190,7 @@ def _remainder(split: Split) -> str:
 
 def _evidence(chosen: Sequence[Chosen], *, first: bool) -> Evidence:
     evidence = Evidence(first=first)
-    sides: Counter[str] = Counter()
+    sides = _strong_sides(chosen) if first else Counter[str]()
     for one in chosen:
         if first:
             for reading in one.candidates:
@@ -208,6 +208,15 @@ def _evidence(chosen: Sequence[Chosen], *, first: bool) -> Evidence:
     return evidence
 
 
+def _strong_sides(chosen: Sequence[Chosen]) -> Counter[str]:
+    """On which side of titles sizes and colours stand, each title once a side."""
+    sides: Counter[str] = Counter()
+    for one in chosen:
+        values = [value for reading in one.candidates for value in reading.split.values]
+        sides.update({v.side for v in values if v.label or (v.meanings and v.meanings[0].weight > WEAK_MEANING)})
+    return sides
+
+
 def _pick(one: Chosen, evidence: Evidence) -> None:
     best, best_rank = one.plain, (KEEP_MIN, 0, "")
     for reading in one.candidates:
@@ -223,7 +232,7 @@ def _score(one: Chosen, reading: Reading, evidence: Evidence) -> float:
     others = len(evidence.remainders[split.stem] - {_remainder(split)})
     score = reading.base + min(SUPPORT_MAX, SUPPORT * math.log2(1 + others))
     for place, value in enumerate(split.values):
-        score -= evidence.side_loss[value.side]
+        score -= evidence.side_loss[value.side] * (RARE_SIDE_UNKNOWN if value.unknown else 1.0)
         stems = math.log2(1 + evidence.productive(value, split.stem))
         if value.unknown:
             if not (reading.confirmed[place] or value.cut or _varies(value, split, evidence.branches)):

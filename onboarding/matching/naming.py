@@ -14,6 +14,7 @@ from onboarding.matching.vocabulary import CONTEXT_BY_WORD
 Slot = tuple[int, int, str]  # how many values the title has, which of them this is, on which side
 CONTEXT_WEIGHT = 2.5  # a candle's vanilla is a scent
 ELSEWHERE_WEIGHT = 1.5  # the same word has a name in another product of the shop
+FOREIGN_COLOUR = 1.0
 OWN_MEANING_MIN = 2.5  # a value that means another option this clearly leaves its slot ("XL" among colours)
 FALLBACK, FALLBACK_BESIDE_SIZE = "style", "color"
 _NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)([a-z]+)")
@@ -77,21 +78,32 @@ def _slot_name(
     for value in values.values():
         if value.label and value.label not in ("option", "variant"):
             votes[value.label] += 100
+        foreign = _is_foreign(value, product)
         for meaning in value.meanings:
-            votes[meaning.name] += max(0.3, meaning.weight)
+            votes[meaning.name] += max(0.3, meaning.weight) * (0.3 if foreign else 1.0)
+        votes["color"] += FOREIGN_COLOUR * foreign
         if value.compound:
             votes["color"] += 1
         for name, uses in elsewhere.get(value.key, {}).items():
             votes[name] += ELSEWHERE_WEIGHT * min(1.0, uses)
     for name in list(votes):
-        able = sum(_can_be(value, name, product.beside[slot]) for value in values.values()) / len(values)
+        able = sum(_can_be(value, name, product, product.beside[slot]) for value in values.values()) / len(values)
         votes[name] *= able
         if product.context[name]:
             votes[name] += CONTEXT_WEIGHT * len(values) * able
-    return max(votes, key=lambda name: (votes[name], name)) if votes else ""
+    best = max(votes, key=lambda name: (votes[name], name), default="")
+    return best if best and votes[best] > 0 else ""
 
 
-def _can_be(value: Value, name: str, beside: Mapping[str, int]) -> bool:
+def _is_foreign(value: Value, product: _Product) -> bool:
+    """A scent or a flavour, and the product has neither: on a shirt "Driftwood" is a colour."""
+    names = {meaning.name for meaning in value.meanings}
+    return bool(names) and names <= {"scent", "flavor"} and not any(product.context[name] for name in names)
+
+
+def _can_be(value: Value, name: str, product: _Product, beside: Mapping[str, int]) -> bool:
+    if name == "color" and _is_foreign(value, product):
+        return True
     if value.unknown:
         return name != "size" and name not in beside
     return value.label == name or any(meaning.name == name for meaning in value.meanings)
@@ -123,7 +135,8 @@ def _fill_unnamed(product: _Product, usual: str) -> None:
 def _options(product: _Product, one: Chosen) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for slot, value in _slots(one):
-        name = _name_of(value, product.names[slot])
+        foreign = product.names[slot] == "color" and _is_foreign(value, product)
+        name = "color" if foreign else _name_of(value, product.names[slot])
         text = _text(value, name)
         if name in found:
             other = next((m.name for m in value.meanings if m.name not in found), "")
