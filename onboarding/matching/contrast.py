@@ -254,14 +254,16 @@ def _crossed(value: Value, reading: Reading, evidence: Evidence) -> float:
     if split.end - split.start < 2:
         extra += SHORT_STEM
     others = (other for other in split.values if other is not value)
-    if any(_varies(other, split, evidence.slots) for other in others) and _varies(value, split, evidence.branches):
+    among = evidence.branches if evidence.first else evidence.slots
+    if _varies(value, split, evidence.branches) and any(_varies(other, split, among) for other in others):
         extra += CROSSED
     return extra
 
 
 def _varies(value: Value, split: Split, among: Mapping[Slot, set[str]]) -> bool:
-    own = fold(value.words[0 if value.side == RIGHT else -1]) if value.unknown else value.key
-    return bool(among.get((split.stem, value.side, value.depth), set()) - {own})
+    """Whether the product has another value in this place (slots), or goes on with another word (branches)."""
+    own = {value.key, fold(value.words[0 if value.side == RIGHT else -1])}
+    return bool(among.get((split.stem, value.side, value.depth), set()) - own)
 
 
 def _constant(value: Value, *, said: bool, stems: float) -> float:

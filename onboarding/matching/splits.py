@@ -229,6 +229,6 @@ def _may_be_unknown(part: tuple[Token, ...], *, glued: bool) -> bool:
         return False
     if len(part) > most or part[0].text in _SMALL_WORDS or part[-1].text in _SMALL_WORDS:
         return False
-    if part[-1].text in PRODUCT_NOUNS:
+    if any(token.text in PRODUCT_NOUNS for token in part):
         return False
     return all(sum(letter.isalpha() for letter in token.key) >= 2 for token in part)
