@@ -84,6 +84,7 @@ class Evidence:
     slots_of_value: dict[str, set[Slot]] = field(default_factory=lambda: defaultdict(set))
     styles: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     prices: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    middle: dict[str, float] = field(default_factory=dict)  # the median price
     side_loss: dict[str, float] = field(default_factory=lambda: {LEFT: 0.0, RIGHT: 0.0})
 
     def add(self, reading: Reading, *, first: bool) -> None:
@@ -195,12 +196,15 @@ def _evidence(chosen: Sequence[Chosen], *, first: bool) -> Evidence:
         if first:
             for reading in one.candidates:
                 evidence.add(reading, first=True)
+                if one.record.price and reading.unknown:
+                    evidence.prices[reading.split.stem].append(one.record.price)
             evidence.add(one.plain, first=True)
             continue
         evidence.add(one.best, first=False)
         sides.update({value.side for value in one.best.split.values})
         if one.record.price:
             evidence.prices[one.best.split.stem].append(one.record.price)
+    evidence.middle = {stem: statistics.median(prices) for stem, prices in evidence.prices.items()}
     total = sum(sides.values())
     for side in (LEFT, RIGHT):
         if total >= 20 and sides[side] < RARE_SIDE * total:
@@ -209,12 +213,38 @@ def _evidence(chosen: Sequence[Chosen], *, first: bool) -> Evidence:
 
 
 def _strong_sides(chosen: Sequence[Chosen]) -> Counter[str]:
-    """On which side of titles sizes and colours stand, each title once a side."""
+    """On which side of titles options stand, each title once a side.
+
+    Sizes and colours show it, words the SKU repeats, and words that alone tell apart titles of one price.
+    """
+    apart: dict[tuple[str, str, float | None], set[str]] = defaultdict(set)
+    for one in chosen:
+        for stem, value in _lone_unknowns(one):
+            apart[stem, value.side, one.record.price].add(value.key)
     sides: Counter[str] = Counter()
     for one in chosen:
         values = [value for reading in one.candidates for value in reading.split.values]
-        sides.update({v.side for v in values if v.label or (v.meanings and v.meanings[0].weight > WEAK_MEANING)})
+        known = {v.side for v in values if v.label or (v.meanings and v.meanings[0].weight > WEAK_MEANING)}
+        shown = {v.side for stem, v in _lone_unknowns(one) if len(apart[stem, v.side, one.record.price]) > 1}
+        said = {
+            value.side
+            for reading in one.candidates
+            for value, confirmed in zip(reading.split.values, reading.confirmed, strict=True)
+            if confirmed and value.unknown and any(letter.isdigit() for letter in reading.style)
+        }
+        sides.update(known | shown | said)
     return sides
+
+
+def _lone_unknowns(one: Chosen) -> list[tuple[str, Value]]:
+    """The unknown words of readings whose other values, if any, are equal sizes (their stem says which)."""
+    found = []
+    for reading in one.candidates:
+        unknown = [value for value in reading.split.values if value.unknown]
+        if len(unknown) == 1 and len(unknown[0].words) == 1 and one.record.price:
+            rest = ".".join(value.key for value in reading.split.values if not value.unknown)
+            found.append((f"{reading.split.stem}.{rest}", unknown[0]))
+    return found
 
 
 def _pick(one: Chosen, evidence: Evidence) -> None:
@@ -287,9 +317,9 @@ def _company(one: Chosen, reading: Reading, evidence: Evidence) -> float:
         same = styles[reading.style] - 1
         other = -3.0 if reading.unknown else -1.0
         extra += 1.5 if same > 0 else other if styles.total() > 2 else 0.0
-    prices = evidence.prices.get(reading.split.stem)
-    if prices and one.record.price:
-        ratio = one.record.price / statistics.median(prices)
+    middle = evidence.middle.get(reading.split.stem)
+    if middle and one.record.price:
+        ratio = one.record.price / middle
         far = max(ratio, 1 / ratio) > PRICE_RATIO_MAX
         extra += (-2.0 if reading.unknown else -0.5) if far else 0.5 if abs(ratio - 1) < 0.011 else 0.0
     return extra

@@ -14,6 +14,7 @@ from onboarding.matching.options import PHRASE_TOKENS_MAX, Meaning, meanings
 from onboarding.matching.splits import LEFT, RIGHT, Split, Value, join
 from onboarding.matching.titles import Token
 
+LONELY_MAX = 2  # two titles may share one slip, against a product of three times as many
 STEM_KEY_MIN = 7  # letters; a slip in a shorter name may well be another name
 VALUE_KEY_MIN = 4
 ERRORS_MAX = 2
@@ -41,7 +42,7 @@ def repair(chosen: Sequence[Chosen], *, on_progress: Callable[[str, int, int], N
     for done, one in enumerate(sorted(chosen, key=lambda c: (c.record.title, c.record.id))):
         if on_progress and done % 2000 == 0:
             on_progress("lonely titles", done, len(chosen))
-        if shop.members[one.best.split.stem] == 1 and not (is_service(one.title) and not one.sku.parts):
+        if shop.members[one.best.split.stem] <= LONELY_MAX and not (is_service(one.title) and not one.sku.parts):
             _repair_title(one, shop)
     shop = _read(chosen)
     for one in chosen:
@@ -72,7 +73,7 @@ def _repair_title(one: Chosen, shop: _Shop) -> None:
     best: tuple[float, int, str] | None = None
     best_split: Split | None = None
     for target in _targets(one, shop):
-        if target == own or len(target) < STEM_KEY_MIN:
+        if target == own or len(target) < STEM_KEY_MIN or shop.members[target] < 3 * (shop.members[own] - 1):
             continue
         for errors, split in _alignments(one.title.tokens, target, shop):
             rank = (errors, -shop.members[target], target)
