@@ -27,6 +27,7 @@ UNKNOWN, UNKNOWN_FIRST = -6.5, -5.0  # a word no list knows; at first all are gi
 COMPOUND = 3.0  # such a word before a plain colour, against any other
 CUT_BONUS, CUT_BONUS_UNKNOWN = 2.0, 4.0
 BROKEN_OFF = -3.0
+CODED = 4.0  # the SKU is a code for the product and shortens the unknown word: "AL22-30-FJOR"
 CROSSED = 2.5  # several unknown words with the same sizes each
 SHORT_STEM = -2.0  # one word and unknown values: a brand and its products
 SKU_BONUS = 2.5
@@ -172,6 +173,7 @@ def _reading(split: Split, sku: Sku) -> Reading:
         base += value.meanings[0].weight if value.meanings else UNKNOWN + COMPOUND * value.compound
         base += (CUT_BONUS_UNKNOWN if value.unknown else CUT_BONUS) * value.cut
         base += SKU_BONUS * said + SHORTENED * value.shortened + BROKEN_OFF * value.broken_off
+        base += CODED * (value.unknown and said and any(letter.isdigit() for letter in style))
         base -= PIECE_COST + LEFT_LOSS * (value.side == LEFT)
     return Reading(split=split, base=base, confirmed=confirmed, style=style)
 

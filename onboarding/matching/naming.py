@@ -29,6 +29,7 @@ class _Product:
         default_factory=lambda: defaultdict(Counter)
     )  # names of other values there
     names: dict[Slot, str] = field(default_factory=dict)
+    names_of_unknown: dict[Slot, str] = field(default_factory=dict)  # a slot may mix: a duplicate in another order
 
 
 def name_options(products: Sequence[Sequence[Chosen]]) -> list[list[tuple[tuple[str, str], ...]]]:
@@ -36,18 +37,25 @@ def name_options(products: Sequence[Sequence[Chosen]]) -> list[list[tuple[tuple[
     read = [_read(members) for members in products]
     elsewhere: dict[str, Counter[str]] = defaultdict(Counter)
     for product in read:
+        _name_slots(product, {})
         for slot, values in product.slots.items():
-            product.names[slot] = _slot_name(product, slot, values, {})
-            if product.names[slot]:
-                for key in values:
-                    elsewhere[key][product.names[slot]] += 1
+            for key, value in values.items():
+                if name := (product.names_of_unknown if value.unknown else product.names)[slot]:
+                    elsewhere[key][name] += 1
     for product in read:
-        for slot, values in product.slots.items():
-            product.names[slot] = _slot_name(product, slot, values, elsewhere)
+        _name_slots(product, elsewhere)
     usual = _usual_name(read)
     for product in read:
         _fill_unnamed(product, usual)
     return [[_options(product, one) for one in product.members] for product in read]
+
+
+def _name_slots(product: _Product, elsewhere: Mapping[str, Counter[str]]) -> None:
+    for slot, values in product.slots.items():
+        votes = _votes(product, slot, values, elsewhere)
+        product.names[slot] = _best(votes)
+        beside = product.beside[slot]
+        product.names_of_unknown[slot] = _best({n: v for n, v in votes.items() if n != "size" and n not in beside})
 
 
 def _read(members: Sequence[Chosen]) -> _Product:
@@ -70,10 +78,10 @@ def _slots(one: Chosen) -> list[tuple[Slot, Value]]:
     return [((len(values), place, value.side), value) for place, value in enumerate(values)]
 
 
-def _slot_name(
+def _votes(
     product: _Product, slot: Slot, values: Mapping[str, Value], elsewhere: Mapping[str, Counter[str]]
-) -> str:
-    """The name most of the slot's values can bear; "" when no value says anything."""
+) -> dict[str, float]:
+    """How well each name would suit the slot's values together."""
     votes: dict[str, float] = defaultdict(float)
     for value in values.values():
         if value.label and value.label not in ("option", "variant"):
@@ -91,6 +99,11 @@ def _slot_name(
         votes[name] *= able
         if product.context[name]:
             votes[name] += CONTEXT_WEIGHT * len(values) * able
+    return votes
+
+
+def _best(votes: Mapping[str, float]) -> str:
+    """The name with most votes; "" when no value says anything."""
     best = max(votes, key=lambda name: (votes[name], name), default="")
     return best if best and votes[best] > 0 else ""
 
@@ -114,20 +127,20 @@ def _usual_name(products: Sequence[_Product]) -> str:
     uses: Counter[str] = Counter()
     for product in products:
         for slot, values in product.slots.items():
-            beside_size = not product.names[slot] and product.beside[slot]["size"]
-            name = FALLBACK_BESIDE_SIZE if beside_size else product.names[slot]
+            named = product.names_of_unknown[slot]
+            name = FALLBACK_BESIDE_SIZE if not named and product.beside[slot]["size"] else named
             uses[name] += sum(value.unknown for value in values.values()) if name else 0
     return max(uses, key=lambda name: (uses[name], name)) if uses.total() > 2 else FALLBACK
 
 
 def _fill_unnamed(product: _Product, usual: str) -> None:
     """Words nobody knows: beside a size they are colours, else what the product suggests or the shop's words are."""
-    for slot, name in product.names.items():
+    for slot, name in product.names_of_unknown.items():
         if not name:
             beside = product.beside[slot]
             context = next((n for n, _ in product.context.most_common() if n not in beside and n != "size"), "")
             colour = beside["size"] and not beside["color"]
-            product.names[slot] = (
+            product.names_of_unknown[slot] = (
                 FALLBACK_BESIDE_SIZE if colour else context or (usual if not beside[usual] else FALLBACK)
             )
 
@@ -136,7 +149,8 @@ def _options(product: _Product, one: Chosen) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for slot, value in _slots(one):
         foreign = product.names[slot] == "color" and _is_foreign(value, product)
-        name = "color" if foreign else _name_of(value, product.names[slot])
+        slot_name = product.names_of_unknown[slot] if value.unknown else product.names[slot]
+        name = "color" if foreign else _name_of(value, slot_name)
         text = _text(value, name)
         if name in found:
             other = next((m.name for m in value.meanings if m.name not in found), "")

@@ -121,6 +121,9 @@ def _torn(values: tuple[Value, ...]) -> bool:
     for one, other in pairwise(values):
         if (other if other.side == RIGHT else one).shortened:
             return True
+        colours = [value for value in (one, other) if value.meanings and value.meanings[0].name == "color"]
+        if len(colours) == 1 and (one.unknown or other.unknown) and not other.cut:
+            return True  # "polar", "night": the two together are the shop's word
         if one.meanings and other.meanings and one.meanings[0].name == other.meanings[0].name:
             names = {meaning.name for value in (one, other) for meaning in value.meanings}
             if len(names) == 1 or names <= {"color", "material"}:
