@@ -13,6 +13,7 @@ from onboarding.matching.profiles import Profile, Rarity
 CHUNK = 2_000
 POSTINGS_MAX = 2_000  # a token on more listings than this finds nothing that its rarer neighbours would not
 Pairs = NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
 
 
 def find(
@@ -21,22 +22,22 @@ def find(
     right: Sequence[Profile],
     rarity: Rarity,
     limit: int,
-    on_progress: Callable[[str, int, int], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Pairs:
     """Index pairs (left, right), sorted, no doubles: for every record of either side its ``limit`` nearest."""
-    found: set[int] = set()
     width = len(right)
+    found: list[NDArray[np.int64]] = []
     for described in (False, True):
         if described and not any(p.described for p in (*left, *right)):
             continue
         mine, other = _matrices(left=left, right=right, rarity=rarity, described=described)
-        for a, b in ((mine, other), (other, mine)):
-            flipped = a is other
-            for i, j in _nearest(mine=a, other=b, limit=limit):
-                found.add(j * width + i if flipped else i * width + j)
-    found.update(_same_identifiers(left=left, right=right))
-    keys = np.array(sorted(found), dtype=np.int64)
-    return np.stack([keys // width, keys % width], axis=1) if len(keys) else np.zeros((0, 2), dtype=np.int64)
+        rows, cols = _nearest(mine=mine, other=other, limit=limit, on_progress=on_progress)
+        found.append(rows * width + cols)
+        rows, cols = _nearest(mine=other, other=mine, limit=limit, on_progress=on_progress)
+        found.append(cols * width + rows)
+    found.append(np.array(sorted(_same_identifiers(left=left, right=right)), dtype=np.int64))
+    keys = np.unique(np.concatenate(found))
+    return np.stack([keys // max(width, 1), keys % max(width, 1)], axis=1)
 
 
 def _same_identifiers(*, left: Sequence[Profile], right: Sequence[Profile]) -> set[int]:
@@ -91,16 +92,22 @@ def _terms(*, profile: Profile, described: bool) -> list[tuple[str, float]]:
     return terms
 
 
-def _nearest(*, mine: sparse.csr_matrix, other: sparse.csr_matrix, limit: int) -> list[tuple[int, int]]:
+def _nearest(
+    *, mine: sparse.csr_matrix, other: sparse.csr_matrix, limit: int, on_progress: Progress | None
+) -> tuple[Pairs, Pairs]:
     turned = other.T.tocsr()
-    found: list[tuple[int, int]] = []
+    rows: list[Pairs] = []
+    cols: list[Pairs] = []
     for start in range(0, mine.shape[0], CHUNK):
         product = (mine[start : start + CHUNK] @ turned).tocsr()
         for row in range(product.shape[0]):
             lo, hi = product.indptr[row], product.indptr[row + 1]
+            best = product.indices[lo:hi]
             if hi - lo > limit:
-                best = np.argpartition(-product.data[lo:hi], limit)[:limit]
-                found.extend((start + row, int(product.indices[lo + b])) for b in best)
-            else:
-                found.extend((start + row, int(j)) for j in product.indices[lo:hi])
-    return found
+                best = best[np.argpartition(-product.data[lo:hi], limit)[:limit]]
+            rows.append(np.full(len(best), start + row, dtype=np.int64))
+            cols.append(best.astype(np.int64))
+        if on_progress:
+            on_progress("looking for candidates", min(start + CHUNK, mine.shape[0]), mine.shape[0])
+    none = np.zeros(0, dtype=np.int64)
+    return np.concatenate([none, *rows]), np.concatenate([none, *cols])

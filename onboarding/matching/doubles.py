@@ -62,5 +62,7 @@ def is_double(one: Profile, other: Profile, *, shared: features.Context) -> bool
     if codes.compare_gtins(one.gtin, other.gtin) == "different":
         return False
     mine, theirs = set(one.names - other.names), set(other.names - one.names)
+    if any(c.isdigit() for token in mine | theirs for c in token):
+        return False  # ``20wlbk`` and ``20wlw`` are two colours, however alike
     features.soften(mine=mine, other=theirs, left=one, right=other, shared=shared)
     return not mine and not theirs

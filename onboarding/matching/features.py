@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +14,9 @@ from rapidfuzz import fuzz
 from rapidfuzz.distance import OSA
 
 from onboarding.matching import codes, text
-from onboarding.matching.profiles import COLOURS, Profile, Rarity
+from onboarding.matching.profiles import COLOURS, EARLY, Profile, Rarity
 
-Matrix = NDArray[np.float64]
+Matrix = NDArray[np.float32]
 
 NAMES: tuple[str, ...] = (
     "cosine",
@@ -86,22 +87,38 @@ def alternatives(*, sides: Sequence[Sequence[Profile]]) -> dict[str, frozenset[s
     """Words that take each other's place in otherwise equal titles of one catalog: colours no list knows, editions."""
     swapped: dict[str, set[str]] = defaultdict(set)
     for side in sides:
-        by_rest: dict[tuple[str, frozenset[str]], set[str]] = defaultdict(set)
+        # Titles less one word, told apart by the sum of their words' hashes: the words themselves would fill memory.
+        first: dict[int, str] = {}
+        groups: dict[int, set[str]] = {}
         for profile in side:
             if 3 <= len(profile.names) <= 25:
+                whole = sum(map(hash, profile.names))
                 for token in profile.names:
-                    by_rest[profile.shop, profile.names - {token}].add(token)
-        for group in by_rest.values():
-            if 2 <= len(group) <= 60:
+                    rest = whole - hash(token)
+                    if first.setdefault(rest, token) != token:
+                        groups.setdefault(rest, {first[rest]}).add(token)
+        for group in groups.values():
+            if len(group) <= 60:
                 for token in group:
                     swapped[token] |= group - {token}
     return {token: frozenset(others) for token, others in swapped.items()}
 
 
-def rows(*, left: Sequence[Profile], right: Sequence[Profile], pairs: NDArray[np.int64], shared: Context) -> Matrix:
-    made = np.zeros((len(pairs), len(NAMES)), dtype=np.float64)
-    for n, (i, j) in enumerate(pairs.tolist()):
+def rows(
+    *,
+    left: Sequence[Profile],
+    right: Sequence[Profile],
+    pairs: NDArray[np.int64],
+    shared: Context,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Matrix:
+    """One row a pair, in single precision: a million pairs are 150 MB."""
+    made = np.zeros((len(pairs), len(NAMES)), dtype=np.float32)
+    for n in range(len(pairs)):
+        i, j = pairs[n]
         made[n] = row(left=left[i], right=right[j], shared=shared)
+        if on_progress and (n % 10_000 == 9_999 or n + 1 == len(pairs)):
+            on_progress("comparing candidates", n + 1, len(pairs))
     return made
 
 
@@ -171,7 +188,7 @@ def soften(*, mine: set[str], other: set[str], left: Profile, right: Profile, sh
     won = Softened()
     won.left, won.right = _numbers_of_quantities(mine=mine, other=other, shared=shared)
     for near, far, theirs, first in ((mine, other, right, True), (other, mine, left, False)):
-        for token in sorted(t for t in near if len(t) >= 5 and t in theirs.squeezed):
+        for token in sorted(t for t in near if len(t) >= 5 and _stands_in(t, theirs.squeezed)):
             if token not in near:
                 continue
             near.discard(token)
@@ -192,15 +209,30 @@ def soften(*, mine: set[str], other: set[str], left: Profile, right: Profile, sh
     return won
 
 
+def _stands_in(token: str, squeezed: str) -> bool:
+    """Found, and not as part of a longer number: ``harmony1`` does not stand in ``harmony1000``."""
+    at = squeezed.find(token)
+    if at < 0:
+        return False
+    end = at + len(token)
+    return not (
+        (token[-1].isdigit() and squeezed[end : end + 1].isdigit())
+        or (token[0].isdigit() and at > 0 and squeezed[at - 1].isdigit())
+    )
+
+
 def _covered(*, token: str, far: set[str], theirs: Profile, shared: Context) -> float:
     """Weight of the words of the other title that lie under ``token``, or hold it; they are settled with it."""
     begin = theirs.squeezed.find(token)
     end = begin + len(token)
     weight = 0.0
-    for word, first, last in theirs.places:
+    first = 0
+    for word in theirs.tokens:
+        last = first + len(text.compact(word))
         if word in far and ((begin <= first and last <= end) or (first <= begin and end <= last)):
             far.discard(word)
             weight += shared.rarity.weight(word) * 0.9
+        first = last
     return weight
 
 
@@ -225,6 +257,7 @@ def float_of(token: str) -> float:
         return -1.0
 
 
+@lru_cache(maxsize=300_000)
 def alike(one: str, other: str) -> float:
     """How surely two different words mean the same, 0 to 1: codes by their beginning, words by spelling."""
     if one in text.SIZES and other in text.SIZES:
@@ -271,8 +304,8 @@ def _code_conflict(*, mine: set[str], other: set[str]) -> float:
 
 def _early(*, mine: set[str], other: set[str], left: Profile, right: Profile, shared: Context) -> tuple[float, float]:
     """Both titles begin with a word the other has not: other model names; worse when both are numbers or codes."""
-    a = [t for t in mine if t in left.early and t not in COLOURS]
-    b = [t for t in other if t in right.early and t not in COLOURS]
+    a = [t for t in mine if t in left.tokens[:EARLY] and t not in COLOURS]
+    b = [t for t in other if t in right.tokens[:EARLY] and t not in COLOURS]
     if not a or not b:
         return 0.0, 0.0
     least = min(max(map(shared.rarity.weight, a)), max(map(shared.rarity.weight, b))) / shared.heaviest

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,9 +16,10 @@ from onboarding.matching.records import Record
 from onboarding.matching.thresholds import Bands
 
 Verdict = Literal["accept", "review", "ignore"]
-Progress = Callable[[str, int, int], None]
+Progress = candidates.Progress
 
 NEAREST = 8
+NEARBY = 1e-6  # breaks ties and nothing else: the order of a file is no evidence against a better title
 COPY_LIKELY = 0.985  # a person sees that a listing exists twice before anything is written
 
 
@@ -41,16 +42,16 @@ class Model:
     """Two catalogs compared. Everything is computed once; pairs and candidates are read off."""
 
     def __init__(self, *, left: Sequence[Record], right: Sequence[Record], on_progress: Progress | None = None) -> None:
-        (self._left, self._right), self._rarity = profiles.read_all(sides=[_sorted(left), _sorted(right)])
+        (self._left, self._right), self._rarity = profiles.read_all(sides=[left, right])
         self._weights = prior.weights()
         self._shared = features.context(sides=[self._left, self._right], rarity=self._rarity)
         found = candidates.find(left=self._left, right=self._right, rarity=self._rarity, limit=NEAREST, on_progress=on_progress)
         self._pairs = _without_vetoed(pairs=found, left=self._left, right=self._right)
-        self._rows = features.rows(left=self._left, right=self._right, pairs=self._pairs, shared=self._shared)
+        self._rows = features.rows(left=self._left, right=self._right, pairs=self._pairs, shared=self._shared, on_progress=on_progress)
         self._score()
 
     def _score(self) -> None:
-        alone = self._weights.alone(self._rows)
+        alone = self._weights.alone(self._rows) - NEARBY * self._displacement()
         self._margins = assignment.margins(pairs=self._pairs, scores=alone, limit=training.MARGIN_LIMIT)
         self._copies = doubles.find(left=self._left, pairs=self._pairs, alone=alone, shared=self._shared)
         copied = np.isin(self._pairs[:, 0], self._pairs[list(self._copies), 0])
@@ -68,6 +69,12 @@ class Model:
         self._by_left: dict[int, list[int]] = defaultdict(list)
         for n, (i, _) in enumerate(self._pairs.tolist()):
             self._by_left[i].append(n)
+
+    def _displacement(self) -> NDArray[np.float64]:
+        """How far apart two listings stand in their files, 0 to 1: exports of one shop tend to keep one order."""
+        left = self._pairs[:, 0] / max(len(self._left), 1)
+        right = self._pairs[:, 1] / max(len(self._right), 1)
+        return np.abs(left - right)
 
     @property
     def bands(self) -> Bands:
@@ -133,11 +140,6 @@ def match_shops(
         if mine and other:
             made.extend(match(mine, other, on_progress=on_progress))
     return sorted(made, key=lambda pair: (-pair.score, pair.left_id, pair.right_id))
-
-
-def _sorted(records: Sequence[Record]) -> list[Record]:
-    """By id, so that the order of a file changes nothing."""
-    return sorted(records, key=lambda record: record.id)
 
 
 def _without_vetoed(

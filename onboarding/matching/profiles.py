@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,18 +28,13 @@ DESCRIPTION_WORDS_MAX = 60  # what comes later in a description is boilerplate a
 
 @dataclass(slots=True)
 class Profile:
-    """One record, read. Tokens are canonical words; ``codes`` are model numbers, ``joined`` those written over a blank."""
+    """One record, read. Kept small: a hundred thousand of them on each side must fit into memory."""
 
     record: Record
-    tokens: list[str]
+    tokens: tuple[str, ...]
     names: frozenset[str]
     stems: frozenset[str]
-    codes: frozenset[str]
-    joined: frozenset[str]
-    places: tuple[tuple[str, int, int], ...]  # each token with its beginning and end in ``squeezed``
-    early: frozenset[str]
     quantities: dict[str, frozenset[float]]
-    numbers: frozenset[str]
     sizes: frozenset[str]
     colours: frozenset[str]
     options: frozenset[str]
@@ -47,7 +43,6 @@ class Profile:
     gtin: codes.Gtin
     sku: tuple[str, str, str]
     weight: float = 0.0
-    shop: str = ""
 
 
 @dataclass(slots=True)
@@ -150,14 +145,8 @@ def _profile(*, record: Record, words: tuple[str, ...], spellings: Counter[str])
             flat.append(bare)
         else:
             flat.extend(COLOURS.get(piece, piece) for piece in text.pieces(word))
-    tokens = _join_compounds(words=flat, spellings=spellings)
-    places: list[tuple[str, int, int]] = []
-    squeezed = ""
-    for token in tokens:
-        bare = text.compact(token)
-        places.append((token, len(squeezed), len(squeezed) + len(bare)))
-        squeezed += bare
-    own = frozenset(t for t, whole in found.items() if whole)
+    tokens = tuple(map(sys.intern, _join_compounds(words=flat, spellings=spellings)))
+    own = [t for t, whole in found.items() if whole]
     quantities: dict[str, set[float]] = {}
     for token in tokens:
         amount = text.quantity(token)
@@ -170,18 +159,13 @@ def _profile(*, record: Record, words: tuple[str, ...], spellings: Counter[str])
         record=record,
         tokens=tokens,
         names=names,
-        stems=frozenset("~" + s for c in own if (s := codes.stem(c)) != c or c in own and text.is_code(c)),
-        codes=own,
-        joined=frozenset(t for t, whole in found.items() if not whole),
+        stems=frozenset("~" + s for c in own if (s := codes.stem(c)) != c or text.is_code(c)),
         quantities={unit: frozenset(values) for unit, values in quantities.items()},
-        numbers=frozenset(t for t in tokens if text.is_number(t)),
         sizes=frozenset(text.SIZES[t] for t in tokens if t in text.SIZES),
         colours=frozenset(COLOURS[t] for t in tokens if t in COLOURS),
         options=frozenset(COLOURS.get(p, p) for _, v in record.options for w in text.words(v) for p in text.pieces(w)),
         described=frozenset(p for w in (*described, *brand) for p in (text.pieces(w) + [text.compact(w)])),
-        squeezed=squeezed,
-        places=tuple(places),
-        early=frozenset(tokens[:EARLY]),
+        squeezed="".join(map(text.compact, tokens)),
         gtin=codes.read_gtin(record.gtin),
         sku=codes.sku_forms(record.sku),
     )

@@ -100,7 +100,7 @@ def fold(text: str) -> str:
     return _QUANTITY.sub(lambda m: f"{m[1]}{_UNITS[m[2]]}", text)
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=20_000)
 def words(text: str) -> tuple[str, ...]:
     """The words of a text in order, without labels such as "Size:"; a hyphenated or dotted word stays whole here."""
     found = _WORD.findall(fold(text))
@@ -117,17 +117,19 @@ def compact(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "", text)
 
 
+@lru_cache(maxsize=200_000)
 def is_code(token: str) -> bool:
     """Letters and digits mixed, and no quantity: likely to be a model number."""
     has_digit = any(c.isdigit() for c in token)
     return has_digit and any(c.isalpha() for c in token) and quantity(token) is None
 
 
+@lru_cache(maxsize=200_000)
 def is_number(token: str) -> bool:
     return bool(_NUMBER.fullmatch(token))
 
 
-@lru_cache(maxsize=100_000)
+@lru_cache(maxsize=200_000)
 def quantity(token: str) -> tuple[float, str] | None:
     """``500gb`` as (500, "gb"); None for anything that is not a number with a known unit."""
     found = _GLUED_QUANTITY.fullmatch(token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,8 @@ class Weights:
     margin_worst: float
     start: float
 
-    def alone(self, rows: Floats) -> Floats:
-        return rows @ self.pair + self.pair_start
+    def alone(self, rows: NDArray[np.floating[Any]]) -> Floats:
+        return np.asarray(rows @ self.pair + self.pair_start, dtype=np.float64)
 
     def among(self, *, alone: Floats, margins: Floats) -> Floats:
         """Log-odds of the pair being right, were half of the chosen pairs right."""
@@ -46,7 +47,7 @@ class Example:
     """Candidate pairs of two catalogs whose truth is known; only for finding starting weights, never for matching."""
 
     pairs: NDArray[np.int64]
-    rows: Floats
+    rows: features.Matrix
     right: NDArray[np.bool_]
 
 
