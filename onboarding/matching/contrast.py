@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from onboarding.matching import skuparts, spelling, splits
 from onboarding.matching.records import Record
 from onboarding.matching.skuparts import Sku
-from onboarding.matching.splits import LEFT, RIGHT, Split, Value
+from onboarding.matching.splits import LEFT, RIGHT, WEAK_MEANING, Split, Value
 from onboarding.matching.titles import Title
 from onboarding.matching.titles import split as split_title
 from onboarding.matching.vocabulary import SERVICE_WORDS, fold
@@ -28,13 +28,15 @@ COMPOUND = 3.0  # such a word before a plain colour, against any other
 CUT_BONUS, CUT_BONUS_UNKNOWN = 2.0, 4.0
 BROKEN_OFF = -3.0
 CODED = 4.0  # the SKU is a code for the product and shortens the unknown word: "AL22-30-FJOR"
+KIN = 1.5
+LEFT_OVER = 1.5
+BEYOND_SIZE = 2.0  # an unknown word with a size between it and the name
 CROSSED = 2.5  # several unknown words with the same sizes each
 SHORT_STEM = -2.0  # one word and unknown values: a brand and its products
 SKU_BONUS = 2.5
 LABEL = 8.0
 SHORTENED = -2.0
 PIECE_COST = 0.3  # each value more
-WEAK_MEANING = 1.0  # measures, materials, styles: as often part of a name as an option
 CONSTANT_WEAK, CONSTANT_LEFT, CONSTANT_RIGHT = 3.5, 2.5, 1.0  # a value all titles of the stem have
 LEFT_LOSS = 1.5  # a value before the stem, against the same behind it
 SUPPORT, SUPPORT_MAX = 1.5, 5.5
@@ -81,6 +83,7 @@ class Evidence:
     first: bool = False
     remainders: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     slots: dict[Slot, set[str]] = field(default_factory=lambda: defaultdict(set))  # the values of an option
+    names: dict[Slot, set[str]] = field(default_factory=lambda: defaultdict(set))  # what its sure values mean
     branches: dict[Slot, set[str]] = field(default_factory=lambda: defaultdict(set))  # their words next to the stem
     slots_of_value: dict[str, set[Slot]] = field(default_factory=lambda: defaultdict(set))
     styles: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -99,6 +102,8 @@ class Evidence:
             # Candidates of one title overlap ("glacier", "glacier blue"): no contrast by themselves.
             if not (first and reading.unknown):
                 self.slots[slot].add(value.key)
+                if not value.weak:
+                    self.names[slot].add(value.meanings[0].name)
         if reading.style:
             self.styles[split.stem][reading.style] += 1
 
@@ -175,7 +180,13 @@ def _reading(split: Split, sku: Sku) -> Reading:
         base += SKU_BONUS * said + SHORTENED * value.shortened + BROKEN_OFF * value.broken_off
         base += CODED * (value.unknown and said and any(letter.isdigit() for letter in style))
         base -= PIECE_COST + LEFT_LOSS * (value.side == LEFT)
-    return Reading(split=split, base=base, confirmed=confirmed, style=style)
+    return Reading(split=split, base=base - _left_over(style), confirmed=confirmed, style=style)
+
+
+def _left_over(style: str) -> float:
+    """The loss for parts of a coded SKU that no value explains: "FT10-XL-HARV" read as FT10, XL and HARV left over."""
+    code, *rest = style.split(".")
+    return LEFT_OVER * len(rest) if any(letter.isdigit() for letter in code) else 0.0
 
 
 def _drop_lonely(chosen: Sequence[Chosen]) -> None:
@@ -267,16 +278,31 @@ def _score(one: Chosen, reading: Reading, evidence: Evidence) -> float:
         score -= evidence.side_loss[value.side] * (RARE_SIDE_UNKNOWN if value.unknown else 1.0)
         stems = math.log2(1 + evidence.productive(value, split.stem))
         if value.unknown:
-            if not (reading.confirmed[place] or value.cut or _varies(value, split, evidence.branches)):
+            beyond = _beyond_size(value, split)
+            if not (beyond or reading.confirmed[place] or value.cut or _varies(value, split, evidence.branches)):
                 return -math.inf
+            score += BEYOND_SIZE * beyond
             score += min(PRODUCTIVE_MAX, PRODUCTIVE * stems) + _crossed(value, reading, evidence)
         elif others == 0 or _varies(value, split, evidence.slots):
-            score += min(1.0, 0.3 * stems)
+            score += min(1.0, 0.3 * stems) + KIN * (value.weak and _has_kin(value, split, evidence))
         elif not value.label:
             score -= _constant(value, said=reading.confirmed[place], stems=stems)
     if others == 0 and score < ALONE_MIN:
         return -math.inf
     return score + _company(one, reading, evidence)
+
+
+def _has_kin(value: Value, split: Split, evidence: Evidence) -> bool:
+    """ "Regular" beside "Large": a doubtful word in a place where sure values of its kind stand."""
+    names = evidence.names.get((split.stem, value.side, value.depth), set())
+    return any(meaning.name in names for meaning in value.meanings)
+
+
+def _beyond_size(value: Value, split: Split) -> bool:
+    return any(
+        other.side == value.side and other.depth < value.depth and other.meanings and other.meanings[0].name == "size"
+        for other in split.values
+    )
 
 
 def _crossed(value: Value, reading: Reading, evidence: Evidence) -> float:
@@ -316,9 +342,12 @@ def _company(one: Chosen, reading: Reading, evidence: Evidence) -> float:
     extra = 0.0
     styles = evidence.styles.get(reading.split.stem)
     if reading.style and styles:
-        same = styles[reading.style] - 1
-        other = -3.0 if reading.unknown else -1.0
-        extra += 1.5 if same > 0 else other if styles.total() > 2 else 0.0
+        doubtful = any(not value.label and value.weak for value in reading.split.values)
+        share = (styles[reading.style] - 1) / max(1, styles.total() - 1)
+        if doubtful:
+            extra += 1.5 if share > 0.5 else -4.0 if styles.total() > 2 else 0.0
+        else:
+            extra += 1.5 if share > 0 else -1.0 if styles.total() > 2 else 0.0
     middle = evidence.middle.get(reading.split.stem)
     if middle and one.record.price:
         ratio = one.record.price / middle

@@ -75,7 +75,7 @@ def _repair_title(one: Chosen, shop: _Shop) -> None:
     for target in _targets(one, shop):
         if target == own or len(target) < STEM_KEY_MIN or shop.members[target] < 3 * (shop.members[own] - 1):
             continue
-        for errors, split in _alignments(one.title.tokens, target, shop):
+        for errors, split in (*_same_values(one.best.split, target), *_alignments(one.title.tokens, target, shop)):
             rank = (errors, -shop.members[target], target)
             if best is None or rank < best:
                 best, best_split = rank, split
@@ -102,6 +102,15 @@ def _targets(one: Chosen, shop: _Shop) -> list[str]:
             found[stem] += 2000
     ranked = sorted(found, key=lambda stem: (-found[stem], -shop.members[stem], stem))
     return ranked[:TARGETS_MAX]
+
+
+def _same_values(split: Split, target: str) -> Iterable[tuple[float, Split]]:
+    """The title as it is read, only with the target's name."""
+    slips = 1 if len(target) < 16 else 2
+    if split.values and _digits(split.stem) == _digits(target):
+        errors = OSA.distance(split.stem, target, score_cutoff=slips)
+        if errors <= slips:
+            yield float(errors), replace(split, stem=target)
 
 
 def _alignments(tokens: tuple[Token, ...], target: str, shop: _Shop) -> Iterable[tuple[float, Split]]:

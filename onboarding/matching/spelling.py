@@ -9,9 +9,10 @@ from dataclasses import replace
 from rapidfuzz.distance import OSA
 
 from onboarding.matching import vocabulary
+from onboarding.matching.options import meanings
 from onboarding.matching.titles import Title, Token
 
-WORD_MIN = 6  # letters; shorter words have true neighbours ("shirt", "short"; "lined", "linen")
+WORD_MIN = 5  # letters; shorter words have too many true neighbours
 
 
 def mend(titles: Sequence[Title]) -> list[Title]:
@@ -38,19 +39,19 @@ def _mended(token: Token, instead: Mapping[str, str]) -> Token:
 
 def _corrections(seen: Mapping[str, int]) -> dict[str, str]:
     words = {word for word in seen if _is_word(word)}
-    known = words | VALUE_WORDS
+    known = words | KNOWN_WORDS
     index: dict[str, set[str]] = defaultdict(set)
     for word in known:
         for shape in _shapes(word):
             index[shape].add(word)
     instead: dict[str, str] = {}
     for word in sorted(words):
-        if seen[word] > 1 or word in VALUE_WORDS:
-            continue
+        if seen[word] > 1 or word in KNOWN_WORDS or meanings((word,)):
+            continue  # "shirt" is no slip of "short", nor "xlarge" of "large"
         near = {other for shape in _shapes(word) for other in index[shape] if other != word}
         near = {other for other in near if OSA.distance(word, other, score_cutoff=1) == 1}
         # Of two words seen once the one in the alphabet's order gives way, so that they meet in one spelling.
-        better = {other for other in near if seen.get(other, 0) > 1 or other in VALUE_WORDS or other < word}
+        better = {other for other in near if seen.get(other, 0) > 1 or other in KNOWN_WORDS or other < word}
         if len(better) == 1:
             instead[word] = better.pop()
     return {word: instead.get(better, better) for word, better in instead.items()}
@@ -67,9 +68,14 @@ def _is_word(word: str) -> bool:
     return len(word) >= WORD_MIN and word.isalpha()
 
 
-VALUE_WORDS = frozenset(
+KNOWN_WORDS = frozenset(
     vocabulary.fold(word)
-    for phrase in (*vocabulary.COLOURS, *(value for values in vocabulary.KINDS.values() for value in values))
+    for phrase in (
+        *vocabulary.COLOURS,
+        *vocabulary.PRODUCT_NOUNS,
+        *(value for values in vocabulary.KINDS.values() for value in values),
+        *(way for ways in vocabulary.LETTER_SIZES.values() for way in ways),
+    )
     for word in phrase.split()
     if _is_word(vocabulary.fold(word))
 )

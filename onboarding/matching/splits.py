@@ -13,6 +13,7 @@ from onboarding.matching.vocabulary import BASE_BY_KEY, OPTION_NAMES, PRODUCT_NO
 
 LEFT, RIGHT = "left", "right"
 VALUES_RIGHT_MAX, VALUES_LEFT_MAX = 3, 2
+WEAK_MEANING = 1.0  # measures, materials, styles
 GUESSED_COMPOUND = 1.0  # the weight of "brass red": two colours side by side, not a colour of its own
 _SMALL_WORDS = frozenset(("and", "of", "with", "for", "the", "in", "a", "an", "to", "by", "or", "on", "no", "your"))
 
@@ -40,6 +41,11 @@ class Value:
     @property
     def unknown(self) -> bool:
         return not self.meanings and not self.label
+
+    @property
+    def weak(self) -> bool:
+        """Unknown, or of a kind that is as often part of a name: a measure, a material, a style."""
+        return not self.meanings or self.meanings[0].weight <= WEAK_MEANING
 
     def spellings(self) -> tuple[str, ...]:
         joined = fold("".join(self.words))
@@ -106,7 +112,7 @@ def readings(title: Title, *, shared: Container[str] | None = None) -> list[Spli
                 continue
             if alone < len(tokens) and shared is not None and any(token.key not in shared for token in core):
                 continue
-            if _torn(left) or _torn(right):
+            if _torn(left) or _torn(right) or _clash((*left, *right)):
                 continue
             found.append(Split(stem=join(core), start=start, end=end, values=(*left, *right)))
     return found
@@ -114,6 +120,12 @@ def readings(title: Title, *, shared: Container[str] | None = None) -> list[Spli
 
 def _with_depth(values: tuple[Value, ...]) -> tuple[Value, ...]:
     return tuple(value if depth == 0 else replace(value, depth=depth) for depth, value in enumerate(values))
+
+
+def _clash(values: tuple[Value, ...]) -> bool:
+    """Two colours, or two sizes, on one listing: one of them belongs to the product's name."""
+    sure = [value.meanings[0].name for value in values if len(value.meanings) == 1 and not value.label]
+    return sure.count("color") > 1 or sure.count("size") > 1
 
 
 def _torn(values: tuple[Value, ...]) -> bool:
