@@ -86,6 +86,7 @@ class Evidence:
     names: dict[Slot, set[str]] = field(default_factory=lambda: defaultdict(set))  # what its sure values mean
     branches: dict[Slot, set[str]] = field(default_factory=lambda: defaultdict(set))  # their words next to the stem
     slots_of_value: dict[str, set[Slot]] = field(default_factory=lambda: defaultdict(set))
+    stems_of_value: dict[tuple[str, bool], set[str]] = field(default_factory=dict)
     styles: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     prices: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     middle: dict[str, float] = field(default_factory=dict)  # the median price
@@ -108,9 +109,14 @@ class Evidence:
             self.styles[split.stem][reading.style] += 1
 
     def productive(self, value: Value, stem: str) -> int:
-        """In how many other products the value is one of several."""
-        used = self.branches if value.unknown else self.slots
-        return len({slot[0] for slot in self.slots_of_value[value.key] if slot[0] != stem and len(used[slot]) > 1})
+        """In how many other products the value is one of several. Read only once all is added."""
+        key = (value.key, value.unknown)
+        stems = self.stems_of_value.get(key)
+        if stems is None:
+            used = self.branches if value.unknown else self.slots
+            stems = {slot[0] for slot in self.slots_of_value.get(value.key, ()) if len(used[slot]) > 1}
+            self.stems_of_value[key] = stems
+        return len(stems) - (stem in stems)
 
 
 def choose(records: Sequence[Record], *, on_progress: Callable[[str, int, int], None] | None = None) -> list[Chosen]:

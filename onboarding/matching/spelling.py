@@ -42,13 +42,13 @@ def _corrections(seen: Mapping[str, int]) -> dict[str, str]:
     known = words | KNOWN_WORDS
     index: dict[str, set[str]] = defaultdict(set)
     for word in known:
-        for shape in _shapes(word):
+        for shape in shapes(word):
             index[shape].add(word)
     instead: dict[str, str] = {}
     for word in sorted(words):
         if seen[word] > 1 or word in KNOWN_WORDS or meanings((word,)):
             continue  # "shirt" is no slip of "short", nor "xlarge" of "large"
-        near = {other for shape in _shapes(word) for other in index[shape] if other != word}
+        near = {other for shape in shapes(word) for other in index[shape] if other != word}
         near = {other for other in near if OSA.distance(word, other, score_cutoff=1) == 1}
         # Of two words seen once the one in the alphabet's order gives way, so that they meet in one spelling.
         better = {other for other in near if seen.get(other, 0) > 1 or other in KNOWN_WORDS or other < word}
@@ -57,7 +57,7 @@ def _corrections(seen: Mapping[str, int]) -> dict[str, str]:
     return {word: instead.get(better, better) for word, better in instead.items()}
 
 
-def _shapes(word: str) -> Iterable[str]:
+def shapes(word: str) -> Iterable[str]:
     """The word, and the word without each of its letters: words one slip apart share a shape."""
     yield word
     for place in range(len(word)):
