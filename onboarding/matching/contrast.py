@@ -40,7 +40,8 @@ PIECE_COST = 0.3  # each value more
 CONSTANT_WEAK, CONSTANT_LEFT, CONSTANT_RIGHT = 3.5, 2.5, 1.0  # a value all titles of the stem have
 LEFT_LOSS = 1.5  # a value before the stem, against the same behind it
 SUPPORT, SUPPORT_MAX = 1.5, 5.5
-PRODUCTIVE, PRODUCTIVE_MAX = 2.0, 7.0
+PRODUCTIVE, PRODUCTIVE_MAX = 2.5, 8.0
+SPREAD_MIN = 2  # an unknown word that varies in so many products is an option where it does not vary, too
 ALONE_MIN = 4.5  # what a reading needs when no other title shares its stem
 KEEP_MIN = 0.5
 RARE_SIDE, RARE_SIDE_LOSS, RARE_SIDE_UNKNOWN = 0.12, 2.5, 3.0
@@ -285,7 +286,8 @@ def _score(one: Chosen, reading: Reading, evidence: Evidence) -> float:
         stems = math.log2(1 + evidence.productive(value, split.stem))
         if value.unknown:
             beyond = _beyond_size(value, split)
-            if not (beyond or reading.confirmed[place] or value.cut or _varies(value, split, evidence.branches)):
+            shown = beyond or reading.confirmed[place] or value.cut or _varies(value, split, evidence.branches)
+            if not shown and (evidence.first or stems < math.log2(1 + SPREAD_MIN)):
                 return -math.inf
             score += BEYOND_SIZE * beyond
             score += min(PRODUCTIVE_MAX, PRODUCTIVE * stems) + _crossed(value, reading, evidence)

@@ -17,8 +17,16 @@ SLIP_LENGTH_MIN = 5  # letters; "red" and "rod" are not a slip
 SLIP_USES_RATIO = 4  # the right spelling is used this many times as often
 _AMOUNT = re.compile(r"(\d+(?:[.,]\d+)?)\s*([a-z]+)")
 _BASE_UNITS = {
-    **{"kg": ("g", 1000.0), "g": ("g", 1.0), "mg": ("g", 0.001), "l": ("ml", 1000.0), "cl": ("ml", 10.0)},
-    **{"ml": ("ml", 1.0), "m": ("mm", 1000.0), "cm": ("mm", 10.0), "mm": ("mm", 1.0), "tb": ("gb", 1000.0)},
+    "kg": ("g", 1000.0),
+    "g": ("g", 1.0),
+    "mg": ("g", 0.001),
+    "l": ("ml", 1000.0),
+    "cl": ("ml", 10.0),
+    "ml": ("ml", 1.0),
+    "m": ("mm", 1000.0),
+    "cm": ("mm", 10.0),
+    "mm": ("mm", 1.0),
+    "tb": ("gb", 1000.0),
     "gb": ("gb", 1.0),
 }
 
