@@ -1,0 +1,97 @@
+"""What only the whole file shows: two rows that are one thing, rows of one product, who may rename a product.
+
+A few statements over the staged rows, whatever their number; running it twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+
+from onboarding.importing.fields import OF_PRODUCT
+from onboarding.models import ImportBatch
+
+_SAME_KEY = """
+UPDATE onboarding_stagedrow s
+SET action = 'error', diff = '{}',
+    problems = s.problems || jsonb_build_array(jsonb_build_object(
+        'field', d.field, 'is_error', true, 'by_comparing', true,
+        'words', format('Row %%s has the same %%s already.', d.first, d.what)))
+FROM (
+    SELECT id, number, min(number) OVER (PARTITION BY key) AS first,
+           CASE split_part(key, ':', 1) WHEN 'gtin' THEN 'gtin' WHEN 'title' THEN 'product_title'
+               ELSE 'sku' END AS field,
+           CASE split_part(key, ':', 1) WHEN 'gtin' THEN 'barcode and no SKU'
+               WHEN 'title' THEN 'title and options, and no SKU' WHEN 'place' THEN 'SKU for this place'
+               ELSE 'SKU' END AS what
+    FROM onboarding_stagedrow WHERE batch_id = %(batch)s AND action <> 'error' AND key <> ''
+) d WHERE s.id = d.id AND d.number > d.first
+"""
+
+# The row that names the variant as we do speaks for it. An old SKU beside it is what became part of the variant: that
+# row has nothing to say any more. Other rows of the same variant contradict it.
+_SAME_VARIANT = """
+WITH ranked AS (
+    SELECT id, matched_by, row_number() OVER best AS place, first_value(number) OVER best AS winner
+    FROM onboarding_stagedrow WHERE batch_id = %(batch)s AND action <> 'error' AND variant_id IS NOT NULL
+    WINDOW best AS (
+        PARTITION BY variant_id, CASE WHEN key LIKE 'place:%%' THEN left(key, 22) ELSE '' END
+        ORDER BY CASE matched_by WHEN 'alias' THEN 1 WHEN 'gtin' THEN 2 WHEN 'title' THEN 3 ELSE 0 END, number
+    )
+)
+UPDATE onboarding_stagedrow s
+SET diff = '{}', action = CASE r.matched_by WHEN 'alias' THEN 'unchanged' ELSE 'error' END,
+    outcome = CASE r.matched_by WHEN 'alias' THEN format('An old SKU of the item in row %%s.', r.winner) ELSE '' END,
+    problems = CASE r.matched_by WHEN 'alias' THEN s.problems ELSE s.problems || jsonb_build_array(jsonb_build_object(
+        'field', CASE r.matched_by WHEN 'gtin' THEN 'gtin' ELSE '' END, 'is_error', true, 'by_comparing', true,
+        'words', format('It is the same item as row %%s.', r.winner))) END
+FROM ranked r WHERE s.id = r.id AND r.place > 1
+"""
+
+# A product's own fields come from its first row. A file that tells its variants apart as several products, or knows
+# only some of them, renames nothing: it may fill what is empty.
+_PRODUCT_FIELDS = """
+WITH told AS (
+    SELECT product_id, count(DISTINCT product_key) AS keys, count(DISTINCT variant_id) AS variants, min(number) AS first
+    FROM onboarding_stagedrow
+    WHERE batch_id = %(batch)s AND action <> 'error' AND variant_id IS NOT NULL AND product_id IS NOT NULL
+    GROUP BY product_id
+), judged AS (
+    SELECT t.product_id, t.first,
+           t.keys > 1 OR t.variants < (SELECT count(*) FROM inventory_variant v
+                                       WHERE v.product_id = t.product_id AND v.archived_at IS NULL) AS is_partial
+    FROM told t
+)
+UPDATE onboarding_stagedrow s
+SET diff = coalesce((
+    SELECT jsonb_object_agg(d.key, d.value) FROM jsonb_each(s.diff) d
+    WHERE NOT d.key = ANY(%(fields)s)
+       OR (s.number = j.first AND (NOT j.is_partial OR d.value ->> 0 = ''))), '{}')
+FROM judged j
+WHERE s.batch_id = %(batch)s AND s.product_id = j.product_id AND s.action = 'changed'
+  AND s.diff ?| %(fields)s AND (j.is_partial OR s.number > j.first)
+"""
+
+_NOTHING_LEFT = """
+UPDATE onboarding_stagedrow SET action = 'unchanged'
+WHERE batch_id = %(batch)s AND action = 'changed' AND diff = '{}'
+"""
+
+_JOIN_SIBLINGS = """
+UPDATE onboarding_stagedrow s SET product_id = known.product_id
+FROM (SELECT DISTINCT ON (product_key) product_key, product_id
+      FROM onboarding_stagedrow
+      WHERE batch_id = %(batch)s AND action <> 'error' AND variant_id IS NOT NULL AND product_id IS NOT NULL
+      ORDER BY product_key, number) known
+WHERE s.batch_id = %(batch)s AND s.action = 'new' AND s.product_key = known.product_key
+"""
+
+
+def settle(batch: ImportBatch) -> None:
+    """Mark what the file contradicts in itself, and give new rows their siblings' product."""
+    values: dict[str, Any] = {"batch": batch.pk, "fields": list(OF_PRODUCT)}
+    with transaction.atomic(), database.cursor() as cursor:
+        for statement in (_SAME_KEY, _SAME_VARIANT, _PRODUCT_FIELDS, _NOTHING_LEFT, _JOIN_SIBLINGS):
+            cursor.execute(statement, values)

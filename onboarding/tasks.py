@@ -1,0 +1,26 @@
+"""Entry points of the workers: one call into a rule each. Running one twice changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import shared_task
+
+from onboarding.importing import waking, working
+
+LONG_S = 900  # reading a large file up to where the last slice stopped may take minutes
+
+
+@shared_task(time_limit=LONG_S)
+def work_on_import(*, batch_id: int, **_: Any) -> None:
+    """One slice of one import; where more is to be done the next slice waits in line behind other work."""
+    if working.work(batch_id=batch_id):
+        waking.send(batch_id)
+
+
+@shared_task
+def sweep_imports(**_: Any) -> None:
+    """Take up imports whose message was lost or whose worker died; let go of files nobody decided about."""
+    for batch_id in working.due():
+        waking.send(batch_id)
+    working.purge()
