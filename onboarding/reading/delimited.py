@@ -82,7 +82,7 @@ class DelimitedRows:
                 number = 0  # "sep=;" is an order to the spreadsheet, which does not show it
                 continue
             problems: tuple[Problem, ...] = ()
-            if len(lines.taken) > 1 and (lines.is_cut or len(cells) != self.width):
+            if len(lines.taken) > 1 and (lines.is_cut or len(cells) != self.width or not self._is_strict()):
                 cells, problems, is_changed = self._repaired(number, cells)
                 if is_changed:
                     reader = csv.reader(lines, delimiter=self._delimiter)
@@ -90,6 +90,14 @@ class DelimitedRows:
                 cells = [cell.replace("\0", "") for cell in cells]
                 problems += (Problem("", Severity.WARNING, "NUL bytes were left out."),)
             yield number, cells, problems
+
+    def _is_strict(self) -> bool:
+        """Whether the quotes of the lines just read close where a cell ends, as those of a real cell of lines do."""
+        try:
+            next(csv.reader(self._lines.taken, delimiter=self._delimiter, strict=True), None)
+        except csv.Error:
+            return False
+        return True
 
     def _repaired(self, number: int, cells: list[str]) -> tuple[list[str], tuple[Problem, ...], bool]:
         """A row of several lines that does not fit the table: if its first line does without quotes, the quote is lone.

@@ -46,7 +46,10 @@ def header_of(rows: Sequence[tuple[int, list[str]]], *, is_known: Callable[[str]
         notes.append(
             f"{above} row{'s' if above > 1 else ''} above the header {'were' if above > 1 else 'was'} skipped."
         )
-    names, more = distinct(cells)
+    # A nameless last column counts where the header row has a cell for it and a row below fills it.
+    whole = next(whole for at, whole in rows if at == number)
+    widest = max(len(below) for _, below in filled)
+    names, more = distinct([*cells, *whole[len(cells) : widest]])
     return Header(number, names, (*notes, *more))
 
 
