@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from onboarding.matching.contrast import Chosen
-from onboarding.matching.splits import Value
+from onboarding.matching.splits import WEAK_MEANING, Value
 from onboarding.matching.vocabulary import CONTEXT_BY_WORD
 
 Slot = tuple[int, int, str]  # how many values the title has, which of them this is, on which side
 CONTEXT_WEIGHT = 2.5  # a candle's vanilla is a scent
 ELSEWHERE_WEIGHT = 1.5  # the same word has a name in another product of the shop
 FOREIGN_COLOUR = 1.0
+COLOUR_LIKE = frozenset({"color", "scent", "flavor", "material", "finish", "pattern"})
 OWN_MEANING_MIN = 2.5  # a value that means another option this clearly leaves its slot ("XL" among colours)
 FALLBACK, FALLBACK_BESIDE_SIZE = "style", "color"
 _NUMBER_UNIT = re.compile(r"(\d+(?:\.\d+)?)([a-z]+)")
@@ -86,7 +87,7 @@ def _votes(
     for value in values.values():
         if value.label and value.label not in ("option", "variant"):
             votes[value.label] += 100
-        foreign = _is_foreign(value, product)
+        foreign = _is_foreign(value, product, slot)
         for meaning in value.meanings:
             votes[meaning.name] += max(0.3, meaning.weight) * (0.3 if foreign else 1.0)
         votes["color"] += FOREIGN_COLOUR * foreign
@@ -95,7 +96,7 @@ def _votes(
         for name, uses in elsewhere.get(value.key, {}).items():
             votes[name] += ELSEWHERE_WEIGHT * min(1.0, uses)
     for name in list(votes):
-        able = sum(_can_be(value, name, product, product.beside[slot]) for value in values.values()) / len(values)
+        able = sum(_can_be(value, name, product, slot) for value in values.values()) / len(values)
         votes[name] *= able
         if product.context[name]:
             votes[name] += CONTEXT_WEIGHT * len(values) * able
@@ -108,17 +109,21 @@ def _best(votes: Mapping[str, float]) -> str:
     return best if best and votes[best] > 0 else ""
 
 
-def _is_foreign(value: Value, product: _Product) -> bool:
-    """A scent or a flavour, and the product has neither: on a shirt "Driftwood" is a colour."""
+def _is_foreign(value: Value, product: _Product, slot: Slot) -> bool:
+    """On a shirt "Driftwood" (a scent) is a colour; so is "Denim" (a material) beside words that are none."""
     names = {meaning.name for meaning in value.meanings}
-    return bool(names) and names <= {"scent", "flavor"} and not any(product.context[name] for name in names)
+    if not names or any(product.context[name] for name in names) or value.meanings[0].weight > WEAK_MEANING:
+        return False
+    if names <= {"scent", "flavor"}:
+        return True
+    return names <= COLOUR_LIKE and any(other.unknown for other in product.slots[slot].values())
 
 
-def _can_be(value: Value, name: str, product: _Product, beside: Mapping[str, int]) -> bool:
-    if name == "color" and _is_foreign(value, product):
+def _can_be(value: Value, name: str, product: _Product, slot: Slot) -> bool:
+    if name == "color" and _is_foreign(value, product, slot):
         return True
     if value.unknown:
-        return name != "size" and name not in beside
+        return name != "size" and name not in product.beside[slot]
     return value.label == name or any(meaning.name == name for meaning in value.meanings)
 
 
@@ -148,7 +153,7 @@ def _fill_unnamed(product: _Product, usual: str) -> None:
 def _options(product: _Product, one: Chosen) -> tuple[tuple[str, str], ...]:
     found: dict[str, str] = {}
     for slot, value in _slots(one):
-        foreign = product.names[slot] == "color" and _is_foreign(value, product)
+        foreign = product.names[slot] == "color" and _is_foreign(value, product, slot)
         slot_name = product.names_of_unknown[slot] if value.unknown else product.names[slot]
         name = "color" if foreign else _name_of(value, slot_name)
         text = _text(value, name)
