@@ -167,7 +167,8 @@ def _colours(words: tuple[str, ...], key: str) -> list[Meaning]:
 
 
 def _colour(words: tuple[str, ...]) -> str:
-    return next((meaning.value for meaning in meanings(words) if meaning.name == "color"), "")
+    """A colour by itself; two words that only might be one ("iron blue") are none."""
+    return next((meaning.value for meaning in meanings(words) if meaning.name == "color" and meaning.weight > 1.0), "")
 
 
 def _devices(words: tuple[str, ...]) -> list[Meaning]:
