@@ -125,7 +125,7 @@ SHOPIFY_PRODUCTS_NEW = Format(
         "cost": ("cost per item",),
         "_tracker": ("inventory tracker",),
         "quantity": ("inventory quantity",),
-        "sells_past_zero": ("continue selling when out of stock",),
+        "_policy": ("continue selling when out of stock",),
         "weight": ("weight value grams",),
         "status": ("status",),
         "image_url": ("product image url",),
