@@ -86,7 +86,9 @@ def _matrices(
 
 
 def _terms(*, profile: Profile, described: bool) -> list[tuple[str, float]]:
-    terms = [(t, 1.0) for t in profile.names] + [(t, 0.7) for t in profile.stems] + [(f"={s}", 1.0) for s in profile.sizes]
+    terms = (
+        [(t, 1.0) for t in profile.names] + [(t, 0.7) for t in profile.stems] + [(f"={s}", 1.0) for s in profile.sizes]
+    )
     if described:
         terms += [(t, 0.4) for t in profile.described - profile.names]
     return terms

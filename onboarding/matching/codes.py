@@ -80,7 +80,8 @@ def codes_of(*, words: tuple[str, ...]) -> dict[str, bool]:
     found: dict[str, bool] = {}
     for word in words:
         bare = text.compact(word)
-        if len(bare) >= 4 and (text.is_code(bare) or (bare.isdigit() and len(bare) >= 5)):
+        spoken = bare != word and any(part.isalpha() and len(part) >= 4 for part in text.pieces(word))
+        if len(bare) >= 4 and not spoken and (text.is_code(bare) or (bare.isdigit() and len(bare) >= 5)):
             found[bare] = True
     for size in (2, 3):
         for i in range(len(words) - size + 1):

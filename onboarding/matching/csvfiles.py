@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +43,7 @@ def open_text(path: Path, *, write: bool = False) -> TextIO:
     encoding = "utf-8" if write else "utf-8-sig"
     if path.suffix == ".gz":
         return cast(TextIO, gzip.open(path, "wt" if write else "rt", encoding=encoding, newline=""))
-    return io.open(path, "w" if write else "r", encoding=encoding, newline="")
+    return open(path, "w" if write else "r", encoding=encoding, newline="")
 
 
 def read(path: Path) -> Listings:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onboarding.matching import codes, features
 from onboarding.matching.profiles import Profile
 
-RIVAL_WITHIN = 1.0  # log-odds: with another right listing as good as this, both copies find a place of their own
+RIVAL_WITHIN = 1.0  # log-odds: a place as good as this for the copy too means that there is nothing to share
 PRICE_APART_MAX = 0.15  # copies drift: one of them missed the last price change
 
 
@@ -19,34 +19,29 @@ def find(
     left: Sequence[Profile],
     pairs: NDArray[np.int64],
     alone: NDArray[np.float64],
+    chosen: NDArray[np.int64],
     shared: features.Context,
 ) -> dict[int, int]:
-    """Pair index of a copy -> pair index of its original; both name the same right listing, the best of each."""
-    best, second = _two_best(pairs=pairs, alone=alone)
-    by_right: dict[int, list[int]] = {}
-    for n in best.values():
-        by_right.setdefault(int(pairs[n, 1]), []).append(n)
+    """Pair index of a copy -> pair index of its original, after a first one-to-one choice.
+
+    A copy is a listing that got nothing, or something much worse than its best, because its double had been there.
+    """
+    order = np.argsort(-alone, kind="stable")
+    best: dict[int, float] = {}
+    for n in order.tolist():
+        best.setdefault(int(pairs[n, 0]), float(alone[n]))
+    got = {int(pairs[n, 0]): float(alone[n]) for n in chosen.tolist()}
+    owner = {int(pairs[n, 1]): n for n in chosen.tolist()}
     copies: dict[int, int] = {}
-    for rivals in by_right.values():
-        rivals.sort(key=lambda n: (-alone[n], n))
-        original = rivals[0]
-        for n in rivals[1:]:
-            i, k = int(pairs[n, 0]), int(pairs[original, 0])
-            if alone[n] - second.get(i, -np.inf) >= RIVAL_WITHIN and is_double(left[i], left[k], shared=shared):
-                copies[n] = original
-    return copies
-
-
-def _two_best(*, pairs: NDArray[np.int64], alone: NDArray[np.float64]) -> tuple[dict[int, int], dict[int, float]]:
-    best: dict[int, int] = {}
-    second: dict[int, float] = {}
-    for n in np.argsort(-alone, kind="stable").tolist():
-        i = int(pairs[n, 0])
-        if i not in best:
-            best[i] = n
-        elif i not in second:
-            second[i] = float(alone[n])
-    return best, second
+    for n in order.tolist():
+        i, j = pairs[n].tolist()
+        wronged = got.get(i, -np.inf) <= best[i] - RIVAL_WITHIN
+        original = owner.get(j)
+        if not wronged or original is None or alone[n] < best[i] - RIVAL_WITHIN or i in copies:
+            continue
+        if is_double(left[i], left[int(pairs[original, 0])], shared=shared):
+            copies[i] = n
+    return {n: owner[int(pairs[n, 1])] for n in copies.values()}
 
 
 def is_double(one: Profile, other: Profile, *, shared: features.Context) -> bool:

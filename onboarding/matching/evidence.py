@@ -29,7 +29,9 @@ ALWAYS = ("gtin", "sku", "title")
 SHOWN_FROM = 0.25  # log-odds; less than this would be noise on the screen
 
 
-def explain(*, left: Profile, right: Profile, row: Floats, margins: Floats, weights: Weights, common: float) -> Evidence:
+def explain(
+    *, left: Profile, right: Profile, row: Floats, margins: Floats, weights: Weights, common: float
+) -> Evidence:
     """The items sum (but for those too small to show) to the log-odds. ``common``: how usual matches are here."""
     scaled = row * weights.pair * weights.scale
     parts = {group: float(sum(scaled[features.COLUMN[n]] for n in names)) for group, names in GROUPS.items()}
@@ -39,10 +41,14 @@ def explain(*, left: Profile, right: Profile, row: Floats, margins: Floats, weig
         for group, weight in parts.items()
         if group == "title" or abs(weight) >= SHOWN_FROM
     ]
-    lead = float(weights.margin_left * margins[0] + weights.margin_right * margins[1] + weights.margin_worst * margins.min())
+    lead = float(
+        weights.margin_left * margins[0] + weights.margin_right * margins[1] + weights.margin_worst * margins.min()
+    )
     items.append(("ahead of the next best" if lead > 0 else "another fits better", lead))
     items.append(("matches are common here" if common > 0 else "matches are rare here", common))
-    kept = [(words, round(weight, 1)) for words, weight in items if words.startswith("title") or abs(weight) >= SHOWN_FROM]
+    kept = [
+        (words, round(weight, 1)) for words, weight in items if words.startswith("title") or abs(weight) >= SHOWN_FROM
+    ]
     return tuple(sorted(kept, key=lambda item: -abs(item[1])))
 
 
@@ -109,5 +115,3 @@ def strength(probability: float) -> float:
     """Log-odds of a probability, bounded."""
     p = min(max(probability, 1e-9), 1 - 1e-9)
     return math.log(p / (1 - p))
-
-

@@ -133,7 +133,9 @@ def row(*, left: Profile, right: Profile, shared: Context) -> list[float]:
     covered_left = (common + won.left) / max(left.weight, 1e-6)
     covered_right = (common + won.right) / max(right.weight, 1e-6)
     union = left.weight + right.weight - common - (won.left + won.right) / 2
-    equal_code = max((weight(t) for t in both if any(c.isdigit() for c in t) and len(t) >= 4 and not text.quantity(t)), default=0.0)
+    equal_code = max(
+        (weight(t) for t in both if any(c.isdigit() for c in t) and len(t) >= 4 and not text.quantity(t)), default=0.0
+    )
     equal_code = max(equal_code, won.code)
     code_conflict = _code_conflict(mine=mine, other=other) if not equal_code and not won.stem else 0.0
     return [
@@ -163,7 +165,10 @@ def row(*, left: Profile, right: Profile, shared: Context) -> list[float]:
             sum(weight(t) for t in mine & right.described) / max(left.weight, 1e-6)
             + sum(weight(t) for t in other & left.described) / max(right.weight, 1e-6)
         ),
-        max((weight(t) for t in (mine & right.described) | (other & left.described) if text.is_code(t) and len(t) > 3), default=0.0)
+        max(
+            (weight(t) for t in (mine & right.described) | (other & left.described) if text.is_code(t) and len(t) > 3),
+            default=0.0,
+        )
         / shared.heaviest,
         *_price(left=left, right=right),
         *_brand(left=left, right=right),
@@ -335,9 +340,7 @@ def _alternative(*, mine: set[str], other: set[str], shared: Context) -> float:
     return float(sum(1 for t in mine if not other.isdisjoint(shared.alternatives.get(t, ())))) > 0
 
 
-def _options(
-    *, mine: set[str], other: set[str], left: Profile, right: Profile, shared: Context
-) -> tuple[float, float]:
+def _options(*, mine: set[str], other: set[str], left: Profile, right: Profile, shared: Context) -> tuple[float, float]:
     """Words of an option's value that the other listing lacks, and whether it says something else in their place."""
     missing = conflict = 0
     for lacking, instead, options in ((mine, other, left.options), (other, mine, right.options)):
@@ -383,5 +386,33 @@ def _identifiers(*, left: Profile, right: Profile, shared: Context) -> tuple[flo
 
 
 def vetoed(*, left: Profile, right: Profile) -> bool:
-    """Two valid GTINs that differ: whatever else agrees, these are two things."""
-    return codes.compare_gtins(left.gtin, right.gtin) == "different"
+    """Whatever else agrees, these are two things: other valid GTINs; or, where no identifier says that a title is
+    mistyped, another size among the options, another option, another pack."""
+    verdict = codes.compare_gtins(left.gtin, right.gtin)
+    if verdict != "unknown":
+        return verdict == "different"
+    if left.sku[1] and left.sku[1] == right.sku[1]:
+        return False
+    packs = left.quantities.get("pk"), right.quantities.get("pk")
+    if packs[0] and packs[1] and packs[0].isdisjoint(packs[1]):
+        return True
+    stated = bool((left.options | right.options) & text.SIZES.keys())
+    if stated and left.sizes and right.sizes and left.sizes.isdisjoint(right.sizes):
+        return True
+    return bool(left.record.options and right.record.options) and _options_clash(left=left, right=right)
+
+
+def _options_clash(*, left: Profile, right: Profile) -> bool:
+    """Both name an option, and no value of the one could be spelled as the other's."""
+    theirs = {_option_name(name): value for name, value in right.record.options}
+    for name, value in left.record.options:
+        other = theirs.get(_option_name(name), "")
+        mine, yours = set(text.words(value)), set(text.words(other))
+        if mine and yours and mine.isdisjoint(yours) and not any(alike(a, b) for a in mine for b in yours):
+            return True
+    return False
+
+
+def _option_name(name: str) -> str:
+    folded = name.strip().casefold()
+    return "color" if folded == "colour" else folded

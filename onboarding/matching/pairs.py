@@ -10,7 +10,17 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from onboarding.matching import assignment, candidates, doubles, evidence, features, prior, profiles, thresholds, training
+from onboarding.matching import (
+    assignment,
+    candidates,
+    doubles,
+    evidence,
+    features,
+    prior,
+    profiles,
+    thresholds,
+    training,
+)
 from onboarding.matching.profiles import Profile
 from onboarding.matching.records import Record
 from onboarding.matching.thresholds import Bands
@@ -45,23 +55,34 @@ class Model:
         (self._left, self._right), self._rarity = profiles.read_all(sides=[left, right])
         self._weights = prior.weights()
         self._shared = features.context(sides=[self._left, self._right], rarity=self._rarity)
-        found = candidates.find(left=self._left, right=self._right, rarity=self._rarity, limit=NEAREST, on_progress=on_progress)
+        found = candidates.find(
+            left=self._left, right=self._right, rarity=self._rarity, limit=NEAREST, on_progress=on_progress
+        )
         self._pairs = _without_vetoed(pairs=found, left=self._left, right=self._right)
-        self._rows = features.rows(left=self._left, right=self._right, pairs=self._pairs, shared=self._shared, on_progress=on_progress)
+        self._rows = features.rows(
+            left=self._left, right=self._right, pairs=self._pairs, shared=self._shared, on_progress=on_progress
+        )
         self._score()
 
     def _score(self) -> None:
         alone = self._weights.alone(self._rows) - NEARBY * self._displacement()
         self._margins = assignment.margins(pairs=self._pairs, scores=alone, limit=training.MARGIN_LIMIT)
-        self._copies = doubles.find(left=self._left, pairs=self._pairs, alone=alone, shared=self._shared)
-        copied = np.isin(self._pairs[:, 0], self._pairs[list(self._copies), 0])
-        free = np.flatnonzero(~copied)
-        self._margins[free] = assignment.margins(pairs=self._pairs[free], scores=alone[free], limit=training.MARGIN_LIMIT)
-        self._chosen = free[training.choose(pairs=self._pairs[free], alone=alone[free], margins=self._margins[free])]
+        self._margins = assignment.margins(pairs=self._pairs, scores=alone, limit=training.MARGIN_LIMIT)
+        self._chosen = training.choose(pairs=self._pairs, alone=alone, margins=self._margins)
+        self._copies = doubles.find(
+            left=self._left, pairs=self._pairs, alone=alone, chosen=self._chosen, shared=self._shared
+        )
+        if self._copies:
+            copied = np.isin(self._pairs[:, 0], self._pairs[list(self._copies), 0])
+            free = np.flatnonzero(~copied)
+            some = self._pairs[free]
+            self._margins[free] = assignment.margins(pairs=some, scores=alone[free], limit=training.MARGIN_LIMIT)
+            self._chosen = free[training.choose(pairs=some, alone=alone[free], margins=self._margins[free])]
         among = self._weights.among(alone=alone, margins=self._margins)
         likely, self._share = thresholds.posterior(among[self._chosen])
         self._common = evidence.strength(self._share)
         self._likely = thresholds.sigmoid(among + self._common)
+        self._copies = self._settled_copies()
         for copy, original in self._copies.items():
             self._likely[copy] = min(self._likely[original], COPY_LIKELY)
         self._bands = thresholds.bands(likely, share=self._share)
@@ -69,6 +90,12 @@ class Model:
         self._by_left: dict[int, list[int]] = defaultdict(list)
         for n, (i, _) in enumerate(self._pairs.tolist()):
             self._by_left[i].append(n)
+
+    def _settled_copies(self) -> dict[int, int]:
+        """The second choice may have given the right listing to another original."""
+        owner = {int(self._pairs[n, 1]): n for n in self._chosen.tolist()}
+        found = {copy: owner.get(int(self._pairs[copy, 1]), -1) for copy in self._copies}
+        return {copy: original for copy, original in found.items() if original >= 0}
 
     def _displacement(self) -> NDArray[np.float64]:
         """How far apart two listings stand in their files, 0 to 1: exports of one shop tend to keep one order."""
@@ -97,7 +124,12 @@ class Model:
         i, j = self._pairs[n].tolist()
         left, right = self._left[i], self._right[j]
         why = evidence.explain(
-            left=left, right=right, row=self._rows[n], margins=self._margins[n], weights=self._weights, common=self._common
+            left=left,
+            right=right,
+            row=self._rows[n],
+            margins=self._margins[n],
+            weights=self._weights,
+            common=self._common,
         )
         if n in self._copies:
             original = self._left[int(self._pairs[self._copies[n], 0])].record.id
@@ -111,9 +143,7 @@ class Model:
         return "review" if score >= self._bands.review.probability else "ignore"
 
 
-def fit(
-    left: Sequence[Record], right: Sequence[Record], *, on_progress: Progress | None = None
-) -> Model:
+def fit(left: Sequence[Record], right: Sequence[Record], *, on_progress: Progress | None = None) -> Model:
     return Model(left=left, right=right, on_progress=on_progress)
 
 

@@ -21,8 +21,7 @@ COLOURS: dict[str, str] = {
 }
 COLOUR_SHARE = 1.0  # of a colour's rarity that counts for the title: colours have features of their own
 EARLY = 5  # brand and model stand at the beginning of most titles
-HOUSE_SHARE = 0.8
-_FIRST_SEGMENT = re.compile(r"^[A-Za-z]+[-_ /.]")
+_FIRST_SEGMENT = re.compile(r"^[A-Za-z]{1,6}[-_ /.]")
 DESCRIPTION_WORDS_MAX = 60  # what comes later in a description is boilerplate about shipping and warranty
 
 
@@ -60,13 +59,12 @@ class Rarity:
 def read_all(*, sides: Sequence[Sequence[Record]]) -> tuple[list[list[Profile]], Rarity]:
     """Profiles of both catalogs. Compounds are settled over both: ``east west`` is ``eastwest`` where either writes so."""
     titles = [[_spoken(record) for record in side] for side in sides]
-    spellings = Counter(text.compact(word) for side in titles for words in side for word in words)
+    spellings = Counter(way for side in titles for words in side for word in words for way in _written(word))
     profiles = [
         [_profile(record=record, words=words, spellings=spellings) for record, words in zip(side, said, strict=True)]
         for side, said in zip(sides, titles, strict=True)
     ]
-    for side, records in zip(profiles, sides, strict=True):
-        _strip_house_prefix(side=side, records=records)
+    _strip_house_prefixes(sides=profiles)
     rarity = Rarity(total=sum(len(side) for side in profiles))
     for side in profiles:
         for profile in side:
@@ -80,19 +78,22 @@ def read_all(*, sides: Sequence[Sequence[Record]]) -> tuple[list[list[Profile]],
     return profiles, rarity
 
 
-def _strip_house_prefix(*, side: list[Profile], records: Sequence[Record]) -> None:
-    """A beginning that most SKUs of a catalog share, such as ``POS-``, is a habit of the house and no part of the SKU."""
-    begins = Counter(found[0] for record in records if (found := _FIRST_SEGMENT.match(record.sku.strip())))
-    coded = sum(1 for record in records if record.sku.strip())
-    if not begins or coded < 5:
-        return
-    prefix, count = begins.most_common(1)[0]
-    if count < HOUSE_SHARE * coded:
-        return
-    for profile in side:
-        typed = profile.record.sku.strip()
-        if typed.startswith(prefix) and len(typed) > len(prefix):
-            profile.sku = codes.sku_forms(typed[len(prefix) :])
+def _written(word: str) -> set[str]:
+    """The ways a word says itself: its pieces, and all of it where it is one word or a model number."""
+    pieces = text.pieces(word)
+    return {*pieces, *codes.codes_of(words=(word,))} if len(pieces) > 1 else {text.compact(word)}
+
+
+def _strip_house_prefixes(*, sides: Sequence[Sequence[Profile]]) -> None:
+    """``POS-MS01`` is ``MS01`` where the other catalog knows the second and not the first: a habit of the house."""
+    known = [{profile.sku[1] for profile in side} for side in sides]
+    for side, theirs in zip(sides, reversed(known), strict=True):
+        for profile in side:
+            found = _FIRST_SEGMENT.match(profile.record.sku.strip())
+            if found and profile.sku[1] not in theirs:
+                rest = codes.sku_forms(profile.record.sku.strip()[found.end() :])
+                if len(rest[1]) >= 4 and rest[1] in theirs:
+                    profile.sku = rest
 
 
 def _spoken(record: Record) -> tuple[str, ...]:
@@ -136,12 +137,12 @@ def _profile(*, record: Record, words: tuple[str, ...], spellings: Counter[str])
     flat: list[str] = []
     for word in words:
         bare = text.compact(word)
-        glued = _unglue(word=bare, spellings=spellings)
+        glued = _unglue(word=bare, spellings=spellings) if bare == word else None
         if glued:
             flat.extend(glued)
             if found.pop(bare, False) and text.is_code(glued[0]):
                 found[glued[0]] = True
-        elif bare in found and found[bare]:
+        elif found.get(bare):
             flat.append(bare)
         else:
             flat.extend(COLOURS.get(piece, piece) for piece in text.pieces(word))

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 
 from onboarding.matching.records import Record
 
-_SYLLABLES = "ba be bo da de do fa fi ka ki ko la le lo ma me mo na ne no pa pe ra re ro sa se so ta te ti to va ve vo".split()
-_KINDS = "jacket lamp kettle speaker camera chair desk shirt boot bottle blender charger cable watch tent bag rug pan".split()
-_TRAITS = "portable compact classic wireless digital cotton steel wooden slim heavy light soft pro ultra mini dual".split()
-_COLOURS = "black white red blue green silver gold grey pink brown".split()
+_SYLLABLES = (
+    ["ba", "be", "bo", "da", "de", "do", "fa", "fi", "ka", "ki", "ko", "la", "le", "lo", "ma", "me", "mo", "na", "ne", "no", "pa", "pe", "ra", "re", "ro", "sa", "se", "so", "ta", "te", "ti", "to", "va", "ve", "vo"]
+)
+_KINDS = ["jacket", "lamp", "kettle", "speaker", "camera", "chair", "desk", "shirt", "boot", "bottle", "blender", "charger", "cable", "watch", "tent", "bag", "rug", "pan"]
+_TRAITS = (
+    ["portable", "compact", "classic", "wireless", "digital", "cotton", "steel", "wooden", "slim", "heavy", "light", "soft", "pro", "ultra", "mini", "dual"]
+)
+_COLOURS = ["black", "white", "red", "blue", "green", "silver", "gold", "grey", "pink", "brown"]
 _SIZES = ("S", "M", "L", "XL", "500 ml", "1 l", "2 kg", "16GB", "64GB", "128GB")
 BRANDS = 800
 SHARED = 0.8  # of the listings of each side
@@ -24,13 +28,16 @@ def catalogs(*, count: int, seed: int = 7) -> tuple[list[Record], list[Record], 
     both = int(count * SHARED)
     left = [_told(thing=things[n], id=f"l{n}", chance=chance, own=True) for n in range(count)]
     right = [
-        _told(thing=things[n if n < both else n + count - both], id=f"r{n}", chance=chance, own=False) for n in range(count)
+        _told(thing=things[n if n < both else n + count - both], id=f"r{n}", chance=chance, own=False)
+        for n in range(count)
     ]
     chance.shuffle(right)
     return left, right, {f"l{n}": f"r{n}" for n in range(both)}
 
 
-def _things(*, chance: random.Random, brands: list[str], count: int) -> Iterator[tuple[str, str, str, str, str, str, float]]:
+def _things(
+    *, chance: random.Random, brands: list[str], count: int
+) -> Iterator[tuple[str, str, str, str, str, str, float]]:
     while count > 0:
         brand, kind, trait = chance.choice(brands), chance.choice(_KINDS), chance.choice(_TRAITS)
         model = f"{''.join(chance.choices('ABCDEFGHKLMNPRSTX', k=2))}{chance.randrange(10, 9999)}"

@@ -64,8 +64,8 @@ _MARK = re.compile(r"\((?:tm|r|c)\)|[™®©]")
 _SIZE_PHRASES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])"), size)
     for pattern, size in (
-        (r"(?:extra[ -]extra|xx|2x|double extra)[ -]?(?:large|lrg|lge|l)", "xxl"),
-        (r"(?:xxx|3x)[ -]?(?:large|lrg|lge|l)", "xxxl"),
+        (r"(?:extra[ -]extra|xx|2x|double[ -]extra)[ -]?(?:large|lrg|lge|l)|double[ -]xl", "xxl"),
+        (r"(?:xxx|3x|triple[ -]extra)[ -]?(?:large|lrg|lge|l)|triple[ -]xl", "xxxl"),
         (r"(?:extra|x)[ -]?(?:large|lrg|lge)", "xl"),
         (r"(?:extra[ -]extra|xx|2x)[ -]?(?:small|sml)", "xxs"),
         (r"(?:extra|x)[ -]?(?:small|sml)", "xs"),

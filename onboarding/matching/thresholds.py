@@ -64,7 +64,9 @@ def bands(probabilities: Floats, *, share: float) -> Bands:
     error = 1 - hits / count
     review = int(np.flatnonzero(f1 >= f1.max() * (1 - F1_SLACK))[-1])
     safe = np.flatnonzero(error <= ACCEPT_ERROR)
-    accept = Cut(float(ranked[safe[-1]]), float(error[safe[-1]]), int(count[safe[-1]])) if len(safe) else Cut(1.1, 0.0, 0)
+    accept = (
+        Cut(float(ranked[safe[-1]]), float(error[safe[-1]]), int(count[safe[-1]])) if len(safe) else Cut(1.1, 0.0, 0)
+    )
     return Bands(accept, Cut(float(ranked[review]), float(error[review]), review + 1), share, float(f1[review]))
 
 

@@ -82,13 +82,17 @@ def _balance(right: NDArray[np.bool_]) -> Floats:
     return np.where(right, 500.0 / max(int(right.sum()), 1), 500.0 / max(int((~right).sum()), 1))
 
 
+_REST = ("pair_start", "scale", "margin_left", "margin_right", "margin_worst", "start")
+
+
 def dump(weights: Weights) -> dict[str, float]:
     named = dict(zip(features.NAMES, weights.pair.tolist(), strict=True))
-    rest = {n: getattr(weights, n) for n in ("pair_start", "scale", "margin_left", "margin_right", "margin_worst", "start")}
+    rest = {name: getattr(weights, name) for name in _REST}
     return {name: round(float(value), 2) for name, value in (named | rest).items()}
 
 
-def load(named: dict[str, float]) -> Weights:
-    pair = np.array([named[name] for name in features.NAMES])
-    rest = ("pair_start", "scale", "margin_left", "margin_right", "margin_worst", "start")
-    return Weights(pair, *(named[name] for name in rest))
+def load(named: dict[str, float], *, final: dict[str, float]) -> Weights:
+    """``named`` as dumped; ``final``: weights set by hand, in log-odds as a person will read them."""
+    scaled = {name: weight / named["scale"] for name, weight in final.items()}
+    pair = np.array([scaled.get(name, named.get(name, 0.0)) for name in features.NAMES])
+    return Weights(pair, *(named[name] for name in _REST))

@@ -74,8 +74,12 @@ class Command(BaseCommand):
     help = "Print how well and how fast listings are paired on the public sets; with --scale, cost at that size."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--data", type=Path, default=Path(settings.BASE_DIR) / DATA, help="folder of the public sets")
-        parser.add_argument("--scale", type=int, default=0, help="instead: pair this many made-up listings with as many")
+        parser.add_argument(
+            "--data", type=Path, default=Path(settings.BASE_DIR) / DATA, help="folder of the public sets"
+        )
+        parser.add_argument(
+            "--scale", type=int, default=0, help="instead: pair this many made-up listings with as many"
+        )
 
     def handle(self, *args: Any, data: Path, scale: int, **options: Any) -> None:
         if scale:
