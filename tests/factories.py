@@ -15,6 +15,7 @@ from django.utils.timezone import now as utc_now
 
 from channels import models as channels
 from inventory import models as inventory
+from onboarding import models as onboarding
 from storestudio.accounts import models as accounts
 
 PASSWORD = "correct horse battery"
@@ -260,3 +261,14 @@ class OrderLineFactory(factory.django.DjangoModelFactory):
     sku = factory.SelfAttribute("variant.sku")
     title = factory.LazyAttribute(lambda row: row.variant.full_title)
     quantity = Decimal(1)
+
+
+class ImportBatchFactory(factory.django.DjangoModelFactory):
+    """An import whose rows wait for a yes."""
+
+    class Meta:
+        model = onboarding.ImportBatch
+
+    merchant = factory.SubFactory(MerchantFactory)
+    name = factory.Sequence(lambda n: f"goods-{n}.csv")
+    state = onboarding.ImportBatch.State.STAGED

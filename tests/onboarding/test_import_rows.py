@@ -6,11 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from inventory.models import Product, Variant, VariantAlias
-from onboarding.models import Change, ChangeSet, ImportBatch, StagedRow
-from storestudio.accounts.models import AuditEntry
+from inventory.models import Product, Variant
+from onboarding.models import Change, ImportBatch, StagedRow
 from tests import factories
-from tests.onboarding.imports_shop import actions, applied, frozen, rows_of, run, staged, table, undone, upload
+from tests.onboarding.imports_shop import actions, applied, frozen, staged, table, undone
 
 pytestmark = pytest.mark.django_db
 

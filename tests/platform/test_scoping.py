@@ -34,6 +34,7 @@ ROWS = {
     "order_id": lambda rows: rows["order"].pk,
     "location_id": lambda rows: rows["location"].pk,
     "movement_id": lambda rows: rows["movement_id"],
+    "batch_id": lambda rows: rows["batch"].pk,
 }
 
 
@@ -74,6 +75,7 @@ def rows_of(merchant: Any) -> dict[str, Any]:
         "location": cell.channel_location.location,
         "event": factories.InboundEventFactory(connection=cell.connection),
         "order": order,
+        "batch": factories.ImportBatchFactory(merchant=merchant),
     }
 
 
