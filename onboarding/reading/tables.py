@@ -63,7 +63,11 @@ def _trimmed(cells: list[str]) -> list[str]:
 
 def _best(filled: list[tuple[int, list[str]]], is_known: Callable[[str], bool]) -> tuple[int, list[str]]:
     """The first row that knows at least half as many header words as the best row does; else the first wide one."""
-    knowing = [(sum(1 for cell in cells if is_known(cell)), number, cells) for number, cells in filled]
+    knowing = []
+    for number, cells in filled:
+        known = sum(1 for cell in cells if is_known(cell))
+        # A row of values may hold a word such as Size; of a header, a good part is words we know.
+        knowing.append((known if known * 4 >= _count(cells) else 0, number, cells))
     most = max(known for known, _, _ in knowing)
     if most >= 2 or (most == 1 and max(len(cells) for _, cells in filled) <= 2):
         return next((number, cells) for known, number, cells in knowing if known * 2 >= most and known)

@@ -17,21 +17,25 @@ def opened(content, **settings_):
 
 
 CLASSIC = """\
-Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,Option1 Value,Option2 Name,Option2 Value,\
+Handle,Title,Body (HTML),Vendor,Product Category,Type,Tags,Published,Option1 Name,Option1 Value,\
+Option2 Name,Option2 Value,\
 Variant SKU,Variant Grams,Variant Inventory Tracker,Variant Inventory Qty,Variant Inventory Policy,Variant Price,\
 Variant Compare At Price,Variant Barcode,Image Src,Image Position,Variant Image,Cost per item,Status
 oak-tray,Oak Tray,"<p>Solid,
 oiled</p>",Alder & Co,Home > Kitchen,Trays,"wood, gift",true,Size,Small,Finish,Oiled,OT-S-O,450,shopify,4,deny,19.00,\
 25.00,4006381333931,https://img.example/1.jpg,1,,8.50,active
-oak-tray,,,,,,,,,Large,,Oiled,OT-L-O,900,shopify,-2,continue,29.00,,,https://img.example/2.jpg,2,https://img.example/l.jpg,,
+oak-tray,,,,,,,,,Large,,Oiled,OT-L-O,900,shopify,-2,continue,29.00,,,https://img.example/2.jpg,2,\
+https://img.example/l.jpg,,
 oak-tray,,,,,,,,,,,,,,,,,,,,https://img.example/3.jpg,3,,,
 gift-card,Gift Card,,Alder & Co,,,,true,Title,Default Title,,,,0,,0,deny,10.00,,,,,,,draft
 """
 NEW = """\
-Title,URL handle,Description,Vendor,Product category,Type,Tags,Published on online store,Status,SKU,Barcode,Option1 name,\
+Title,URL handle,Description,Vendor,Product category,Type,Tags,Published on online store,Status,SKU,\
+Barcode,Option1 name,\
 Option1 value,Option1 Linked To,Price,Compare-at price,Cost per item,Inventory tracker,Inventory quantity,\
 Continue selling when out of stock,Weight value (grams),Weight unit for display,Product image URL,Variant image URL
-Oak Tray,oak-tray,Solid,Alder & Co,Home > Kitchen,Trays,wood,TRUE,Active,OT-S,4006381333931,Size,Small,,19.00,25.00,8.50,\
+Oak Tray,oak-tray,Solid,Alder & Co,Home > Kitchen,Trays,wood,TRUE,Active,OT-S,4006381333931,Size,\
+Small,,19.00,25.00,8.50,\
 shopify,4,DENY,450,g,https://img.example/1.jpg,
 ,oak-tray,,,,,,,,OT-L,,,Large,,29.00,,,shopify,0,CONTINUE,900,g,,https://img.example/l.jpg
 """
@@ -86,7 +90,8 @@ def test_absent_columns_say_nothing():
 
 
 INVENTORY = """\
-Handle,Title,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Option3 Name,Option3 Value,SKU,HS Code,COO,Location,\
+Handle,Title,Option1 Name,Option1 Value,Option2 Name,Option2 Value,Option3 Name,Option3 Value,SKU,\
+HS Code,COO,Location,\
 Bin name,Incoming (not editable),Unavailable (not editable),Committed (not editable),Available (not editable),\
 On hand (current),On hand (new)
 oak-tray,Oak Tray,Size,Small,,,,,OT-S,,DE,Shop,,0,0,1,3,4,
@@ -117,11 +122,14 @@ def test_older_shopify_inventory_has_a_column_a_place():
 
 
 SQUARE = """\
-Reference Handle,Token,Item Name,Customer-facing Name,Variation Name,SKU,Description,Categories,Reporting Category,GTIN,\
+Reference Handle,Token,Item Name,Customer-facing Name,Variation Name,SKU,Description,Categories,\
+Reporting Category,GTIN,\
 Item Type,Weight (lb),Price,Archived,Sellable,Stockable,Option Name 1,Option Value 1,Default Unit Cost,\
-Default Vendor Name,Enabled Main Street,Current Quantity Main Street,New Quantity Main Street,Current Quantity Pop-up,\
+Default Vendor Name,Enabled Main Street,Current Quantity Main Street,New Quantity Main Street,\
+Current Quantity Pop-up,\
 Tax - VAT (20%)
-#oak-tray,TOK1,Oak Tray,,Small,OT-S,,"Trays, Gifts",Trays,4006381333931,Physical good,,19.00,N,Y,Y,Size,Small,8.50,Alder,Y,\
+#oak-tray,TOK1,Oak Tray,,Small,OT-S,,"Trays, Gifts",Trays,4006381333931,Physical good,,19.00,N,Y,Y,\
+Size,Small,8.50,Alder,Y,\
 4,,2,Y
 #oak-tray,TOK2,Oak Tray,,Large,OT-L,,"Trays, Gifts",Trays,,Physical good,,variable,N,Y,Y,Size,Large,,Alder,Y,9,12,,Y
 #wrap,TOK3,Gift Wrap,,Regular,,,Services,Services,,Service,,2.00,Y,Y,N,,,,,Y,,,,N
@@ -151,9 +159,11 @@ def test_older_square_files_group_variations_by_item_name():
 
 
 LIGHTSPEED = """\
-id,handle,sku,composite_name,composite_sku,composite_quantity,name,description,product_category,variant_option_one_name,\
+id,handle,sku,composite_name,composite_sku,composite_quantity,name,description,product_category,\
+variant_option_one_name,\
 variant_option_one_value,variant_option_two_name,variant_option_two_value,tags,active_online,weight,weight_unit,\
-supply_price,retail_price,brand_name,supplier_name,active,track_inventory,inventory_Main_Outlet,reorder_point_Main_Outlet,\
+supply_price,retail_price,brand_name,supplier_name,active,track_inventory,inventory_Main_Outlet,\
+reorder_point_Main_Outlet,\
 inventory_Web
 11,oaktray,OT-S,,,,Oak Tray,,Trays,Size,Small,,,wood,1,0.45,kg,8.50,19.00,Alder,Alder Ltd,1,1,4,1,0
 12,oaktray,OT-L,,,,Oak Tray,,Trays,Size,Large,,,wood,1,0.9,kg,12,29.00,Alder,Alder Ltd,0,1,,1,
@@ -181,7 +191,8 @@ ID,Type,SKU,"GTIN, UPC, EAN, or ISBN",Name,Published,"Is featured?","Visibility 
 "Backorders allowed?","Weight (kg)","Sale price","Regular price",Categories,Tags,Images,Parent,"Attribute 1 name",\
 "Attribute 1 value(s)","Attribute 2 name","Attribute 2 value(s)",Brands
 21,variation,OT-S,4006381333931,Oak Tray - Small,1,0,visible,1,4,0,0.45,15,19,,,,id:20,Size,Small,Finish,,
-20,variable,OT,,Oak Tray,1,0,visible,1,,0,,,,"Home > Trays, Gifts",wood,"https://img.example/1.jpg, https://img.example/2.jpg",,\
+20,variable,OT,,Oak Tray,1,0,visible,1,,0,,,,"Home > Trays, Gifts",wood,"https://img.example/1.jpg,\
+ https://img.example/2.jpg",,\
 Size,"Small, Large",Finish,"Oiled, Raw",Alder
 22,variation,OT-L,,Oak Tray - Large,1,0,visible,1,parent,notify,0.9,,29,,,,OT,Size,Large,Finish,Oiled,
 23,"simple, virtual",,,Course,-1,0,visible,1,,0,,,99,Lessons,,,,Length,2 hours,,,
