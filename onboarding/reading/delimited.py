@@ -86,7 +86,7 @@ class DelimitedRows:
                 cells, problems, is_changed = self._repaired(number, cells)
                 if is_changed:
                     reader = csv.reader(lines, delimiter=self._delimiter)
-            if "\0" in lines.taken[0]:
+            if any("\0" in line for line in lines.taken):
                 cells = [cell.replace("\0", "") for cell in cells]
                 problems += (Problem("", Severity.WARNING, "NUL bytes were left out."),)
             yield number, cells, problems

@@ -50,6 +50,7 @@ class Reading:
         self._book: Workbook | None = None
         self._text = sniffing.Encoding("utf-8")
         self._stream = sniffing.seekable(stream)
+        self._is_spooled = self._stream is not stream
         self._open(sheet=sheet, encoding=encoding)
         head = self._peeked(tables.PEEKED_ROWS)
         self.header = tables.header_of(
@@ -60,6 +61,7 @@ class Reading:
         self._sample = [cells for number, cells, _ in self._peeked(SAMPLED_ROWS) if number > self.header.number]
         if not any(any(cell.strip() for cell in cells) for cells in self._sample):
             raise UnreadableFile("no_rows", "The file has a header and no rows below it.")
+        self._first_header = self.header.cells[0] if self.header.cells else None
         self._decide(mapping)
 
     @property
@@ -81,9 +83,11 @@ class Reading:
         return self.format is formats.OTHER and not self._is_mapped
 
     def close(self) -> None:
-        """Free the workbook; the stream belongs to the caller."""
+        """Free the workbook and what was spooled; a stream that was handed in stays open."""
         if self._book is not None:
             self._book.close()
+        if self._is_spooled:
+            self._stream.close()
 
     def rows(self, *, after: int = 0) -> Iterator[CatalogRow]:
         """Variants in the file's order, lazily. `after`: pass over rows up to this number, parsing none of them.
@@ -97,6 +101,9 @@ class Reading:
         self.folded = folding.folded
         for number, cells, found in self._data():
             problems: list[Problem] = list(found)
+            if cells[0] == self._first_header and self._repeats_header(cells):
+                folding.folded["headers repeated"] += 1
+                continue
             texts = folding.fold(self._texts(cells), problems)
             if texts is None or number <= after:
                 continue
@@ -228,6 +235,12 @@ class Reading:
             if cells[place]:
                 raw[f"Column {tables.letters(place)}"] = cells[place]
         return raw
+
+    def _repeats_header(self, cells: Sequence[str]) -> bool:
+        """Exports pasted below each other carry their header along."""
+        return tuple(cell.strip() for cell in cells[: self.header.width]) == tuple(
+            cell.strip() for cell in self.header.cells
+        )
 
     def _check_width(self, cells: Sequence[str], problems: list[Problem]) -> None:
         width = self.header.width

@@ -110,7 +110,7 @@ def encoding_of(stream: IO[bytes]) -> Encoding:
     head = stream.read(SAMPLE_BYTES)
     if wide := _wide(head):
         return wide
-    if _control_share(head) > 0.01 or head.count(0) > len(head) // 20:
+    if _controls(head) > max(4, len(head) // 100) or head.count(0) > max(8, len(head) // 20):
         raise UnreadableFile("binary", "This is not a text file. Export the list as CSV or XLSX and upload that.")
     marked = head.startswith(codecs.BOM_UTF8)
     stream.seek(0)
@@ -137,8 +137,8 @@ def _wide(head: bytes) -> Encoding | None:
     return None
 
 
-def _control_share(head: bytes) -> float:
-    return (len(head) - len(head.translate(None, _CONTROL))) / max(1, len(head))
+def _controls(head: bytes) -> int:
+    return len(head) - len(head.translate(None, _CONTROL))
 
 
 class _Tally:

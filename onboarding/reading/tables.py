@@ -19,6 +19,7 @@ class Header:
     number: int
     names: tuple[str, ...]
     notes: tuple[str, ...]
+    cells: tuple[str, ...] = ()  # the header row as it stands
 
     @property
     def width(self) -> int:
@@ -49,8 +50,9 @@ def header_of(rows: Sequence[tuple[int, list[str]]], *, is_known: Callable[[str]
     # A nameless last column counts where the header row has a cell for it and a row below fills it.
     whole = next(whole for at, whole in rows if at == number)
     widest = max(len(below) for _, below in filled)
-    names, more = distinct([*cells, *whole[len(cells) : widest]])
-    return Header(number, names, (*notes, *more))
+    typed = (*cells, *whole[len(cells) : widest])
+    names, more = distinct(typed)
+    return Header(number, names, (*notes, *more), typed)
 
 
 def _trimmed(cells: list[str]) -> list[str]:

@@ -136,8 +136,8 @@ def test_a_quote_that_never_closes_in_a_long_file_does_not_swallow_it():
 
 
 def test_nul_bytes_are_left_out_and_told():
-    rows = list(opened(b"SKU,Title\nA,Sh\0irt\nB,Hat\n").rows())
-    assert rows[0].product_title == "Shirt"
+    rows = list(opened(b'SKU,Title\nA,"Sh\0irt\nx\0"\nB,Hat\n').rows())
+    assert rows[0].raw["Title"] == "Shirt\nx"
     assert "NUL" in rows[0].problems[0].message
     assert rows[1].problems == ()
 
@@ -170,6 +170,12 @@ def test_duplicate_headers_are_told_apart_and_none_is_lost():
     assert read.headers == ("SKU", "Color", "Title", "Color (3)", "Color (2)", "Column F")
     assert next(read.rows()).raw["Color (3)"] == "blue"
     assert any("“Color”" in note for note in read.notes)
+
+
+def test_a_header_repeated_further_down_is_no_row():
+    read = opened("SKU,Title,Price\nA,x,1\nSKU,Title,Price\nB,y,2\nSKU,Other,3\n")
+    assert [row.sku for row in read.rows()] == ["A", "B", "SKU"]
+    assert read.folded == {"headers repeated": 1}
 
 
 def test_a_title_and_blank_rows_above_the_header_are_passed_over():
