@@ -65,10 +65,11 @@ class Model:
         self._score()
 
     def _score(self) -> None:
-        alone = self._weights.alone(self._rows) - NEARBY * self._displacement()
+        alone = self._weights.alone(self._rows)
+        placed = alone - NEARBY * self._displacement()
         self._margins = assignment.margins(pairs=self._pairs, scores=alone, limit=training.MARGIN_LIMIT)
         self._margins = assignment.margins(pairs=self._pairs, scores=alone, limit=training.MARGIN_LIMIT)
-        self._chosen = training.choose(pairs=self._pairs, alone=alone, margins=self._margins)
+        self._chosen = training.choose(pairs=self._pairs, alone=placed, margins=self._margins)
         self._copies = doubles.find(
             left=self._left, pairs=self._pairs, alone=alone, chosen=self._chosen, shared=self._shared
         )
@@ -77,7 +78,7 @@ class Model:
             free = np.flatnonzero(~copied)
             some = self._pairs[free]
             self._margins[free] = assignment.margins(pairs=some, scores=alone[free], limit=training.MARGIN_LIMIT)
-            self._chosen = free[training.choose(pairs=some, alone=alone[free], margins=self._margins[free])]
+            self._chosen = free[training.choose(pairs=some, alone=placed[free], margins=self._margins[free])]
         among = self._weights.among(alone=alone, margins=self._margins)
         likely, self._share = thresholds.posterior(among[self._chosen])
         self._common = evidence.strength(self._share)
