@@ -25,12 +25,17 @@ from channels import linking
 from channels.models import Listing
 from inventory import identifiers, ledger, merging
 from inventory.models import Product, StockLevel, StockMovement, Variant, VariantAlias, VariantMerge
-from onboarding.models import Change, ChangeSet
+from onboarding.models import Change, ChangeSet, ListingWish
 from storestudio.accounts import audit
 from storestudio.accounts.models import Merchant, User
 
 # Rows written field by field; what else is recorded (merges, links, stock) is undone by the room that did it.
-TABLES: dict[str, type[models.Model]] = {"product": Product, "variant": Variant, "alias": VariantAlias}
+TABLES: dict[str, type[models.Model]] = {
+    "product": Product,
+    "variant": Variant,
+    "alias": VariantAlias,
+    "wish": ListingWish,
+}
 NAMES = {model: name for name, model in TABLES.items()}
 MERGE, LINK, STOCK = "merge", "link", "stock"
 SOURCE = "onboarding"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 from django.utils.timezone import now as utc_now
@@ -252,16 +253,47 @@ class Finding(MerchantOwned):
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     changeset = models.ForeignKey(ChangeSet, on_delete=models.PROTECT, null=True, blank=True, related_name="findings")
+    overtaken_by = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="overtook", help_text="Why it is gone."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["merchant", "kind", "key"], name="finding_once")]
         indexes = [
+            GinIndex(
+                fields=["members"],
+                name="finding_by_member",
+                opclasses=["jsonb_path_ops"],
+                condition=Q(state="open"),
+            ),
             models.Index(fields=["merchant", "-risk", "id"], name="finding_queue", condition=Q(state="open")),
             models.Index(fields=["merchant", "-decided_at"], name="finding_decided"),
         ]
 
     def __str__(self) -> str:
         return f"{self.title} #{self.pk}"
+
+
+class ListingWish(MerchantOwned):
+    """A field that one listing should have on its channel; written there only with a batch that a person approves."""
+
+    class Field(models.TextChoices):
+        SKU = "sku", "SKU"
+        GTIN = "gtin", "Barcode"
+        IS_TRACKED = "is_tracked", "Stock tracked"
+        SELLS_PAST_ZERO = "sells_past_zero", "Sells on at zero"
+
+    listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="wishes")
+    field = models.CharField(max_length=20, choices=Field)
+    value = models.JSONField()
+    made_at = models.DateTimeField(default=utc_now)
+
+    class Meta:
+        verbose_name_plural = "listing wishes"
+        constraints = [models.UniqueConstraint(fields=["listing", "field"], name="listingwish_once")]
+
+    def __str__(self) -> str:
+        return f"{self.field} of listing {self.listing_id}"
 
 
 class CleanupRule(MerchantOwned):

@@ -1,0 +1,218 @@
+"""Findings about SKUs and barcodes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from inventory import identifiers
+from inventory.models import Variant
+from onboarding.findings.catalog import Catalog
+from onboarding.findings.found import Found, Json, Kind
+from onboarding.matching import gtin
+
+PATTERN_SHARE_MIN = 0.7  # of a shop's SKUs; fewer is no pattern
+PATTERN_USES_MIN = 10
+_SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?E\+\d{1,3}", re.IGNORECASE)
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+_DATE = re.compile(
+    rf"\d{{1,2}}[-/]{_MONTH}(?:[-/]\d{{2,4}})?|{_MONTH}[-/]\d{{2,4}}|\d{{4}}-\d{{2}}-\d{{2}} 00:00(?::00)?",
+    re.IGNORECASE,
+)
+_ERROR = re.compile(r"#(?:REF!|N/A|VALUE!|NAME\?|DIV/0!|NUM!|NULL!)")
+
+
+def missing(catalog: Catalog) -> Iterable[Found]:
+    """Variants without a SKU: a SKU made of what the shop calls its siblings, or of the title."""
+    taken = {variant.sku_key for variant in catalog.variants.values()}
+    for variant in catalog.variants.values():
+        if variant.sku_key:
+            continue
+        proposed = _free(_sku_from_title(variant), taken)
+        taken.add(identifiers.sku_key(proposed))
+        listed = [listing.sku for listing in catalog.listings_of.get(variant.pk, ()) if listing.sku_key]
+        sku = listed[0] if listed and len(set(listed)) == 1 else proposed
+        yield Found(
+            kind=Kind.SKU_MISSING,
+            key=f"variant:{variant.pk}",
+            title=f"{variant.full_title} has no SKU",
+            members=[catalog.variant_member(variant)],
+            proposal=set_sku(variant, sku),
+            confidence=0.9 if listed else 0.6,
+            evidence=[("its listing has this SKU", 4.0)] if listed else [("made from its title and options", 1.0)],
+            variant_ids=[variant.pk],
+        )
+
+
+def repeated(catalog: Catalog) -> Iterable[Found]:
+    """One SKU on several variants that are not one thing: orders by SKU cannot tell them apart."""
+    by_key: dict[str, list[Variant]] = defaultdict(list)
+    for variant in catalog.variants.values():
+        if variant.sku_key:
+            by_key[variant.sku_key].append(variant)
+    taken = set(by_key)
+    for key, members in sorted(by_key.items()):
+        if len(members) < 2 or _same_name(members):
+            continue  # the same thing twice is a finding of its own
+        first, *others = sorted(members, key=lambda one: (-len(catalog.listings_of.get(one.pk, ())), one.pk))
+        for other in others:
+            sku = _free(f"{other.sku}-2", taken)
+            taken.add(identifiers.sku_key(sku))
+            yield Found(
+                kind=Kind.SKU_REPEATED,
+                key=f"variant:{other.pk}",
+                title=f"{key} is both {first.full_title} and {other.full_title}",
+                members=[catalog.variant_member(other), catalog.variant_member(first)],
+                proposal=set_sku(other, sku),
+                confidence=0.7,
+                evidence=[("SKU equal", 6.0), ("titles differ", -3.0)],
+                variant_ids=[first.pk, other.pk],
+            )
+
+
+def collides(catalog: Catalog) -> Iterable[Found]:
+    """A listing whose SKU is the SKU of another variant than the one it is linked to."""
+    owners: dict[str, list[Variant]] = defaultdict(list)
+    for variant in catalog.variants.values():
+        if variant.sku_key:
+            owners[variant.sku_key].append(variant)
+    for listing in catalog.listings.values():
+        mine = catalog.variants.get(listing.variant_id or 0)
+        others = owners.get(listing.sku_key, []) if listing.sku_key else []
+        if mine is None or not others or mine in others or not mine.sku_key:
+            continue
+        other = others[0]
+        yield Found(
+            kind=Kind.SKU_COLLIDES,
+            key=f"listing:{listing.pk}",
+            title=f"{listing.sku} at {listing.connection.label} is {mine.full_title}, "
+            f"and {other.full_title} in your catalog",
+            members=[catalog.listing_member(listing), catalog.variant_member(mine), catalog.variant_member(other)],
+            proposal={
+                "op": "wish",
+                "listing_ids": [listing.pk],
+                "field": "sku",
+                "value": mine.sku,
+                "editable": [{"name": "value", "label": f"SKU at {listing.connection.label}", "value": mine.sku}],
+            },
+            confidence=0.75,
+            evidence=[("SKU equal to another variant's", 6.0), ("linked to this variant by hand or barcode", -4.0)],
+            variant_ids=[mine.pk, other.pk],
+        )
+
+
+def damaged(catalog: Catalog) -> Iterable[Found]:
+    """SKUs that a spreadsheet changed: 1.2E+11, 3-Dec, #REF!, a zero lost in front."""
+    widths = Counter(len(one.sku) for one in catalog.variants.values() if one.sku.isdigit())
+    padded = Counter(len(one.sku) for one in catalog.variants.values() if one.sku.isdigit() and one.sku[0] == "0")
+    width = padded.most_common(1)[0][0] if padded and padded.total() >= PATTERN_USES_MIN else 0
+    for variant in catalog.variants.values():
+        why, sku = _damage(variant.sku, width=width if widths[width] >= PATTERN_USES_MIN else 0)
+        if not why:
+            continue
+        listed = [one.sku for one in catalog.listings_of.get(variant.pk, ()) if not _damage(one.sku, width=0)[0]]
+        yield Found(
+            kind=Kind.SKU_DAMAGED,
+            key=f"variant:{variant.pk}",
+            title=f"{variant.sku}: {why}",
+            members=[catalog.variant_member(variant)],
+            proposal=set_sku(variant, next(filter(None, listed), sku) or _sku_from_title(variant)),
+            confidence=0.9 if sku or any(listed) else 0.5,
+            evidence=[(why, 5.0), *([("its listing has the whole SKU", 4.0)] if any(listed) else [])],
+            variant_ids=[variant.pk],
+        )
+
+
+def off_pattern(catalog: Catalog) -> Iterable[Found]:
+    """SKUs written otherwise than most of the shop's: lower case, blanks, another order of letters and digits."""
+    living = [variant for variant in catalog.variants.values() if variant.sku_key]
+    separators = Counter(separator for variant in living for separator in set(re.sub(r"[A-Za-z\d]", "", variant.sku)))
+    usual = separators.most_common(1)[0][0] if separators else "-"
+    upper = sum(variant.sku == variant.sku.upper() for variant in living)
+    if len(living) < PATTERN_USES_MIN or upper < PATTERN_SHARE_MIN * len(living):
+        return
+    taken = {variant.sku_key for variant in living}
+    for variant in living:
+        tidy = re.sub(r"[^A-Z\d]+", usual, variant.sku.strip().upper()).strip(usual)
+        if tidy == variant.sku or not tidy or _damage(variant.sku, width=0)[0]:
+            continue
+        key = identifiers.sku_key(tidy)
+        if key != variant.sku_key and key in taken:
+            continue
+        yield Found(
+            kind=Kind.SKU_PATTERN,
+            key=f"variant:{variant.pk}",
+            title=f"{variant.sku} is written otherwise than your SKUs",
+            members=[catalog.variant_member(variant)],
+            proposal=set_sku(variant, tidy),
+            confidence=0.95,
+            evidence=[(f"{upper} of {len(living)} SKUs are in capitals with “{usual}”", 3.0)],
+            variant_ids=[variant.pk],
+        )
+
+
+def barcodes(catalog: Catalog) -> Iterable[Found]:
+    """Barcodes that cannot be: wrong length or check digit, numbers for inside one store, a SKU in the field."""
+    for variant in catalog.variants.values():
+        if not variant.gtin:
+            continue
+        verdict = gtin.check(variant.gtin)
+        if verdict.valid and not verdict.suggestion:
+            continue
+        yield Found(
+            kind=Kind.GTIN,
+            key=f"variant:{variant.pk}",
+            title=f"{variant.gtin}: {verdict.words}",
+            members=[catalog.variant_member(variant)],
+            proposal={
+                "op": "set_gtin",
+                "variant_id": variant.pk,
+                "gtin": verdict.suggestion,
+                "editable": [{"name": "gtin", "label": "Barcode (empty: none)", "value": verdict.suggestion}],
+            },
+            confidence=0.9 if verdict.suggestion else 0.6,
+            evidence=[(verdict.words, 5.0)],
+            variant_ids=[variant.pk],
+        )
+
+
+def set_sku(variant: Variant, sku: str) -> Json:
+    """The proposal to give a variant another SKU; the old one stays as an alias."""
+    return {
+        "op": "set_sku",
+        "variant_id": variant.pk,
+        "sku": sku,
+        "editable": [{"name": "sku", "label": "SKU", "value": sku}],
+    }
+
+
+def _same_name(members: Sequence[Variant]) -> bool:
+    return len({one.full_title.casefold() for one in members}) == 1
+
+
+def _sku_from_title(variant: Variant) -> str:
+    words = re.findall(r"[A-Za-z\d]+", variant.product.title.upper())
+    values = re.findall(r"[A-Za-z\d]+", " ".join(map(str, variant.options.values())).upper())
+    return "-".join([*(word[:4] for word in words[:3]), *(value[:4] for value in values)]) or f"ITEM-{variant.pk}"
+
+
+def _free(sku: str, taken: set[str]) -> str:
+    base, n = sku, 2
+    while identifiers.sku_key(sku) in taken:
+        sku, n = f"{base}-{n}", n + 1
+    return sku
+
+
+def _damage(sku: str, *, width: int) -> tuple[str, str]:
+    """What happened to it, in words, and what it was where that can be known."""
+    text = sku.strip()
+    if _SCIENTIFIC.fullmatch(text):
+        return "a spreadsheet wrote it in scientific notation; digits are lost", ""
+    if _DATE.fullmatch(text):
+        return "a spreadsheet took it for a date", ""
+    if _ERROR.fullmatch(text):
+        return "a spreadsheet's error in place of a SKU", ""
+    if width and text.isdigit() and 2 < len(text) < width:
+        return "zeros in front are lost", text.zfill(width)
+    return "", ""
