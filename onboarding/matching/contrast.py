@@ -165,7 +165,9 @@ def _shared_words(titles: Sequence[Title]) -> set[str]:
 def _candidates(record: Record, title: Title, sku: Sku, shared: set[str]) -> Chosen:
     plain = Reading(split=splits.plain(title), base=0.0, confirmed=(), style="")
     found: list[Reading] = []
-    if not (is_service(title) and not sku.parts):
+    if given := splits.given(title, record.options):
+        found = [_reading(given, sku)]
+    elif not (is_service(title) and not sku.parts):
         found = [_reading(split, sku) for split in _of_title(title, shared)]
     plain.style = skuparts.explain(sku, values=())[1]
     return Chosen(record=record, title=title, sku=sku, plain=plain, candidates=found, best=plain)
@@ -349,7 +351,8 @@ def _company(one: Chosen, reading: Reading, evidence: Evidence) -> float:
     """Whether SKU and price fit the others of the stem."""
     extra = 0.0
     styles = evidence.styles.get(reading.split.stem)
-    if reading.style and styles:
+    alone = reading.style.startswith(skuparts.RUN) and styles is not None and styles[reading.style] < 2
+    if reading.style and styles and not alone:
         doubtful = any(not value.label and value.weak for value in reading.split.values)
         share = (styles[reading.style] - 1) / max(1, styles.total() - 1)
         if doubtful:

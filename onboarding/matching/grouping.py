@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from onboarding.matching import skuparts
 from onboarding.matching.contrast import Chosen, choose, is_service
 from onboarding.matching.naming import name_options
 from onboarding.matching.records import Record
@@ -20,6 +21,7 @@ from onboarding.matching.repair import repair
 SAME_NAME_PRICE_RATIO_MAX = 2.0  # two listings of one name, without options, further apart are two products
 Progress = Callable[[str, int, int], None]  # stage, done, total
 ALONE_CONFIDENCE = 0.9  # nothing resembles it
+ALONE_WITH_OPTION_CONFIDENCE = 0.5  # an option without another variant: half of these are right
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _confidence(one: Chosen, *, alone: bool) -> float:
     if not one.best.split.values:
         return ALONE_CONFIDENCE
     sure = 1 / (1 + math.exp(-(one.score - 2.0) / 2.0))
-    return round(min(sure, 0.85) if alone else sure, 3)
+    return round(min(sure, ALONE_WITH_OPTION_CONFIDENCE) if alone else sure, 3)
 
 
 def _title(members: Sequence[Chosen]) -> str:
@@ -118,7 +120,9 @@ def _evidence(members: Sequence[Chosen], found: Sequence[Member], names: Sequenc
     styles = Counter(one.best.style for one in members if one.best.style)
     if styles:
         style, count = max(styles.items(), key=lambda item: (item[1], item[0]))
-        if count > 1:
+        if count > 1 and style.startswith(skuparts.RUN):
+            words.append(f"{count} SKUs are numbers in a row")
+        elif count > 1:
             words.append(f"{count} SKUs agree on {style.replace('.', '-').upper()}")
     words.extend(_prices(members))
     mended = sum(one.best.split.stem != "".join(_stem_keys(one)) for one in members)

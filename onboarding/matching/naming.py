@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from onboarding.matching.contrast import Chosen
 from onboarding.matching.splits import WEAK_MEANING, Value
-from onboarding.matching.vocabulary import CONTEXT_BY_WORD
+from onboarding.matching.vocabulary import CONTEXT_BY_WORD, fold
 
 Slot = tuple[int, int, str]  # how many values the title has, which of them this is, on which side
 CONTEXT_WEIGHT = 2.5  # a candle's vanilla is a scent
@@ -48,7 +48,16 @@ def name_options(products: Sequence[Sequence[Chosen]]) -> list[list[tuple[tuple[
     usual = _usual_name(read)
     for product in read:
         _fill_unnamed(product, usual)
-    return [[_options(product, one) for one in product.members] for product in read]
+    return [_one_spelling([_options(product, one) for one in product.members]) for product in read]
+
+
+def _one_spelling(rows: list[tuple[tuple[str, str], ...]]) -> list[tuple[tuple[str, str], ...]]:
+    """Within a product "8oz" and "8 oz" are one value: as most listings have it, with the blank when they are even."""
+    uses = Counter(pair for row in rows for pair in row)
+    usual: dict[tuple[str, str], str] = {}
+    for name, value in sorted(uses, key=lambda pair: (uses[pair], len(pair[1]), pair)):
+        usual[name, fold(value)] = value
+    return [tuple((name, usual[name, fold(value)]) for name, value in row) for row in rows]
 
 
 def _name_slots(product: _Product, elsewhere: Mapping[str, Counter[str]]) -> None:

@@ -25,13 +25,20 @@ class Meaning:
 _UNITS = {
     unit: tuple(meaning.split(" ", 1))
     for unit, meaning in vocabulary.table("""
-capacity gb: gb; capacity tb: tb; capacity mb: mb; capacity mah: mah; size kg: kg, kgs, kilo; size g: g, gr, gm, gram,
-grams; size mg: mg; size lb: lb, lbs; size oz: oz; size ml: ml; size cl: cl; size dl: dl; size l: l, ltr, liter,
-litre; length m: m, meter, metre, meters, metres; length ft: ft, feet; length yd: yd; length cm: cm; thickness mm: mm;
-size in: in; size inch: inch, "; size fl oz: floz; power w: w, watt; voltage v: v; frequency hz: hz; pack ct: ct; pack
-pk: pk; pack pack: pack; pack pcs: pcs, pc; pack count: count; pack pairs: pairs; pack tablets: tablets; pack
-capsules: capsules; pack bags: bags; pack sheets: sheets; age months: months; age years: years
+capacity gb: gb; capacity tb: tb; capacity mb: mb; capacity mah: mah; size kg: kg, kgs, kilo; size g: g, gr, gm,
+gram, grams; size mg: mg; size lb: lb, lbs; size oz: oz; size ml: ml; size cl: cl; size dl: dl; size l: l, ltr,
+liter, litre; length m: m, meter, metre, meters, metres; length ft: ft, feet, foot; length yd: yd, yard, yards; size
+cm: cm; thickness mm: mm; size in: in; size inch: inch, inches, "; size fl oz: floz; power w: w, watt; voltage v: v;
+frequency hz: hz; pack ct: ct; pack pk: pk; pack pack: pack; pack pcs: pcs, pc; pack count: count; pack pairs:
+pairs; pack tablets: tablets; pack capsules: capsules; pack bags: bags; pack sheets: sheets; age months: months; age
+years: years
 """).items()
+}
+# What else a unit may measure, where the product says so (vocabulary.CONTEXT): a necklace's 45 cm, a kettlebell's 8 kg.
+_OTHERWISE = {
+    **dict.fromkeys(("cm", "in", "inch"), ("length",)),
+    **dict.fromkeys(("kg", "g", "lb"), ("weight",)),
+    "mm": ("size",),
 }
 # Written without a blank, whatever the shop's habit: "128gb".
 _TIGHT = frozenset({"gb", "tb", "mb", "mah", "w", "v", "hz"})
@@ -70,6 +77,11 @@ def meanings(words: tuple[str, ...], *, glued: bool = False) -> tuple[Meaning, .
         if meaning.name not in best or meaning.weight > best[meaning.name].weight:
             best[meaning.name] = meaning
     return tuple(sorted(best.values(), key=lambda meaning: (-meaning.weight, meaning.name)))
+
+
+def plain_unit(word: str) -> str:
+    """ "grams" as "g"; "" for what is no unit."""
+    return _UNITS[word][1] if word in _UNITS else ""
 
 
 def canonical(name: str, value: str) -> tuple[str, str]:
@@ -144,7 +156,8 @@ def _measures(words: tuple[str, ...], *, glued: bool) -> list[Meaning]:
     if name == "pack":
         return [Meaning("pack", " ".join(words), 1.5)]
     blank = "" if plain in _TIGHT or (tight and not glued) else " "
-    return [Meaning(name, f"{number}{blank}{plain}", 0.5)]
+    value = f"{number}{blank}{unit}"
+    return [Meaning(name, value, 0.5), *(Meaning(other, value, 0.4) for other in _OTHERWISE.get(plain, ()))]
 
 
 def _colours(words: tuple[str, ...], key: str) -> list[Meaning]:

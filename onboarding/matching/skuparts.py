@@ -13,6 +13,7 @@ from onboarding.matching.options import meanings
 from onboarding.matching.vocabulary import fold
 
 _SEPARATORS = re.compile(r"[^0-9A-Za-z.]+")
+RUN, RUN_LENGTH_MIN = "#", 6
 FAMILY_SIZE_MIN = 6  # first parts followed by this many different second parts are a till's prefix ("POS-")
 
 
@@ -49,7 +50,7 @@ def without_prefix(sku: Sku, *, known: frozenset[str]) -> Sku:
 def explain(sku: Sku, *, values: Sequence[Sequence[str]]) -> tuple[tuple[bool, ...], str]:
     """For each value (given as its folded spellings) whether a part of the SKU says it; and the rest, the style."""
     if not sku.parts or sku.number is not None:
-        return tuple(False for _ in values), ""
+        return tuple(False for _ in values), _run(sku)
     if len(sku.parts) == 1:
         return _explain_joined(sku.parts[0], values=values)
     taken: set[int] = set()
@@ -59,6 +60,11 @@ def explain(sku: Sku, *, values: Sequence[Sequence[str]]) -> tuple[tuple[bool, .
         taken.update(places)
         confirmed.append(bool(places))
     return tuple(confirmed), ".".join(part for place, part in enumerate(sku.parts) if place not in taken)
+
+
+def _run(sku: Sku) -> str:
+    """Numbers given in a row share all but the last two digits; short ones are a till's own counter."""
+    return RUN + sku.parts[0][:-2] if sku.parts and len(sku.parts[0]) >= RUN_LENGTH_MIN else ""
 
 
 def _places(parts: tuple[str, ...], *, spellings: Sequence[str], taken: set[int]) -> range:

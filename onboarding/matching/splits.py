@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
-from onboarding.matching.options import PHRASE_TOKENS_MAX, Meaning, meanings
+from onboarding.matching.options import PHRASE_TOKENS_MAX, Meaning, canonical, meanings
 from onboarding.matching.titles import CAMEL, CUT, HYPHEN, Title, Token, phrase
 from onboarding.matching.vocabulary import BASE_BY_KEY, OPTION_NAMES, PRODUCT_NOUNS, fold
 
@@ -90,6 +90,20 @@ def labelled(title: Title) -> Split | None:
     if not values:
         return None
     return Split(stem=join(tokens[: places[0]]), start=0, end=places[0], values=tuple(values))
+
+
+def given(title: Title, options: Sequence[tuple[str, str]]) -> Split | None:
+    """The reading of a listing whose source names its options: all of the title is the product's name."""
+    values: list[Value] = []
+    for name, text in options:
+        own_name, value = canonical(name, text)
+        if not value or (own_name, value) == ("title", "default title"):
+            continue  # what Shopify writes for a product without options
+        words = tuple(value.casefold().replace("-", " ").split())
+        known = tuple(meaning for meaning in meanings(words) if meaning.name == own_name)
+        values.append(Value(words=words, typed=value, side=RIGHT, meanings=known, depth=len(values), label=own_name))
+    whole = plain(title)
+    return replace(whole, values=tuple(values)) if values else None
 
 
 def readings(title: Title, *, shared: Container[str] | None = None) -> list[Split]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import OSA
 
-from onboarding.matching.options import canonical, meanings
+from onboarding.matching.options import canonical, meanings, plain_unit
 from onboarding.matching.spelling import shapes
 from onboarding.matching.vocabulary import LETTER_SIZES, OPTION_NAMES, fold
 
@@ -95,7 +95,7 @@ def _join(
     for key in sorted(keys, key=lambda k: (-counts[k], k)):
         amount = _amount(keys[key][0])
         if amount and amounts.setdefault(amount, key) != key:
-            target[key] = (amounts[amount], "the same amount in another unit")
+            target[key] = (amounts[amount], "the same amount written otherwise")
         elif slip := _slip_of(option, key, keys, counts, index):
             target[key] = (slip, f"one letter apart, {counts[key]} against {counts[slip]} uses")
     joined = {key: list(members) for key, members in keys.items() if key not in target}
@@ -125,10 +125,11 @@ def _is_known(option: str, value: str) -> bool:
 
 def _amount(value: str) -> tuple[str, float] | None:
     match = _AMOUNT.fullmatch(value.casefold().strip())
-    if not match or match[2] not in _BASE_UNITS:
+    unit = plain_unit(match[2]) if match else ""
+    if not match or not unit:
         return None
-    unit, factor = _BASE_UNITS[match[2]]
-    return unit, round(float(match[1].replace(",", ".")) * factor, 6)
+    base, factor = _BASE_UNITS.get(unit, (unit, 1.0))
+    return base, round(float(match[1].replace(",", ".")) * factor, 6)
 
 
 def _cluster(option: str, spellings: Counter[str], reasons: Sequence[str]) -> Cluster:

@@ -190,6 +190,11 @@ wrap, wrapping, paper, tape, napkins, napkin, gift, wallpaper, fabric, ribbon, s
     ),
     "finish": _words("paint, print, photo, varnish, lacquer, poster"),
     "strength": _words("coffee, mustard, salsa, glue"),
+    "length": _words("""
+cable, rope, necklace, chain, strap, straps, belt, laces, shoelaces, cord, hose, ribbon, zipper, bracelet, leash, rod
+"""),
+    "weight": _words("dumbbell, dumbbells, kettlebell, barbell, plate, weight, weights, anchor"),
+    "thickness": _words("mat, foam, board, sheet, glass, plywood, felt, acrylic, cardboard"),
 }
 
 # The ways a shop writes the option's name out ("Colour: Red").

@@ -142,6 +142,9 @@ def test_what_all_variants_share_belongs_to_the_name() -> None:
     ("titles", "name", "values"),
     [
         (["Memory Card 32GB", "Memory Card 64GB"], "capacity", ["32gb", "64gb"]),
+        (["Yoga Strap 6 foot", "Yoga Strap 8 foot"], "length", ["6 foot", "8 foot"]),
+        (["Balance Ball 55 cm", "Balance Ball 65 cm"], "size", ["55 cm", "65 cm"]),
+        (["Pearl Necklace 40 cm", "Pearl Necklace 45 cm"], "length", ["40 cm", "45 cm"]),
         (["USB-C Cable 1 m", "USB-C Cable 3 m"], "length", ["1 m", "3 m"]),
         (["Yoga Mat 4 mm", "Yoga Mat 6 mm"], "thickness", ["4 mm", "6 mm"]),
         (["Soy Candle Vanilla", "Soy Candle Lavender"], "scent", ["vanilla", "lavender"]),
@@ -173,6 +176,16 @@ def test_a_number_in_the_name_is_never_taken_for_a_slip() -> None:
     titles = [f"Court Runner 500 {colour}" for colour in ("Black", "White", "Gray")]
     groups = grouping.group(listings(*titles, "Court Runner 505 Black", "Cuort Runner 500 Red"))
     assert products(groups) == {frozenset({"l0", "l1", "l2", "l4"}), frozenset({"l3"})}
+
+
+def test_options_the_source_names_are_taken_as_they_are() -> None:
+    rows = [("Harbor Red Tee", (("Colour", "Grey"), ("Size", "X-Large"))), ("Harbor Red Tee", (("Colour", "Fjord"),)),
+            ("Tin Whistle", (("Title", "Default Title"),))]  # fmt: skip
+    groups = grouping.group([Record(id=f"l{n}", title=t, options=o) for n, (t, o) in enumerate(rows)])
+    assert products(groups) == {frozenset({"l0", "l1"}), frozenset({"l2"})}
+    assert options_of(groups, "l0") == {"color": "gray", "size": "XL"}
+    assert options_of(groups, "l1") == {"color": "fjord"}
+    assert options_of(groups, "l2") == {}
 
 
 def test_the_evidence_is_in_words() -> None:

@@ -36,8 +36,8 @@ def test_two_well_used_or_known_values_are_no_slip_of_each_other() -> None:
 
 
 def test_the_same_amount_in_two_units_is_one_value() -> None:
-    assert clusters(("Weight", "1 kg", 4), ("weight", "1000 g", 1), ("Weight", "2 kg", 2)) == {
-        "1 kg": {"1 kg", "1000 g"}
+    assert clusters(("Weight", "1 kg", 4), ("weight", "1000 g", 1), ("Weight", "2 kg", 2), ("Weight", "1 kilo", 1)) == {
+        "1 kg": {"1 kg", "1000 g", "1 kilo"}
     }
 
 
