@@ -23,6 +23,7 @@ _STATUSES = {
     }.items()
     for word in words.split()
 }
+_TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "totaal", "totale", "somme"}
 _WEIGHT_UNITS = {
     word: unit
     for unit, words in {
@@ -68,6 +69,8 @@ class Builder:
         self._words(texts, found, problems)
         if not found.get("product_title") and not found.get("sku") and not found.get("external_id"):
             problems.append(Problem("", Severity.ERROR, "Neither a title nor a SKU: nothing tells what this row is."))
+        elif not found.get("sku") and (found.get("product_title") or "").casefold().rstrip(":") in _TOTALS:
+            problems.append(Problem("", Severity.ERROR, "This looks like a line of totals, not a product."))
         return CatalogRow(number=number, raw=raw, problems=tuple(problems), **found)
 
     @staticmethod

@@ -69,6 +69,15 @@ class _Bid:
 _LOOKUP = {folded(word): field for field, words in HEADER_WORDS.items() for word in words}
 _OPTION_LOOKUP = {folded(word): name for name, words in OPTION_WORDS.items() for word in words}
 _WEAK = {folded(word) for word in WEAK_WORDS}
+_STRONG = {"sku", "barcode", "gtin", "title", "name", "price"}
+# Words that make a header something else than the word beside them: "Price type", "Reorder point", "Tax rate".
+_OF_ANOTHER_KIND = re.compile(r"\b(?:type|typ|date|datum|currency|notes?|reorder|alert|tax|rates?|visible|alternate)\b")
+_NO_STOCK = re.compile(
+    r"\b(?:reorder|alert|low|min|max|minimum|maximum|incoming|committed|reserved|unavailable|sold|track)\b"
+)
+_NO_PLACE = re.compile(
+    r"(?:total|gesamt|all|in stock|stock|current|level|count|on hand|available|quantity|totaal|totale)"
+)
 
 
 def is_known_header(cell: str) -> bool:
@@ -141,16 +150,28 @@ def _bids(place: int, header: str, profile: _Profile) -> list[_Bid]:
 
 def _from_header(header: str) -> list[tuple[str, float, str]]:
     name = re.sub(r" \d+$", "", folded(header)) if header.endswith(")") else folded(header)
+    name = next((way for way in _ways(name) if way in _LOOKUP or way in _OPTION_LOOKUP), name)
     if name in _LOOKUP:
-        strength = 0.75 if name in _WEAK else 0.93
+        strength = 0.75 if name in _WEAK else 0.94 if name in LABELS or name in _STRONG else 0.93
         return [(_LOOKUP[name], strength, f"“{header}” means {LABELS[_LOOKUP[name]]}")]
     if name in _OPTION_LOOKUP:
         return [("option", 0.9, f"“{header}” is an option")]
     for pattern in QUANTITY_PLACE:
         if match := pattern.fullmatch(" ".join(header.replace("_", " ").split())):
             spot = match[1].strip(" -:()")
+            if _NO_STOCK.search(folded(spot)):
+                return []
+            if _NO_PLACE.fullmatch(folded(spot)):
+                return [("quantity", 0.85, f"“{header}” is a quantity")]
             return [(f"{QUANTITY_AT}{spot}", 0.85, f"“{header}” is the quantity at {spot}")]
     return _fuzzy(header, name)
+
+
+def _ways(name: str) -> list[str]:
+    """The header, and without what exports put before it or glue to it: "product option name1" is "option name 1"."""
+    spaced = re.sub(r"(?<=[^\W\d])(?=\d)", " ", name)
+    short = re.sub(r"^(?:product|item|variant) ", "", spaced)
+    return [name, spaced, short, re.sub(r"^variation (?=\d)", "option ", short).replace("values", "value")]
 
 
 def _fuzzy(header: str, name: str) -> list[tuple[str, float, str]]:
@@ -161,12 +182,15 @@ def _fuzzy(header: str, name: str) -> list[tuple[str, float, str]]:
     if close is not None:
         field = _LOOKUP[close[0]]
         return [(field, 0.8 * close[1] / 100, f"“{header}” is nearly “{close[0]}”, {LABELS[field]}")]
+    if _OF_ANOTHER_KIND.search(name):
+        return []
     inside = [known for known in _LOOKUP if len(known) >= 3 and f" {known} " in f" {name} "]
-    inside.sort(key=len, reverse=True)
+    inside.sort(key=lambda known: (known in _WEAK, -len(known)))
     if inside:
         field = _LOOKUP[inside[0]]
         share = len(inside[0]) / len(name)
-        return [(field, 0.5 + 0.3 * share, f"“{header}” contains “{inside[0]}”, {LABELS[field]}")]
+        weak = 0.15 if inside[0] in _WEAK else 0
+        return [(field, 0.53 + 0.3 * share - weak, f"“{header}” contains “{inside[0]}”, {LABELS[field]}")]
     optional = [known for known in _OPTION_LOOKUP if f" {known} " in f" {name} "]
     return [("option", 0.65, f"“{header}” contains “{optional[0]}”, an option")] if optional else []
 
@@ -209,7 +233,7 @@ def _from_values(profile: _Profile) -> list[tuple[str, float, str]]:
         found.append(("gtin", 0.75, f"{_percent(profile.gtin)} of its values are barcodes with a right check digit."))
     if profile.url > 0.8:
         found.append(("image_url", 0.55, "Its values are web addresses."))
-    if profile.size > 0.7:
+    if profile.size > 0.7 and profile.number < 0.5:  # numbers may be anything
         found.append(("option", 0.6, "Its values are sizes."))
     if profile.colour > 0.7:
         found.append(("option", 0.6, "Its values are colours."))

@@ -176,3 +176,50 @@ def test_no_word_is_listed_for_two_fields():
     for field, words in columns.HEADER_WORDS.items():
         for word in words:
             assert seen.setdefault(columns.folded(word), field) == field, word
+
+
+UNKNOWN_EXPORTS = {
+    "Name,Alternate Name,Price,Price Type,Tax Rates,Cost,Product Code,SKU,Quantity,Hidden": (
+        "Blue cotton shirt,,19.00,Fixed,Default,9.00,036000291452,TS-1,4,No",
+        ["product_title", "", "price", "", "", "cost", "gtin", "sku", "quantity", ""],
+    ),
+    "Product ID,Product Code/SKU,Product Name,Brand Name,Price,Cost Price,Product UPC/EAN,Current Stock Level": (
+        "12,TS-1,Blue cotton shirt,Acme,19.00,9.00,036000291452,4",
+        ["external_product_id", "sku", "product_title", "vendor", "price", "cost", "gtin", "quantity"],
+    ),
+    "Artikelnummer;Artikelname;GTIN;Brutto-VK;Lagerbestand Gesamt;Hersteller;Gewicht (kg);Aktiv": (
+        "TS-1;Blaues Hemd Baumwolle;4006381333931;19,00;4;Acme;0,2;1",
+        ["sku", "product_title", "gtin", "price", "quantity", "vendor", "weight", "status"],
+    ),
+    "item_sku,item_name,external_product_id,external_product_id_type,standard_price,color_name,size_name,parent_sku": (
+        "TS-1,Blue cotton shirt,4006381333931,EAN,19.00,Blue,S,TS",
+        ["sku", "product_title", "gtin", "", "price", "option1_value", "option2_value", "product_key"],
+    ),
+    "Stock Code,Description,Category,Location,Quantity in Stock,Sales Price,Last Cost Price,Barcode,Reorder Point": (
+        "TS-1,Blue cotton shirt,1,A1,4,19.00,9.00,4006381333931,2",
+        ["sku", "product_title", "category", "location", "quantity", "price", "cost", "gtin", ""],
+    ),
+    "handleId,fieldType,name,productImageUrl,sku,price,visible,inventory,productOptionName1,productOptionValue1": (
+        "p1,Product,Blue cotton shirt,https://img.example/1.jpg,TS-1,19.00,true,4,Size,S",
+        [
+            "product_key",
+            "",
+            "product_title",
+            "image_url",
+            "sku",
+            "price",
+            "",
+            "quantity",
+            "option1_name",
+            "option1_value",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("header", UNKNOWN_EXPORTS, ids=lambda header: header[:25])
+def test_exports_without_a_format_of_their_own_are_mapped_right(header):
+    row, wanted = UNKNOWN_EXPORTS[header]
+    read = reading.read(io.BytesIO("\n".join([header, *([row] * 4)]).encode()), name="f")
+    assert read.format.key == "other"
+    assert [guess.field for guess in read.suggested] == wanted

@@ -1,6 +1,8 @@
 """The exports we know, each with a small file of its kind, and real ones where they are at hand."""
 
 import io
+import subprocess
+import sys
 from decimal import Decimal
 from pathlib import Path
 
@@ -263,3 +265,13 @@ def test_real_catalogs_are_read_without_an_error(name):
     assert len(rows) > 20
     assert all(row.product_title and row.price is not None and not row.has_errors for row in rows)
     assert all(row.options is not None for row in rows)
+
+
+def test_reading_files_needs_no_django():
+    code = "import sys; from onboarding import reading; sys.exit('django' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).resolve().parents[2]).returncode == 0
+
+
+def test_a_line_of_totals_is_told_and_a_product_of_that_name_is_not():
+    rows = list(opened("Name,SKU,Qty\nHat,H,3\nTotal,,3\nTotal,T-1,1\n").rows())
+    assert [bool(row.problems) for row in rows] == [False, True, False]
