@@ -82,7 +82,7 @@ class DelimitedRows:
                 number = 0  # "sep=;" is an order to the spreadsheet, which does not show it
                 continue
             problems: tuple[Problem, ...] = ()
-            if len(lines.taken) > 1 and (lines.is_cut or len(cells) != self.width or not self._is_strict()):
+            if len(lines.taken) > 1 and (lines.is_cut or (self.width and self._is_suspect(cells))):
                 cells, problems, is_changed = self._repaired(number, cells)
                 if is_changed:
                     reader = csv.reader(lines, delimiter=self._delimiter)
@@ -91,8 +91,11 @@ class DelimitedRows:
                 problems += (Problem("", Severity.WARNING, "NUL bytes were left out."),)
             yield number, cells, problems
 
+    def _is_suspect(self, cells: list[str]) -> bool:
+        """Whether a row of several lines is no sound one: too many or few cells, or quotes that close inside a cell."""
+        return len(cells) != self.width or not self._is_strict()
+
     def _is_strict(self) -> bool:
-        """Whether the quotes of the lines just read close where a cell ends, as those of a real cell of lines do."""
         try:
             next(csv.reader(self._lines.taken, delimiter=self._delimiter, strict=True), None)
         except csv.Error:
@@ -100,15 +103,16 @@ class DelimitedRows:
         return True
 
     def _repaired(self, number: int, cells: list[str]) -> tuple[list[str], tuple[Problem, ...], bool]:
-        """A row of several lines that does not fit the table: if its first line does without quotes, the quote is lone.
+        """The first line alone, read without quotes, when its quote is a lone one; the other lines are put back.
 
-        `5" pipe` at the start of a cell opens a quotation that closes rows later, or never.
+        `5" pipe` at the start of a cell opens a quotation that closes rows later, or never: rows would be lost in it.
         """
         first, *others = self._lines.taken
         plain = next(csv.reader([first], delimiter=self._delimiter, quoting=csv.QUOTE_NONE), [])
-        if self._lines.is_cut and (not self.width or len(plain) != self.width):
+        fits = bool(self.width) and len(plain) == self.width
+        if self._lines.is_cut and not fits and (not self.width or len(self._lines.taken) < _LINES_MAX):
             raise _too_long(number)
-        if not self.width or len(plain) != self.width:
+        if not fits and not self._lines.is_cut and (len(cells) == self.width or self._is_strict()):
             return cells, (), False
         self._lines.put_back(others)
         message = "A quotation mark is opened and not closed; the row was read without quotation marks."
