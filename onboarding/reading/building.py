@@ -23,6 +23,8 @@ _STATUSES = {
     }.items()
     for word in words.split()
 }
+# Nothing hangs on these: a row is not held up because one of them makes no sense.
+_MINOR = {"cost", "compare_at_price", "weight", "is_tracked", "sells_past_zero", "image_url"}
 _TOTALS = {"total", "totals", "grand total", "subtotal", "sum", "summe", "gesamt", "totaal", "totale", "somme"}
 _WEIGHT_UNITS = {
     word: unit
@@ -79,7 +81,7 @@ class Builder:
         if limit is None or len(value) <= limit:
             return value
         message = f"{len(value):,} characters; at most {limit} can be kept."
-        problems.append(Problem(name, Severity.ERROR, message))
+        _note(Problem(name, Severity.ERROR, message), problems)
         return None
 
     def _money_and_flags(self, texts: Texts, found: dict[str, Any], problems: list[Problem]) -> None:
@@ -141,5 +143,8 @@ class Builder:
 
 
 def _note(problem: Problem | None, problems: list[Problem]) -> None:
-    if problem is not None:
-        problems.append(problem)
+    if problem is None:
+        return
+    if problem.field in _MINOR and problem.severity == Severity.ERROR:
+        problem = Problem(problem.field, Severity.WARNING, f"{problem.message} It was left out.")
+    problems.append(problem)

@@ -25,8 +25,8 @@ class UnreadableFile(Exception):
 
 
 class Severity(StrEnum):
-    ERROR = "error"  # the value cannot be used, and is left out of the row
-    WARNING = "warning"  # it is used as it stands, and a person should look
+    ERROR = "error"  # a value that matters cannot be used, and is left out: the row should wait for a person
+    WARNING = "warning"  # the row can go on, and a person should look; the message says if something was left out
 
 
 @dataclass(frozen=True, slots=True)

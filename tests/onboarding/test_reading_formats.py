@@ -275,3 +275,10 @@ def test_reading_files_needs_no_django():
 def test_a_line_of_totals_is_told_and_a_product_of_that_name_is_not():
     rows = list(opened("Name,SKU,Qty\nHat,H,3\nTotal,,3\nTotal,T-1,1\n").rows())
     assert [bool(row.problems) for row in rows] == [False, True, False]
+
+
+def test_a_row_is_held_up_by_a_senseless_price_but_not_by_a_senseless_weight_or_flag():
+    body = "Handle,Title,Variant SKU,Variant Price,Variant Grams,Variant Inventory Policy\n"
+    row, held = opened(body + "h,Hat,H-1,5,heavy,perhaps\ni,Cap,C-1,dear,10,deny\n").rows()
+    assert (row.weight, row.sells_past_zero, row.has_errors, len(row.problems)) == (None, None, False, 2)
+    assert (held.price, held.has_errors) == (None, True)
