@@ -282,3 +282,28 @@ def test_a_row_is_held_up_by_a_senseless_price_but_not_by_a_senseless_weight_or_
     row, held = opened(body + "h,Hat,H-1,5,heavy,perhaps\ni,Cap,C-1,dear,10,deny\n").rows()
     assert (row.weight, row.sells_past_zero, row.has_errors, len(row.problems)) == (None, None, False, 2)
     assert (held.price, held.has_errors) == (None, True)
+
+
+def test_a_person_may_name_the_columns_of_a_known_export_anew_and_its_rows_are_still_folded():
+    read = opened(
+        CLASSIC,
+        mapping={
+            "Handle": "product_key",
+            "Title": "product_title",
+            "Variant Barcode": "sku",
+            "Option1 Value": "option1_value",
+            "Option1 Name": "option1_name",
+            "Variant Price": "price",
+        },
+    )
+    rows = list(read.rows())
+    assert [row.sku for row in rows] == ["4006381333931", None, None]
+    assert rows[1].product_title == "Oak Tray"
+    assert rows[1].sells_past_zero is True
+    assert read.folded == {"rows with another image": 1}
+
+
+def test_tables_wider_than_any_catalog_are_refused():
+    with pytest.raises(reading.UnreadableFile) as caught:
+        opened(",".join(f"h{place}" for place in range(1_001)) + "\n" + "x," * 1_000 + "x\n")
+    assert caught.value.code == "too_wide"
