@@ -62,10 +62,16 @@ def _one_spelling(rows: list[tuple[tuple[str, str], ...]]) -> list[tuple[tuple[s
 
 def _name_slots(product: _Product, elsewhere: Mapping[str, Counter[str]]) -> None:
     for slot, values in product.slots.items():
-        votes = _votes(product, slot, values, elsewhere)
-        product.names[slot] = _best(votes)
+        product.names[slot] = _best(_votes(product, slot, values, elsewhere))
+        # A size among them ("Medium", which can be a flavour) says nothing of the words nobody knows.
+        others = {key: value for key, value in values.items() if not _is_size(value)}
+        votes = _votes(product, slot, others, elsewhere) if others else {}
         beside = product.beside[slot]
         product.names_of_unknown[slot] = _best({n: v for n, v in votes.items() if n != "size" and n not in beside})
+
+
+def _is_size(value: Value) -> bool:
+    return not value.weak and value.meanings[0].name == "size"
 
 
 def _read(members: Sequence[Chosen]) -> _Product:

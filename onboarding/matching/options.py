@@ -54,6 +54,17 @@ _DEVICE = re.compile(
 _SIZE_SYSTEMS = frozenset({"uk", "us", "eu", "eur", "fr", "it", "jp", "au"})
 _SIZE_WORDS = frozenset({"size", "sz", "waist"})
 _PACK_WORDS = frozenset({"pack", "set", "box", "case", "bundle", "bag", "packet"})
+# Which colours a colour may shade: "navy blue", but "navy red" is two colours.
+_SHADES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(vocabulary.BASE_BY_KEY, ()),
+    **dict.fromkeys(("navy", "denim", "indigo"), ("blue",)),
+    **dict.fromkeys(("mint", "olive", "emerald", "lime"), ("green",)),
+    "teal": ("blue", "green"),
+    "charcoal": ("gray", "black", "blue"),
+    "rust": ("red", "orange", "brown"),
+    "wine": ("red",),
+    "rose": ("gold", "pink", "red"),
+}
 _JOINERS = frozenset({"and", "&", "n"})
 
 
@@ -172,7 +183,7 @@ def _colours(words: tuple[str, ...], key: str) -> list[Meaning]:
             left, right = _colour(words[:joint]), _colour(words[joint + 1 :])
             return [Meaning("color", f"{left} and {right}", 2.0)] if left and right else []
     head, base = fold("".join(words[:-1])), vocabulary.BASE_BY_KEY.get(fold(words[-1]))
-    if base and head in vocabulary.MODIFIER_BY_KEY:
+    if base and head in vocabulary.MODIFIER_BY_KEY and (head not in vocabulary.BASE_BY_KEY or base in _SHADES[head]):
         return [Meaning("color", f"{vocabulary.MODIFIER_BY_KEY[head]} {base}", 2.2)]
     if len(words) == 2 and base and head in vocabulary.COLOUR_BY_KEY and len(head) > 2:
         return [Meaning("color", f"{vocabulary.COLOUR_BY_KEY[head]} {base}", 1.0)]
