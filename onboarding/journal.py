@@ -62,6 +62,7 @@ class Recorder:
 
     def __init__(self, changeset: ChangeSet) -> None:
         self.changeset = changeset
+        self.written = 0  # changes so far
 
     def make(self, rows: Sequence[models.Model], *, lines: Sequence[int] | None = None) -> None:
         """Insert rows of one model, all of this merchant; `lines` are the file's rows that asked for them."""
@@ -150,7 +151,7 @@ class Recorder:
         )
 
     def _write(self, rows: Iterable[Change]) -> None:
-        Change.objects.bulk_create(rows, batch_size=5000)
+        self.written += len(Change.objects.bulk_create(rows, batch_size=5000))
 
 
 def start(*, merchant: Merchant, kind: str, title: str, actor: User | None) -> ChangeSet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,7 @@ from django.db.models import Sum
 from channels.models import Connection, Listing
 from inventory.models import Product, StockLevel, Variant, VariantMerge
 from onboarding.matching.records import Record
+from onboarding.matching.vocabulary import OPTION_NAMES
 from storestudio.accounts.models import Merchant
 from storestudio.accounts.numbers import plain
 
@@ -23,13 +24,17 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Catalog:
-    """Living variants with their products, units and living listings; archived variants that still have stock."""
+    """Living variants with their products, units and living listings; archived variants that still have stock.
+
+    `apart`: by kind of finding, pairs of variants of which a person said that they are two things.
+    """
 
     merchant: Merchant
     variants: Mapping[int, Variant]
     archived: Mapping[int, Variant]
     units: Mapping[int, Decimal]
     listings: Mapping[int, Listing]
+    apart: Mapping[str, frozenset[tuple[int, int]]] = field(default_factory=dict)
 
     @cached_property
     def by_product(self) -> Mapping[int, Sequence[Variant]]:
@@ -95,7 +100,7 @@ class Catalog:
         }
 
 
-def read(merchant: Merchant) -> Catalog:
+def read(merchant: Merchant, *, apart: Mapping[str, frozenset[tuple[int, int]]] | None = None) -> Catalog:
     """Read it: five queries."""
     variants = {
         row.pk: row
@@ -121,7 +126,7 @@ def read(merchant: Merchant) -> Catalog:
         .select_related("connection")
         .in_bulk()
     )
-    return Catalog(merchant, variants, archived, units, listings)
+    return Catalog(merchant, variants, archived, units, listings, apart or {})
 
 
 def record(variant: Variant) -> Record:
@@ -139,7 +144,7 @@ def record(variant: Variant) -> Record:
 def canonical_name(name: str) -> str:
     """An option's name folded: "Colour " and "color" are one."""
     plain_name = " ".join(name.casefold().split())
-    return {"colour": "color"}.get(plain_name, plain_name)
+    return OPTION_NAMES.get(plain_name, plain_name)
 
 
 def is_flat(catalog: Catalog, product: Product) -> bool:

@@ -20,7 +20,8 @@ from onboarding.findings.questions import BadProposal, Question
 from onboarding.journal import Recorder
 from storestudio.accounts.models import User
 
-MERGE_THEM, LEAVE_OUT, KEEP_LISTING = "merge", "leave", "keep:"
+MERGE_THEM, LEAVE_OUT, ANOTHER_VALUE, KEEP_LISTING = "merge", "leave", "another", "keep:"
+Cell = tuple[int, frozenset[tuple[str, str]]]
 
 
 def title_of(options: Mapping[str, Any]) -> str:
@@ -80,17 +81,19 @@ def _move_listings(
 
 
 def _staying(listings: Sequence[Listing], choice: str) -> Listing:
-    """The listing a person chose to stay; one answer may settle several channels only by naming one of each."""
+    """The listing a person chose to stay, of those that one channel has."""
+    answers = answers_of(choice)
     for listing in listings:
-        if f"{KEEP_LISTING}{listing.pk}" in choice.split(","):
+        if f"{KEEP_LISTING}{listing.pk}" in answers:
             return listing
-    asked = ",".join(part for part in choice.split(",") if part.startswith(KEEP_LISTING))
-    before = f"{asked}," if asked else ""
     raise Question(
         f"{listings[0].connection.label} lists it {len(listings)} times. Which listing stays? "
         "The others are excluded on purpose: hide them there.",
         [
-            (f"{before}{KEEP_LISTING}{one.pk}", f"{one.sku or 'no SKU'}: {one.product_title} {one.title}".strip())
+            (
+                ",".join([*answers, f"{KEEP_LISTING}{one.pk}"]),
+                f"{one.sku or 'no SKU'}: {' · '.join(part for part in (one.product_title, one.title) if part)}",
+            )
             for one in listings
         ],
     )
@@ -130,48 +133,105 @@ def make_family(
     product = Product.objects.filter(merchant=merchant_id, pk=product_id).first()
     if product is None or len(variants) < 2:
         raise BadProposal("", "A product and two or more variants that are in use are needed.")
-    cells: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    settled = Variant.objects.filter(product=product, archived_at=None).exclude(pk__in=variants)
-    for pk, options in [*settled.values_list("pk", "options"), *((pk, rows[pk]) for pk in variants)]:
-        cells[_cell(options)].append(pk)
-    clashes = {cell: ids for cell, ids in cells.items() if len(ids) > 1}
-    if clashes and choice.split(",")[0] not in (MERGE_THEM, LEAVE_OUT):
-        raise _clash(variants, clashes)
-    left_out = {pk for ids in clashes.values() for pk in ids[1:]} if choice.startswith(LEAVE_OUT) else set()
-    moved = [row for pk, row in variants.items() if pk not in left_out]
-    old_products = {row.product_id for row in moved} - {product.pk}
+    old_products = {row.product_id for row in variants.values()} - {product.pk}
     recorder.update(Product, {product.pk: {"title": title, "archived_at": None}})
-    recorder.update(
-        Variant,
-        {
-            row.pk: {"product_id": product.pk, "options": dict(rows[row.pk]), "title": title_of(rows[row.pk])}
-            for row in moved
-        },
+    place(
+        merchant_id=merchant_id,
+        changes={pk: {"product_id": product.pk, "options": dict(rows[pk])} for pk in variants},
+        choice=choice,
+        recorder=recorder,
+        actor=actor,
     )
-    if choice.startswith(MERGE_THEM):
-        for ids in clashes.values():
+    _archive_empty(merchant_id, old_products, recorder)
+
+
+def place(
+    *,
+    merchant_id: int,
+    changes: Mapping[int, Mapping[str, Any]],
+    choice: str,
+    recorder: Recorder,
+    actor: User | None,
+) -> None:
+    """Give variants other options, and perhaps another product, so that no product has one cell twice.
+
+    `changes`: by variant, its new `options` and, where it moves, its `product_id`. Two variants that would be the
+    same cell are asked about (Question); answered, they are merged, told apart by another value, or left as they are.
+    """
+    products = {change["product_id"] for change in changes.values() if "product_id" in change}
+    rows = Variant.objects.filter(merchant=merchant_id, archived_at=None)
+    moving = {row.pk: row for row in rows.filter(pk__in=changes)}
+    products |= {row.product_id for row in moving.values()}
+    there = {row.pk: row for row in rows.filter(product__in=products)} | moving
+    clashes = _clashes(there, changes)
+    answers = answers_of(choice)
+    if clashes and not {MERGE_THEM, LEAVE_OUT, ANOTHER_VALUE} & set(answers):
+        raise _question(clashes, changes, answers)
+    wanted = {pk: dict(change) for pk, change in changes.items() if pk in moving}
+    if LEAVE_OUT in answers:
+        wanted = {pk: change for pk, change in wanted.items() if all(pk not in ids[1:] for ids in clashes)}
+    elif ANOTHER_VALUE in answers:
+        for ids in clashes:
+            _tell_apart(ids, wanted)
+    for pk, change in wanted.items():
+        row = moving[pk]
+        if row.title in ("", title_of(row.options)) or "product_id" in change:
+            change["title"] = title_of(change["options"])
+    recorder.update(Variant, wanted)
+    if MERGE_THEM in answers:
+        for ids in clashes:
             merge(
                 merchant_id=merchant_id, variant_ids=ids, survivor_id=ids[0], choice=choice, recorder=recorder,
                 actor=actor,
             )  # fmt: skip
-    _archive_empty(merchant_id, old_products, recorder)
 
 
-def _cell(options: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(sorted(f"{name.casefold()}={str(value).casefold()}" for name, value in options.items()))
+def answers_of(choice: str) -> list[str]:
+    """What was answered so far: a deed may have to ask more than once."""
+    return [answer for answer in choice.split(",") if answer]
 
 
-def _clash(variants: Mapping[int, Variant], clashes: Mapping[tuple[str, ...], Sequence[int]]) -> Question:
-    ids = next(iter(clashes.values()))
-    named = Variant.objects.filter(pk__in=ids).select_related("product").order_by("pk")
-    words = " and ".join(f"{one.full_title} ({one.sku or 'no SKU'})" for one in named)
+def _clashes(there: Mapping[int, Variant], changes: Mapping[int, Mapping[str, Any]]) -> list[list[int]]:
+    """Variants that would share a cell with one that is changed; those that stay as they are first, then the oldest."""
+    cells: dict[Cell, list[int]] = defaultdict(list)
+    for pk in sorted(there, key=lambda one: (one in changes, one)):
+        change = changes.get(pk, {})
+        options = change.get("options", there[pk].options)
+        cell = frozenset((name.casefold(), str(value).casefold()) for name, value in options.items())
+        cells[change.get("product_id", there[pk].product_id), cell].append(pk)
+    return [ids for ids in cells.values() if len(ids) > 1 and any(pk in changes for pk in ids)]
+
+
+def _question(
+    clashes: Sequence[Sequence[int]], changes: Mapping[int, Mapping[str, Any]], answers: Sequence[str]
+) -> Question:
+    named = Variant.objects.select_related("product").in_bulk([pk for ids in clashes for pk in ids])
+    shown = [" and ".join(_named(named[pk]) for pk in ids) for ids in clashes[:3]]
+    more = f", and so would {len(clashes) - 3} more" if len(clashes) > 3 else ""
+    left = ", ".join(_named(named[pk]) for ids in clashes[:3] for pk in ids[1:])
+    choices = [
+        (MERGE_THEM, "The same thing: merge them, stock and orders and all"),
+        (LEAVE_OUT, f"Leave {left} as it is for now"),
+    ]
+    if all(changes[pk]["options"] for ids in clashes for pk in ids[1:] if pk in changes):
+        choices.insert(1, (ANOTHER_VALUE, "Two things: keep both, told apart by another value"))
     return Question(
-        f"{words} would be the same variant. What are they?",
-        [
-            (MERGE_THEM, "The same thing: merge them, stock and orders and all"),
-            (LEAVE_OUT, f"Two things: leave {', '.join(one.sku or one.full_title for one in named[1:])} out for now"),
-        ],
+        f"{'; '.join(shown)} would be the same variant{more}. What are they?",
+        [(",".join([*answers, value]), words) for value, words in choices],
     )
+
+
+def _named(variant: Variant) -> str:
+    return f"{variant.full_title} ({variant.sku or 'no SKU'})"
+
+
+def _tell_apart(ids: Sequence[int], wanted: dict[int, dict[str, Any]]) -> None:
+    """ "Sand", "Sand (2)", "Sand (3)": somebody who knows the goods renames them later."""
+    for number, pk in enumerate(ids[1:], start=2):
+        if pk in wanted:
+            options = wanted[pk]["options"]
+            last = list(options)[-1]
+            wanted[pk]["options"] = options | {last: f"{options[last]} ({number})"}
 
 
 def _archive_empty(merchant_id: int, product_ids: set[int], recorder: Recorder) -> None:

@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
 from typing import Any
 
+from django.db import connection as database
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.utils.timezone import now as utc_now
 
-from inventory.models import Product, Variant, VariantMerge
 from onboarding import journal
-from onboarding.findings import proposals
+from onboarding.findings import diffs, overtaking, proposals, rules
+from onboarding.findings.diffs import DiffLine
 from onboarding.findings.questions import AlreadyDecided, BadProposal, Question
-from onboarding.models import Change, ChangeSet, CleanupRule, Finding
+from onboarding.models import ChangeSet, Finding
 from storestudio.accounts import audit
 from storestudio.accounts.models import Merchant, User
 
-__all__ = ["AlreadyDecided", "BadProposal", "Question"]
+__all__ = ["AlreadyDecided", "BadProposal", "DiffLine", "Question"]
 
-Kind, State = Finding.Kind, Finding.State
-SKU_KINDS = (Kind.SKU_MISSING, Kind.SKU_REPEATED, Kind.SKU_PATTERN, Kind.SKU_DAMAGED, Kind.SKU_COLLIDES)
-# What a deed settles for the same variants, so that nobody is asked again what was just answered.
-SETTLES: Mapping[str, tuple[str, ...]] = {"set_sku": SKU_KINDS, "set_gtin": (Kind.GTIN,), "set_price": (Kind.PRICE,)}
-_SHOWN = {"product": Product, "variant": Variant}
-_WORDS = {
-    "sku": "SKU", "gtin": "Barcode", "price": "Price", "title": "Title", "options": "Options", "product_id": "Product",
-    "archived_at": "Archived", "value": "Wanted at the channel", "variant_id": "Linked to", "link": "Link",
-}  # fmt: skip
-_SILENT = {"sku_key", "created_at", "made_at", "merchant_id", "vendor", "category", "image_url", "key", "kind"}
-
-
-@dataclass(frozen=True)
-class DiffLine:
-    """One thing that accepting would change."""
-
-    what: str
-    field: str
-    before: str
-    after: str
+State = Finding.State
 
 
 def queue(merchant: Merchant, kind: str = "") -> QuerySet[Finding]:
@@ -54,9 +36,12 @@ def preview(
     finding: Finding, proposal: Mapping[str, Any] | None = None, excluded: Collection[str] = (), choice: str = ""
 ) -> list[DiffLine]:
     """What accepting would change: the deed itself, rolled back. Raises Question, BadProposal."""
+    deed = _deed(finding, proposal=proposal, excluded=excluded, choice=choice)
     with transaction.atomic():
-        changeset = _carry_out(finding, proposal, excluded, choice, None)
-        lines = _lines(changeset)
+        one_at_a_time(finding.merchant_id)
+        with _recording(finding, None) as recorder:
+            proposals.carry_out(deed, recorder)
+        lines = diffs.lines(recorder.changeset)
         transaction.set_rollback(True)
     return lines
 
@@ -72,16 +57,13 @@ def accept(
     """Do what is proposed (with edits, without the excluded members) and keep the decision as a rule.
 
     `excluded` names members as "variant:7" or "value:XL". Raises AlreadyDecided, Question, BadProposal; then nothing
-    is changed. Locks the finding.
+    is changed. One decision of a shop at a time; locks the finding, then the rows it is about.
     """
     with transaction.atomic():
         finding = _lock(finding_id)
-        proposed = _edited(finding, proposal)
-        finding.changeset = _carry_out(finding, proposal, excluded, choice, actor)
-        finding.proposal = proposed
-        _decide(finding, State.ACCEPTED, actor)
-        _keep_rule(finding, excluded)
-        _overtake(finding)
+        with _recording(finding, actor) as recorder:
+            deed = _deed(finding, proposal=proposal, excluded=excluded, choice=choice, actor=actor)
+            _accepted(finding, recorder, deed)
         return finding
 
 
@@ -90,7 +72,7 @@ def reject(*, finding_id: int, actor: User | None) -> Finding:
     with transaction.atomic():
         finding = _lock(finding_id)
         _decide(finding, State.REJECTED, actor)
-        _keep_rule(finding, ())
+        rules.keep(finding, ())
         audit.record(
             actor=actor, merchant=finding.merchant, action="finding.rejected", target=finding, summary=finding.title
         )
@@ -103,166 +85,133 @@ def skip(*, finding_id: int, actor: User | None) -> Finding:
         finding = _lock(finding_id)
         finding.skipped_at = utc_now()
         finding.save(update_fields=["skipped_at"])
+        audit.record(
+            actor=actor, merchant=finding.merchant, action="finding.skipped", target=finding, summary=finding.title
+        )
+        return finding
+
+
+def unskip(*, finding_id: int, actor: User | None) -> Finding:
+    """Back to its place in the queue. Raises AlreadyDecided."""
+    with transaction.atomic():
+        finding = _lock(finding_id)
+        finding.skipped_at = None
+        finding.save(update_fields=["skipped_at"])
+        audit.record(
+            actor=actor, merchant=finding.merchant, action="finding.unskipped", target=finding, summary=finding.title
+        )
         return finding
 
 
 def undo_last(*, merchant: Merchant, actor: User | None) -> Finding | None:
     """Take back the newest decision of this shop that has not been taken back; None when there is none.
 
-    What was edited since stays (journal.undo); the finding and those it had overtaken are open again.
+    Findings accepted together are taken back together. What was edited since stays as it is (journal.undo); the
+    findings and those they had overtaken are open again.
     """
     with transaction.atomic():
-        decided = Finding.objects.of(merchant).filter(
-            state__in=(State.ACCEPTED, State.REJECTED), decided_at__isnull=False
-        )
-        finding = decided.order_by("-decided_at", "-pk").select_for_update(of=("self",)).first()
-        if finding is None:
+        one_at_a_time(merchant.pk)
+        made = Finding.objects.of(merchant).filter(state__in=(State.ACCEPTED, State.REJECTED), decided_at__isnull=False)
+        newest: Finding | None = made.order_by("-decided_at", "-pk").first()
+        if newest is None:
             return None
-        if finding.changeset_id is not None:
-            journal.undo(changeset_id=finding.changeset_id, actor=actor)
-        CleanupRule.objects.of(merchant).filter(kind=finding.kind, key=finding.key).delete()
-        Finding.objects.of(merchant).filter(overtaken_by=finding).update(state=State.OPEN, overtaken_by=None)
-        finding.state, finding.decided_at, finding.decided_by, finding.changeset = State.OPEN, None, None, None
-        finding.save(update_fields=["state", "decided_at", "decided_by", "changeset"])
-        audit.record(actor=actor, merchant=merchant, action="finding.reopened", target=finding, summary=finding.title)
-        return finding
+        together = made.filter(changeset=newest.changeset_id) if newest.changeset_id else made.filter(pk=newest.pk)
+        for finding in together.order_by("pk").select_for_update(of=("self",)):
+            rules.forget(finding)
+            _reopen(finding, actor)
+        if newest.changeset is not None and newest.changeset.undone_at is None:
+            journal.undo(changeset_id=newest.changeset.pk, actor=actor)
+        newest.refresh_from_db()
+        return newest
 
 
 def accept_above(*, merchant: Merchant, actor: User | None, confidence: float, kind: str = "") -> int:
-    """Accept all open findings at least this sure, each on its own; what asks a question stays open. How many."""
+    """Accept all open findings at least this sure, in one change set; returns how many.
+
+    Each is carried out in a transaction of its own; what asks a question or cannot be done stays open.
+    """
+    sure = list(queue(merchant, kind).filter(confidence__gte=confidence).values_list("pk", flat=True))
+    if not sure:
+        return 0
+    title = f"Findings at least {confidence:.0%} sure"
+    changeset = journal.start(merchant=merchant, kind=ChangeSet.Kind.FINDING, title=title, actor=actor)
     accepted = 0
-    sure = queue(merchant, kind).filter(confidence__gte=confidence).values_list("pk", flat=True)
-    for finding_id in list(sure):
+    for finding_id in sure:
         try:
-            accept(finding_id=finding_id, actor=actor)
+            with transaction.atomic():
+                finding = _lock(finding_id)
+                _accepted(finding, journal.Recorder(changeset), _deed(finding, actor=actor))
         except (AlreadyDecided, Question, BadProposal):
             continue
         accepted += 1
+    if not accepted:
+        changeset.delete()
+        return 0
+    audit.record(
+        actor=actor, merchant=merchant, action="catalog.finding", target=changeset, summary=f"{title}: {accepted}"
+    )
     return accepted
 
 
+def one_at_a_time(merchant_id: int) -> None:
+    """Decisions of one shop come one after the other, until the transaction ends: two may touch the same rows."""
+    with database.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"findings of {merchant_id}"])
+
+
+def _recording(finding: Finding, actor: User | None) -> AbstractContextManager[journal.Recorder]:
+    return journal.recording(merchant=finding.merchant, kind=ChangeSet.Kind.FINDING, title=finding.title, actor=actor)
+
+
 def _lock(finding_id: int) -> Finding:
-    finding: Finding = Finding.objects.select_for_update(of=("self",)).select_related("merchant").get(pk=finding_id)
+    one_at_a_time(Finding.objects.values_list("merchant", flat=True).get(pk=finding_id))
+    rows = Finding.objects.select_for_update(of=("self",)).select_related("merchant", "decided_by")
+    finding: Finding = rows.get(pk=finding_id)
     if finding.state != State.OPEN:
         by = f" by {finding.decided_by}" if finding.decided_by else ""
         raise AlreadyDecided(f"{finding.get_state_display()}{by}: {finding.title}")
     return finding
 
 
-def _edited(finding: Finding, proposal: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The proposal with its editable fields as typed; nothing else of it can be changed from outside."""
-    editable = {field["name"] for field in finding.proposal.get("editable", ())}
-    edited: dict[str, Any] = dict(finding.proposal)
-    edited.update((name, value) for name, value in (proposal or {}).items() if name in editable)
-    return edited
+def _reopen(finding: Finding, actor: User | None) -> None:
+    Finding.objects.filter(overtaken_by=finding, state=State.GONE).update(state=State.OPEN, overtaken_by=None)
+    finding.state, finding.decided_at, finding.decided_by, finding.changeset = State.OPEN, None, None, None
+    finding.save(update_fields=["state", "decided_at", "decided_by", "changeset"])
+    audit.record(
+        actor=actor, merchant=finding.merchant, action="finding.reopened", target=finding, summary=finding.title
+    )
 
 
-def _carry_out(
+def _deed(
     finding: Finding,
-    proposal: Mapping[str, Any] | None,
-    excluded: Collection[str],
-    choice: str,
-    actor: User | None,
-) -> ChangeSet:
-    deed = proposals.Deed(
+    *,
+    proposal: Mapping[str, Any] | None = None,
+    excluded: Collection[str] = (),
+    choice: str = "",
+    actor: User | None = None,
+) -> proposals.Deed:
+    return proposals.Deed(
         merchant_id=finding.merchant_id,
-        proposal=_edited(finding, proposal),
+        proposal=proposals.edited(finding.proposal, proposal),
         excluded=frozenset(excluded),
         choice=choice,
         actor=actor,
     )
-    with journal.recording(
-        merchant=finding.merchant, kind=ChangeSet.Kind.FINDING, title=finding.title, actor=actor
-    ) as recorder:
-        proposals.carry_out(deed, recorder)
-    return recorder.changeset
+
+
+def _accepted(finding: Finding, recorder: journal.Recorder, deed: proposals.Deed) -> None:
+    """Carry out, decide, keep the rule, and look again at what else this touched."""
+    newest = recorder.changeset.changes.order_by("-pk").values_list("pk", flat=True).first() or 0
+    before = recorder.written
+    proposals.carry_out(deed, recorder)
+    if recorder.written == before:
+        raise BadProposal("", "That would change nothing.")
+    finding.changeset, finding.proposal = recorder.changeset, dict(deed.proposal)
+    _decide(finding, State.ACCEPTED, deed.actor)
+    rules.keep(finding, deed.excluded)
+    overtaking.overtake(finding, recorder.changeset.changes.filter(pk__gt=newest))
 
 
 def _decide(finding: Finding, state: str, actor: User | None) -> None:
     finding.state, finding.decided_at, finding.decided_by, finding.skipped_at = state, utc_now(), actor, None
     finding.save(update_fields=["state", "decided_at", "decided_by", "skipped_at", "changeset", "proposal"])
-
-
-def _keep_rule(finding: Finding, excluded: Collection[str]) -> None:
-    CleanupRule.objects.update_or_create(
-        merchant=finding.merchant,
-        kind=finding.kind,
-        key=finding.key,
-        defaults={
-            "decision": finding.state,
-            "proposal": finding.proposal | {"excluded": sorted(excluded)},
-            "made_by": finding.decided_by,
-            "made_at": finding.decided_at,
-        },
-    )
-
-
-def _overtake(finding: Finding) -> None:
-    """Open findings that this decision has answered, or whose variants are gone, are not asked any more."""
-    touched = [member["id"] for member in finding.members if member["type"] == "variant"]
-    if not touched:
-        return
-    gone = set(VariantMerge.objects.filter(duplicate__in=touched, parted_at=None).values_list("duplicate", flat=True))
-    settled = SETTLES.get(finding.proposal["op"], ())
-    subject = finding.proposal.get("variant_id")
-    about_gone, about_subject = Q(pk__in=[]), Q(pk__in=[])
-    for pk in gone:
-        about_gone |= Q(members__contains=[{"type": "variant", "id": pk}])
-    if subject and settled:
-        about_subject = Q(kind__in=settled, members__contains=[{"type": "variant", "id": subject}])
-    Finding.objects.filter(about_gone | about_subject, merchant=finding.merchant_id, state=State.OPEN).update(
-        state=State.GONE, overtaken_by=finding
-    )
-
-
-def _lines(changeset: ChangeSet) -> list[DiffLine]:
-    changes = list(changeset.changes.order_by("pk"))
-    names = _names(changes)
-    return [line for change in changes for line in _change_lines(change, names)]
-
-
-def _names(changes: list[Change]) -> dict[tuple[str, int], str]:
-    named: dict[tuple[str, int], str] = {}
-    for table, model in _SHOWN.items():
-        ids = [change.row_id for change in changes if change.table == table]
-        ids += [
-            row["product_id"]
-            for change in changes
-            for row in (change.before, change.after)
-            if row and "product_id" in row
-        ]
-        rows = model.objects.filter(pk__in=ids)
-        if model is Variant:
-            rows = rows.select_related("product")
-        for row in rows:
-            named[table, row.pk] = (row.sku or row.full_title) if isinstance(row, Variant) else row.title
-    return named
-
-
-def _change_lines(change: Change, names: Mapping[tuple[str, int], str]) -> list[DiffLine]:
-    what = names.get((change.table, change.row_id), "")
-    if change.table == journal.MERGE:
-        merged = VariantMerge.objects.select_related("survivor__product", "duplicate__product").get(pk=change.row_id)
-        return [
-            DiffLine(merged.duplicate.full_title, "Becomes part of", merged.duplicate.sku, merged.survivor.full_title)
-        ]
-    if change.before is None:
-        shown = (change.after or {}).get("value", "")
-        return [DiffLine(what, "Old name kept" if change.table == "alias" else "New", "", str(shown))]
-    return [
-        DiffLine(what, _WORDS.get(name, name), _said(name, change.before[name], names), _said(name, value, names))
-        for name, value in (change.after or {}).items()
-        if name not in _SILENT and name in change.before
-    ]
-
-
-def _said(name: str, value: Any, names: Mapping[tuple[str, int], str]) -> str:
-    if value is None:
-        return "–" if name != "archived_at" else "no"
-    if name == "archived_at":
-        return "yes"
-    if name == "product_id":
-        return names.get(("product", value), str(value))
-    if isinstance(value, dict):
-        return " · ".join(f"{key}: {one}" for key, one in value.items()) or "none"
-    return str(value)

@@ -21,6 +21,7 @@ from storestudio.accounts.models import User
 
 SKU_LENGTH_MAX = 120
 VALUE_LENGTH_MAX = 120
+LEAVE_CLASHES = consolidating.LEAVE_OUT  # nobody is there to ask
 Json = Mapping[str, Any]
 Kind = Finding.Kind
 
@@ -43,6 +44,14 @@ class Deed:
 def carry_out(deed: Deed, recorder: Recorder) -> None:
     """Do what is proposed. Raises BadProposal, Question; the caller's transaction must then be rolled back."""
     DEEDS[deed.proposal["op"]](deed, recorder)
+
+
+def edited(proposal: Json, typed: Json | None) -> dict[str, Any]:
+    """The proposal with its editable fields as typed; nothing else of it can be changed from outside."""
+    fields = proposal.get("editable", ())
+    said = {name: value for name, value in (typed or {}).items() if name in {field["name"] for field in fields}}
+    shown = [field | {"value": said.get(field["name"], field["value"])} for field in fields]
+    return dict(proposal) | said | ({"editable": shown} if fields else {})
 
 
 def _set_sku(deed: Deed, recorder: Recorder) -> None:
@@ -68,19 +77,9 @@ def rename(recorder: Recorder, skus: Mapping[int, str]) -> None:
     other = living.filter(sku_key__in=keys).exclude(pk__in=skus).select_related("product").first()
     if other is not None:
         raise BadProposal("sku", f"{other.sku} is the SKU of {other.full_title}.")
-    recorder.update(Variant, {pk: {"sku": sku.strip()} for pk, sku in skus.items()})
-    known = set(
-        VariantAlias.objects.filter(merchant=merchant_id, kind="sku", variant__in=rows).values_list("variant", "key")
-    )
-    recorder.make(
-        [
-            VariantAlias(
-                merchant_id=merchant_id, variant=row, kind=VariantAlias.Kind.SKU, value=row.sku, key=row.sku_key
-            )
-            for row in rows.values()
-            if row.sku_key and row.sku_key != identifiers.sku_key(skus[row.pk]) and (row.pk, row.sku_key) not in known
-        ]
-    )
+    recorder.update(Variant, {pk: {"sku": skus[pk].strip()} for pk in rows})
+    left = {pk: (row.sku, row.sku_key) for pk, row in rows.items() if row.sku_key != identifiers.sku_key(skus[pk])}
+    _keep_names(recorder, VariantAlias.Kind.SKU, left)
 
 
 def _set_gtin(deed: Deed, recorder: Recorder) -> None:
@@ -88,7 +87,43 @@ def _set_gtin(deed: Deed, recorder: Recorder) -> None:
     code = identifiers.gtin(typed)
     if typed and not code:
         raise BadProposal("gtin", f"{typed} is no GTIN: 8, 12, 13 or 14 digits with a right check digit are needed.")
-    recorder.update(Variant, {_variant(deed).pk: {"gtin": code}})
+    variant = _variant(deed)
+    living = Variant.objects.filter(merchant=deed.merchant_id, archived_at=None, product__archived_at=None)
+    other = living.filter(gtin=code).exclude(pk=variant.pk).select_related("product").first() if code else None
+    if other is not None:
+        raise BadProposal("gtin", f"{typed} is the barcode of {other.full_title}.")
+    _write_gtins(recorder, {variant.pk: code})
+
+
+def _clear_gtins(deed: Deed, recorder: Recorder) -> None:
+    """These barcodes are no GTINs; scanned, they still find their variants."""
+    _write_gtins(recorder, {pk: "" for pk in deed.proposal["variant_ids"] if deed.wants("variant", pk)})
+
+
+def _write_gtins(recorder: Recorder, codes: Mapping[int, str]) -> None:
+    merchant_id = recorder.changeset.merchant_id
+    rows = list(Variant.objects.filter(merchant=merchant_id, pk__in=codes).order_by("pk"))
+    recorder.update(Variant, {row.pk: {"gtin": codes[row.pk]} for row in rows})
+    left = {row.pk: (row.gtin, identifiers.gtin(row.gtin)) for row in rows if codes[row.pk] != row.gtin}
+    _keep_names(recorder, VariantAlias.Kind.GTIN, left)
+
+
+def _keep_names(recorder: Recorder, kind: str, left: Mapping[int, tuple[str, str]]) -> None:
+    """What variants were known by (as typed, key) stays as an alias, unless it is another living variant's now."""
+    merchant_id = recorder.changeset.merchant_id
+    field = "sku_key" if kind == VariantAlias.Kind.SKU else "gtin"
+    keys = [key for _, key in left.values() if key]
+    living = Variant.objects.filter(merchant=merchant_id, archived_at=None, product__archived_at=None)
+    taken = set(living.filter(**{f"{field}__in": keys}).values_list(field, flat=True))
+    there = VariantAlias.objects.filter(merchant=merchant_id, kind=kind, variant__in=list(left))
+    known = set(there.values_list("variant", "key"))
+    recorder.make(
+        [
+            VariantAlias(merchant_id=merchant_id, variant_id=pk, kind=kind, value=value, key=key)
+            for pk, (value, key) in left.items()
+            if key and key not in taken and (pk, key) not in known
+        ]
+    )
 
 
 def _set_price(deed: Deed, recorder: Recorder) -> None:
@@ -96,7 +131,7 @@ def _set_price(deed: Deed, recorder: Recorder) -> None:
         price = Decimal(str(deed.proposal["price"]).strip())
     except InvalidOperation:
         raise BadProposal("price", f"“{deed.proposal['price']}” is no price.") from None
-    if not 0 <= price < Decimal(10) ** 10:
+    if not price.is_finite() or not 0 <= price < Decimal(10) ** 10:
         raise BadProposal("price", "A price is 0 or more.")
     recorder.update(Variant, {_variant(deed).pk: {"price": price}})
 
@@ -108,33 +143,40 @@ def _unarchive(deed: Deed, recorder: Recorder) -> None:
 
 
 def _write_value(deed: Deed, recorder: Recorder) -> None:
-    """One spelling of an option's value, everywhere in the shop."""
+    """One spelling of an option's value, everywhere in the shop. Raises Question where two variants become one cell."""
     option, to = deed.proposal["option"], _text(deed, "to")
-    values = [value for value in deed.proposal["values"] if deed.wants("value", value) and value != to]
+    values = {value for value in deed.proposal["values"] if deed.wants("value", value)} - {to}
     changes: dict[int, dict[str, Any]] = {}
     for variant in _with_values(deed.merchant_id):
         options = {
-            name: to if canonical_name(name) == option and value in values else value
+            name: to if str(value) in values and canonical_name(name) == option else value
             for name, value in variant.options.items()
         }
         if options != variant.options:
-            changes[variant.pk] = {"options": options, "title": consolidating.title_of(options)}
-    recorder.update(Variant, changes)
+            changes[variant.pk] = {"options": options}
+    _place(deed, recorder, changes)
 
 
 def _write_name(deed: Deed, recorder: Recorder) -> None:
     """One spelling of an option's name, everywhere in the shop."""
     to = _text(deed, "to")
-    names = {name for name in deed.proposal["values"] if deed.wants("value", name)}
+    names = {name for name in deed.proposal["values"] if deed.wants("value", name)} - {to}
     changes: dict[int, dict[str, Any]] = {}
     for variant in _with_values(deed.merchant_id):
-        if not names & set(variant.options) - {to}:
-            continue
+        own = names & set(variant.options)
+        if not own or (to in variant.options and any(variant.options[name] != variant.options[to] for name in own)):
+            continue  # "Color" and "Colour" of one variant that say two things: nobody can know which holds
         options: dict[str, Any] = {}
         for name, value in variant.options.items():
             options.setdefault(to if name in names else name, value)
         changes[variant.pk] = {"options": options}
-    recorder.update(Variant, changes)
+    _place(deed, recorder, changes)
+
+
+def _place(deed: Deed, recorder: Recorder, changes: Mapping[int, Mapping[str, Any]]) -> None:
+    consolidating.place(
+        merchant_id=deed.merchant_id, changes=changes, choice=deed.choice, recorder=recorder, actor=deed.actor
+    )
 
 
 def _with_values(merchant_id: int) -> Sequence[Variant]:
@@ -171,12 +213,40 @@ def _merge(deed: Deed, recorder: Recorder) -> None:
 
 def _family(deed: Deed, recorder: Recorder) -> None:
     rows = {
-        row["variant_id"]: row["options"] for row in deed.proposal["rows"] if deed.wants("variant", row["variant_id"])
+        row["variant_id"]: _typed_options(deed, row)
+        for row in deed.proposal["rows"]
+        if deed.wants("variant", row["variant_id"])
     }
     consolidating.make_family(
         merchant_id=deed.merchant_id, product_id=deed.proposal["product_id"], title=_text(deed, "title"), rows=rows,
         choice=deed.choice, recorder=recorder, actor=deed.actor,
     )  # fmt: skip
+
+
+def _typed_options(deed: Deed, row: Json) -> dict[str, str]:
+    """The row's options, with their values as a person typed them: "M / Sand"."""
+    options: dict[str, str] = dict(row["options"])
+    field = f"row:{row['variant_id']}"
+    if field not in deed.proposal:
+        return options
+    values = [" ".join(value.split()) for value in str(deed.proposal[field]).split(" / ")]
+    if len(values) != len(options) or not all(values) or any(len(value) > VALUE_LENGTH_MAX for value in values):
+        raise BadProposal(field, f"{len(options)} values are needed: {' / '.join(options)}.")
+    return dict(zip(options, values, strict=True))
+
+
+def _exclude(deed: Deed, recorder: Recorder) -> None:
+    """A channel lists one thing twice: one listing stays, the others are left alone on purpose."""
+    listings = Listing.objects.filter(merchant=deed.merchant_id, pk__in=deed.proposal["listing_ids"], deleted_at=None)
+    wanted = [row for row in listings.order_by("pk") if deed.wants("listing", row.pk)]
+    kept = Listing.objects.filter(merchant=deed.merchant_id, pk=deed.proposal["kept_id"], deleted_at=None).first()
+    if kept is None or not wanted or not deed.wants("listing", kept.pk):
+        raise BadProposal("", "One listing that stays and one that goes are needed.")
+    variant = kept.variant or next((row.variant for row in wanted if row.variant is not None), None)
+    for row in wanted:
+        recorder.link(listing=row, variant=None, actor=deed.actor, reason=f"the same thing as {kept.sku or kept.pk}")
+    if variant is not None and kept.variant is None:
+        recorder.link(listing=kept, variant=variant, actor=deed.actor)
 
 
 def _variant(deed: Deed) -> Variant:
@@ -201,6 +271,8 @@ DEEDS: dict[str, Callable[[Deed, Recorder], None]] = {
     "write_value": _write_value,
     "write_name": _write_name,
     "wish": _wish,
+    "clear_gtins": _clear_gtins,
+    "exclude": _exclude,
     "merge": _merge,
     "family": _family,
 }
