@@ -109,7 +109,8 @@ def canonical(name: str, value: str) -> tuple[str, str]:
 
 
 def _sizes(words: tuple[str, ...], key: str) -> list[Meaning]:
-    if size := vocabulary.LETTER_BY_KEY.get(key):
+    size = vocabulary.LETTER_BY_KEY.get(key)
+    if size and (len(words) == 1 or key in vocabulary.SPACED_LETTER_KEYS):
         single = len(key) == 1
         plain_word = key in ("small", "medium", "large")
         return [Meaning("size", size, 3.0 if single or plain_word else 4.5)]
@@ -172,7 +173,8 @@ def _measures(words: tuple[str, ...], *, glued: bool) -> list[Meaning]:
 
 
 def _colours(words: tuple[str, ...], key: str) -> list[Meaning]:
-    if colour := vocabulary.COLOUR_BY_KEY.get(key):
+    colour = vocabulary.COLOUR_BY_KEY.get(key)
+    if colour and (len(words) == 1 or key not in vocabulary.SHORT_COLOUR_KEYS):
         # "bl", "gr", "tl": two letters alone say little.
         weight = -0.5 if len(key) < 3 else 0.5 if key in vocabulary.THING_COLOUR_KEYS else 2.0
         return [Meaning("color", colour, weight)]

@@ -11,6 +11,7 @@ from rapidfuzz.distance import OSA
 from onboarding.matching import skuparts, vocabulary
 from onboarding.matching.contrast import Chosen, Reading, is_service
 from onboarding.matching.options import PHRASE_TOKENS_MAX, Meaning, meanings
+from onboarding.matching.skuparts import Sku
 from onboarding.matching.splits import LEFT, RIGHT, Split, Value, join
 from onboarding.matching.titles import Token
 
@@ -20,7 +21,6 @@ VALUE_KEY_MIN = 4
 ERRORS_MAX = 2
 TARGETS_MAX = 60  # products looked at for one title
 POSTINGS_MAX = 2000  # a word of more products than this points nowhere
-NEW_VALUE_COST = 1  # a value the shop does not use elsewhere
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ def _repair_title(one: Chosen, shop: _Shop) -> None:
     for target in _targets(one, shop):
         if target == own or len(target) < STEM_KEY_MIN or shop.members[target] < 3 * (shop.members[own] - 1):
             continue
-        for errors, split in (*_same_values(one.best.split, target), *_alignments(one.title.tokens, target, shop)):
+        for errors, split in (*_same_values(one.best.split, target), *_alignments(one, target, shop)):
             rank = (errors, -shop.members[target], target)
             if best is None or rank < best:
                 best, best_split = rank, split
@@ -113,8 +113,9 @@ def _same_values(split: Split, target: str) -> Iterable[tuple[float, Split]]:
             yield float(errors), replace(split, stem=target)
 
 
-def _alignments(tokens: tuple[Token, ...], target: str, shop: _Shop) -> Iterable[tuple[float, Split]]:
+def _alignments(one: Chosen, target: str, shop: _Shop) -> Iterable[tuple[float, Split]]:
     """Places where the title nearly says the target's name and all around it are values."""
+    tokens = one.title.tokens
     digits = _digits(target)
     slips = 1 if len(target) < 16 else 2
     for start in range(min(len(tokens), 5)):
@@ -125,8 +126,8 @@ def _alignments(tokens: tuple[Token, ...], target: str, shop: _Shop) -> Iterable
             errors = OSA.distance(core, target, score_cutoff=slips)
             if errors > slips:
                 continue
-            left = _zone(tokens[:start], LEFT, target, shop)
-            right = _zone(tokens[end:], RIGHT, target, shop)
+            left = _zone(one, tokens[:start], LEFT, target, shop)
+            right = _zone(one, tokens[end:], RIGHT, target, shop)
             if left is None or right is None:
                 continue
             if not (left[1] or right[1]) and target in shop.has_options and errors:
@@ -136,21 +137,23 @@ def _alignments(tokens: tuple[Token, ...], target: str, shop: _Shop) -> Iterable
                 yield total, Split(stem=target, start=start, end=end, values=(*left[1], *right[1]))
 
 
-def _zone(tokens: tuple[Token, ...], side: str, target: str, shop: _Shop) -> tuple[float, tuple[Value, ...]] | None:
+def _zone(
+    one: Chosen, tokens: tuple[Token, ...], side: str, target: str, shop: _Shop
+) -> tuple[float, tuple[Value, ...]] | None:
     """The tokens as a row of values with the fewest slips; None when something is left over."""
     best: list[tuple[float, tuple[Value, ...]] | None] = [(0.0, ())]
     for end in range(1, len(tokens) + 1):
         options = []
         for start in range(max(0, end - PHRASE_TOKENS_MAX), end):
             before = best[start]
-            found = _one_value(tokens[start:end], side, target, shop) if before else None
+            found = _one_value(one.sku, tokens[start:end], side, target, shop) if before else None
             if before and found:
                 options.append((before[0] + found[0], (*before[1], found[1])))
         best.append(min(options, key=lambda row: (row[0], len(row[1]))) if options else None)
     return best[-1]
 
 
-def _one_value(part: tuple[Token, ...], side: str, target: str, shop: _Shop) -> tuple[float, Value] | None:
+def _one_value(sku: Sku, part: tuple[Token, ...], side: str, target: str, shop: _Shop) -> tuple[float, Value] | None:
     key = join(part)
     words = tuple(token.text for token in part)
     known = shop.values_of[target].get(key) if target in shop.values_of else None
@@ -160,8 +163,20 @@ def _one_value(part: tuple[Token, ...], side: str, target: str, shop: _Shop) -> 
     if meant := meanings(words):
         typed = " ".join(words)
         return 0.1, Value(words=words, typed=typed, side=side, meanings=meant)
+    if told := _told_by_sku(sku, key):
+        return 1.0, Value(words=words, typed=key, side=side, meanings=(told,))
     near = _nearest(key, shop.values_of.get(target, {})) or _nearest(key, shop.values)
     return (1.0, replace(near, side=side)) if near else None
+
+
+def _told_by_sku(sku: Sku, key: str) -> Meaning | None:
+    """ "gle" is too short to guess at, but with an L in the SKU it is a slip of "lge"."""
+    for part in sku.parts[1:] if len(key) < VALUE_KEY_MIN else ():
+        for meaning in meanings((part,)):
+            ways = (*vocabulary.LETTER_SIZES.get(meaning.value, ()), meaning.value)
+            if any(len(way) == len(key) and OSA.distance(way, key, score_cutoff=1) == 1 for way in ways):
+                return meaning
+    return None
 
 
 def _nearest(key: str, among: dict[str, Value]) -> Value | None:

@@ -32,11 +32,11 @@ def table(text: str) -> dict[str, str]:
 LETTER_SIZES: dict[str, list[str]] = {
     "XXXS": _words("xxxs, 3xs"),
     "XXS": _words("xxs, 2xs, xx small, double extra small, double xs, extra extra small"),
-    "XS": _words("xs, x small, extra small, xsml, xsm, x sml, x sm, xsmall, ex small"),
+    "XS": _words("xs, x s, x small, extra small, xsml, xsm, x sml, x sm, xsmall, ex small"),
     "S": _words("s, small, sml, sm"),
     "M": _words("m, medium, med, md, mdm"),
     "L": _words("l, large, lge, lg, lrg"),
-    "XL": _words("xl, x large, extra large, xlg, xlge, xlrg, x lge, x lg, ex large"),
+    "XL": _words("xl, x l, x large, extra large, xlg, xlge, xlrg, x lge, x lg, ex large"),
     "XXL": _words("xxl, 2xl, xx large, double xl, double extra large, 2x large, extra extra large, xxlge, 2x"),
     "XXXL": _words("xxxl, 3xl, xxx large, triple xl, 3x large, 3x, triple extra large"),
     "XXXXL": _words("xxxxl, 4xl, 4x large, 4x"),
@@ -243,6 +243,9 @@ def _keys(phrases: Iterable[str]) -> dict[str, str]:
     return {fold(phrase): phrase for phrase in phrases}
 
 
+# Only these may be written in several words: "yel l" is no "yell", "s m" no "sm".
+SPACED_LETTER_KEYS = frozenset(fold(way) for ways in LETTER_SIZES.values() for way in ways if " " in way)
+SHORT_COLOUR_KEYS = frozenset(fold(short) for short in COLOUR_SHORT)
 LETTER_BY_KEY = {fold(way): size for size, ways in LETTER_SIZES.items() for way in ways}
 OTHER_SIZE_BY_KEY = _keys(OTHER_SIZES)
 COLOUR_BY_KEY = {
