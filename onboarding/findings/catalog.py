@@ -141,6 +141,18 @@ def record(variant: Variant) -> Record:
     )
 
 
+def listing_record(listing: Listing) -> Record:
+    """A channel's listing for the matching engine."""
+    return Record(
+        id=str(listing.pk),
+        title=" ".join(part for part in (listing.product_title, listing.title) if part),
+        brand=listing.vendor,
+        price=None if listing.price is None else float(listing.price),
+        sku=listing.sku,
+        gtin=listing.gtin,
+    )
+
+
 def canonical_name(name: str) -> str:
     """An option's name folded: "Colour " and "color" are one."""
     plain_name = " ".join(name.casefold().split())

@@ -131,25 +131,25 @@ def accept_above(*, merchant: Merchant, actor: User | None, confidence: float, k
     Each is carried out in a transaction of its own; what asks a question or cannot be done stays open.
     """
     sure = list(queue(merchant, kind).filter(confidence__gte=confidence).values_list("pk", flat=True))
-    if not sure:
-        return 0
     title = f"Findings at least {confidence:.0%} sure"
-    changeset = journal.start(merchant=merchant, kind=ChangeSet.Kind.FINDING, title=title, actor=actor)
+    changeset: ChangeSet | None = None
     accepted = 0
     for finding_id in sure:
         try:
             with transaction.atomic():
                 finding = _lock(finding_id)
-                _accepted(finding, journal.Recorder(changeset), _deed(finding, actor=actor))
+                together = changeset or journal.start(
+                    merchant=merchant, kind=ChangeSet.Kind.FINDING, title=title, actor=actor
+                )
+                _accepted(finding, journal.Recorder(together), _deed(finding, actor=actor))
         except (AlreadyDecided, Question, BadProposal):
             continue
+        changeset = together
         accepted += 1
-    if not accepted:
-        changeset.delete()
-        return 0
-    audit.record(
-        actor=actor, merchant=merchant, action="catalog.finding", target=changeset, summary=f"{title}: {accepted}"
-    )
+    if changeset is not None:
+        audit.record(
+            actor=actor, merchant=merchant, action="catalog.finding", target=changeset, summary=f"{title}: {accepted}"
+        )
     return accepted
 
 

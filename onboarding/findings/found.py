@@ -13,6 +13,7 @@ from onboarding.models import Finding
 Kind = Finding.Kind
 Json = dict[str, Any]
 Evidence = tuple[str, float]
+SHOWN_MAX = 40  # members of one finding a person can look through
 
 # How likely leaving it alone sells something that is not there, or hides something that is.
 OVERSELL_RISK: dict[str, float] = {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 
+from channels.models import Listing
 from inventory.models import Variant
-from onboarding.findings.catalog import Catalog, canonical_name, is_flat, record
-from onboarding.findings.found import Found, Kind
+from onboarding.findings.catalog import Catalog, canonical_name, is_flat, listing_record, record
+from onboarding.findings.found import SHOWN_MAX, Found, Json, Kind
 from onboarding.matching import duplicates, grouping, standardise
-from onboarding.matching.grouping import Group
+from onboarding.matching.grouping import Group, Member
 from onboarding.matching.vocabulary import LETTER_SIZES
-
-SHOWN_MAX = 40  # members of one finding a person can look through
 
 
 def twice(catalog: Catalog) -> Iterable[Found]:
@@ -25,7 +25,13 @@ def twice(catalog: Catalog) -> Iterable[Found]:
             one = joined[one]
         return one
 
-    pairs = [(int(pair.id_a), int(pair.id_b), pair) for pair in duplicates.find(records)]
+    apart = catalog.apart.get(Kind.DUPLICATE, frozenset())
+    pairs = [
+        (left, right, pair)
+        for pair in duplicates.find(records)
+        for left, right in [sorted((int(pair.id_a), int(pair.id_b)))]
+        if (left, right) not in apart
+    ]
     for left, right, _ in pairs:
         joined[home(left)] = home(right)
     clusters: dict[int, set[int]] = defaultdict(set)
@@ -61,39 +67,108 @@ def _standing(catalog: Catalog, variant: Variant) -> tuple[int, bool, float, int
     )
 
 
+def listed_twice(catalog: Catalog) -> Iterable[Found]:
+    """One channel lists the same thing twice: it shows two numbers for one shelf."""
+    by_channel: dict[int, dict[int, Listing]] = defaultdict(dict)
+    for listing in catalog.listings.values():
+        if listing.link != Listing.Link.EXCLUDED:
+            by_channel[listing.connection_id][listing.pk] = listing
+    for listings in by_channel.values():
+        for pair in duplicates.find([listing_record(one) for one in listings.values()]):
+            both = [listings[int(pair.id_a)], listings[int(pair.id_b)]]
+            kept, other = sorted(both, key=lambda one: (one.variant_id is None, not one.sku_key, one.pk))
+            if kept.variant_id is not None and other.variant_id is not None:
+                continue  # their two variants are the question
+            yield Found(
+                kind=Kind.DUPLICATE,
+                key=f"listings:{min(one.pk for one in both)}-{max(one.pk for one in both)}",
+                title=f"{kept.connection.label} lists {kept.product_title or kept.sku} twice",
+                members=[catalog.listing_member(kept), catalog.listing_member(other)],
+                proposal={"op": "exclude", "kept_id": kept.pk, "listing_ids": [other.pk]},
+                confidence=pair.score,
+                evidence=[(words, 2.0) for words in pair.evidence],
+                variant_ids=[kept.variant_id] if kept.variant_id is not None else [],
+            )
+
+
 def families(catalog: Catalog) -> Iterable[Found]:
     """Products that are really variants of one: size, colour or scent in the title."""
-    flat = [one for one in catalog.variants.values() if is_flat(catalog, one.product)]
-    for group in grouping.group([record(one) for one in flat]):
-        values = {member.options for member in group.members}
-        if len(group.members) < 2 or not group.option_names or len(values) < 2:
+    apart = catalog.apart.get(Kind.FAMILY, frozenset())
+    for group in grouping.group([record(one) for one in catalog.variants.values()]):
+        members = [one for one in group.members if is_flat(catalog, catalog.variants[int(one.record_id)].product)]
+        found = [catalog.variants[int(one.record_id)] for one in members]
+        home = _home(catalog, group)
+        cells = {one.options for one in members}
+        if not group.option_names or not members or len(members) + (home is not None) < 2:
             continue
-        members = [catalog.variants[int(member.record_id)] for member in group.members]
+        if (len(cells) < 2 and home is None) or _were_kept_apart(found, home, apart):
+            continue
+        into = home or min(found, key=lambda one: (one.product.created_at, one.pk))
+        proposal = _family(catalog, group, members[:SHOWN_MAX], into)
+        if len(proposal["rows"]) + (home is not None) < 2:
+            continue
         yield Found(
             kind=Kind.FAMILY,
-            key=f"products:{min(one.product_id for one in members)}",
-            title=f"{len(members)} products are one: {group.title}",
-            members=[catalog.variant_member(one) for one in members[:SHOWN_MAX]],
-            proposal=_family(catalog, group),
+            key=f"products:{into.product_id}",
+            title=f"{len(found)} products are variants of {into.product.title}"
+            if home
+            else f"{len(found)} products are one: {group.title}",
+            members=[catalog.variant_member(one) for one in found[:SHOWN_MAX]]
+            + ([catalog.variant_member(home)] if home else []),
+            proposal=proposal,
             confidence=group.confidence,
             evidence=[(words, 2.0) for words in group.evidence],
-            variant_ids=[one.pk for one in members],
+            variant_ids=[one.pk for one in found],
         )
 
 
-def _family(catalog: Catalog, group: Group) -> dict[str, object]:
-    members = {int(member.record_id): member for member in group.members[:SHOWN_MAX]}
-    into = min(members, key=lambda pk: (catalog.variants[pk].product.created_at, pk))
+def _home(catalog: Catalog, group: Group) -> Variant | None:
+    """A variant of the product with options that the group's flat products belong to, where there is just one such."""
+    with_options = [catalog.variants[int(one.record_id)] for one in group.members]
+    with_options = [one for one in with_options if one.options]
+    names = {frozenset(one.options) for one in with_options}
+    return with_options[0] if len({one.product_id for one in with_options}) == 1 == len(names) else None
+
+
+def _were_kept_apart(found: Sequence[Variant], home: Variant | None, apart: frozenset[tuple[int, int]]) -> bool:
+    """Whether a person said no to most of this before; a family that is mostly new is a new question."""
+    ids = sorted(one.pk for one in (*found, *([home] if home else [])))
+    said_no = {pk for pair in itertools.combinations(ids, 2) if pair in apart for pk in pair}
+    return len(said_no) * 2 >= len(ids)
+
+
+def _family(catalog: Catalog, group: Group, members: Sequence[Member], into: Variant) -> Json:
+    """Options named and ordered as the product that is there has them, else as the shop writes them."""
+    named = {canonical_name(name): name for name in into.options}
+    rows: list[Json] = []
+    for one in sorted(members, key=lambda member: int(member.record_id)):
+        said = {canonical_name(name): _value(value) for name, value in one.options}
+        names = list(named) if named else list(said)
+        if all(name in said for name in names):
+            options = {named.get(name) or _name(catalog, name): said[name] for name in names}
+            rows.append({"variant_id": int(one.record_id), "options": options})
+    title = into.product.title if into.options else group.title
     return {
         "op": "family",
-        "product_id": catalog.variants[into].product_id,
-        "title": group.title,
-        "rows": [
-            {"variant_id": pk, "options": {_name(catalog, name): _value(value) for name, value in member.options}}
-            for pk, member in sorted(members.items())
+        "product_id": into.product_id,
+        "title": title,
+        "rows": rows,
+        "editable": [
+            {"name": "title", "label": "Product", "value": title},
+            *(
+                {
+                    "name": f"row:{row['variant_id']}",
+                    "label": _row_label(catalog.variants[row["variant_id"]], list(row["options"])),
+                    "value": " / ".join(row["options"].values()),
+                }
+                for row in rows
+            ),
         ],
-        "editable": [{"name": "title", "label": "Product", "value": group.title}],
     }
+
+
+def _row_label(variant: Variant, names: Sequence[str]) -> str:
+    return f"{variant.full_title}: {' / '.join(names)}"
 
 
 def _name(catalog: Catalog, name: str) -> str:

@@ -6,14 +6,17 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
+from channels.models import Listing
 from inventory import identifiers
 from inventory.models import Variant
 from onboarding.findings.catalog import Catalog
-from onboarding.findings.found import Found, Json, Kind
+from onboarding.findings.found import SHOWN_MAX, Found, Json, Kind
 from onboarding.matching import gtin
 
 PATTERN_SHARE_MIN = 0.7  # of a shop's SKUs; fewer is no pattern
 PATTERN_USES_MIN = 10
+HABIT_SHARE_MIN = 0.02  # a separator in more of the SKUs than this is how the shop writes some of them
+IN_STORE_CLUSTER_MIN = 5  # so many numbers for use inside one store are a habit: one question, not many
 _SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?E\+\d{1,3}", re.IGNORECASE)
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
 _DATE = re.compile(
@@ -31,16 +34,19 @@ def missing(catalog: Catalog) -> Iterable[Found]:
             continue
         proposed = _free(_sku_from_title(variant), taken)
         taken.add(identifiers.sku_key(proposed))
-        listed = [listing.sku for listing in catalog.listings_of.get(variant.pk, ()) if listing.sku_key]
-        sku = listed[0] if listed and len(set(listed)) == 1 else proposed
+        listed = {one.sku_key: one.sku for one in catalog.listings_of.get(variant.pk, ()) if one.sku_key not in taken}
+        listed.pop("", None)
+        sku = next(iter(listed.values())) if len(listed) == 1 else proposed
         yield Found(
             kind=Kind.SKU_MISSING,
             key=f"variant:{variant.pk}",
             title=f"{variant.full_title} has no SKU",
             members=[catalog.variant_member(variant)],
             proposal=set_sku(variant, sku),
-            confidence=0.9 if listed else 0.6,
-            evidence=[("its listing has this SKU", 4.0)] if listed else [("made from its title and options", 1.0)],
+            confidence=0.9 if len(listed) == 1 else 0.6,
+            evidence=[
+                ("its listing has this SKU", 4.0) if sku != proposed else ("made from its title and options", 1.0)
+            ],
             variant_ids=[variant.pk],
         )
 
@@ -107,39 +113,52 @@ def damaged(catalog: Catalog) -> Iterable[Found]:
     widths = Counter(len(one.sku) for one in catalog.variants.values() if one.sku.isdigit())
     padded = Counter(len(one.sku) for one in catalog.variants.values() if one.sku.isdigit() and one.sku[0] == "0")
     width = padded.most_common(1)[0][0] if padded and padded.total() >= PATTERN_USES_MIN else 0
+    known = width if widths[width] >= PATTERN_USES_MIN else 0
+    taken = {variant.sku_key for variant in catalog.variants.values()}
     for variant in catalog.variants.values():
-        why, sku = _damage(variant.sku, width=width if widths[width] >= PATTERN_USES_MIN else 0)
+        why, sku = _damage(variant.sku, width=known)
         if not why:
             continue
-        listed = [one.sku for one in catalog.listings_of.get(variant.pk, ()) if not _damage(one.sku, width=0)[0]]
+        whole = [
+            one.sku
+            for one in catalog.listings_of.get(variant.pk, ())
+            if one.sku_key and one.sku_key not in taken and not _damage(one.sku, width=known)[0]
+        ]
+        if sku and identifiers.sku_key(sku) in taken:
+            sku = ""
+        proposed = next(iter(whole), sku) or _free(_sku_from_title(variant), taken)
+        taken.add(identifiers.sku_key(proposed))
         yield Found(
             kind=Kind.SKU_DAMAGED,
             key=f"variant:{variant.pk}",
             title=f"{variant.sku}: {why}",
             members=[catalog.variant_member(variant)],
-            proposal=set_sku(variant, next(filter(None, listed), sku) or _sku_from_title(variant)),
-            confidence=0.9 if sku or any(listed) else 0.5,
-            evidence=[(why, 5.0), *([("its listing has the whole SKU", 4.0)] if any(listed) else [])],
+            proposal=set_sku(variant, proposed),
+            confidence=0.9 if whole else 0.75 if sku else 0.5,
+            evidence=[(why, 5.0), *([("its listing has the whole SKU", 4.0)] if whole else [])],
             variant_ids=[variant.pk],
         )
 
 
 def off_pattern(catalog: Catalog) -> Iterable[Found]:
-    """SKUs written otherwise than most of the shop's: lower case, blanks, another order of letters and digits."""
+    """SKUs written otherwise than most of the shop's: lower case, blanks, a separator that nothing else has."""
     living = [variant for variant in catalog.variants.values() if variant.sku_key]
-    separators = Counter(separator for variant in living for separator in set(re.sub(r"[A-Za-z\d]", "", variant.sku)))
+    separators = Counter(mark for variant in living for mark in set(re.sub(r"[A-Za-z\d]", "", variant.sku)))
     usual = separators.most_common(1)[0][0] if separators else "-"
     upper = sum(variant.sku == variant.sku.upper() for variant in living)
-    if len(living) < PATTERN_USES_MIN or upper < PATTERN_SHARE_MIN * len(living):
+    if usual.isspace() or len(living) < PATTERN_USES_MIN or upper < PATTERN_SHARE_MIN * len(living):
         return
+    least = max(2.0, HABIT_SHARE_MIN * len(living))
+    habits = "".join(mark for mark, uses in separators.items() if uses > least and not mark.isspace()) + usual
     taken = {variant.sku_key for variant in living}
     for variant in living:
-        tidy = re.sub(r"[^A-Z\d]+", usual, variant.sku.strip().upper()).strip(usual)
-        if tidy == variant.sku or not tidy or _damage(variant.sku, width=0)[0]:
-            continue
+        tidy = re.sub(rf"[^A-Z\d{re.escape(habits)}]+", usual, variant.sku.strip().upper()).strip(usual)
         key = identifiers.sku_key(tidy)
+        if tidy == variant.sku or not key or _damage(variant.sku, width=0)[0]:
+            continue
         if key != variant.sku_key and key in taken:
             continue
+        taken.add(key)
         yield Found(
             kind=Kind.SKU_PATTERN,
             key=f"variant:{variant.pk}",
@@ -147,34 +166,125 @@ def off_pattern(catalog: Catalog) -> Iterable[Found]:
             members=[catalog.variant_member(variant)],
             proposal=set_sku(variant, tidy),
             confidence=0.95,
-            evidence=[(f"{upper} of {len(living)} SKUs are in capitals with “{usual}”", 3.0)],
+            evidence=[(f"{upper} of {len(living)} SKUs are in capitals, parted by {usual}", 3.0)],
             variant_ids=[variant.pk],
         )
+
+
+def listed_with_one_sku(catalog: Catalog) -> Iterable[Found]:
+    """Two listings of one channel with one SKU: orders by SKU, and linking by SKU, cannot tell them apart."""
+    by_key: dict[tuple[int, str], list[Listing]] = defaultdict(list)
+    for listing in catalog.listings.values():
+        if listing.sku_key and listing.link != Listing.Link.EXCLUDED:
+            by_key[listing.connection_id, listing.sku_key].append(listing)
+    taken = {sku_key for _, sku_key in by_key} | {variant.sku_key for variant in catalog.variants.values()}
+    for listings in by_key.values():
+        first, *others = sorted(listings, key=lambda one: (one.variant_id is None, one.pk))
+        for other in others:
+            mine = catalog.variants.get(other.variant_id or 0)
+            owned = mine.sku if mine is not None and mine.sku_key not in ("", other.sku_key) else ""
+            sku = owned or _free(f"{other.sku.strip()}-{_short(other)}", taken)
+            taken.add(identifiers.sku_key(sku))
+            label = other.connection.label
+            yield Found(
+                kind=Kind.SKU_REPEATED,
+                key=f"listing:{other.pk}",
+                title=f"{other.sku} is two listings at {label}",
+                members=[catalog.listing_member(other), catalog.listing_member(first)],
+                proposal={
+                    "op": "wish",
+                    "listing_ids": [other.pk],
+                    "field": "sku",
+                    "value": sku,
+                    "editable": [{"name": "value", "label": f"SKU at {label}", "value": sku}],
+                },
+                confidence=0.7,
+                evidence=[("SKU equal", 6.0), (f"both are at {label}", 3.0)],
+                variant_ids=[pk for pk in (other.variant_id, first.variant_id) if pk is not None],
+            )
+
+
+def _short(listing: Listing) -> str:
+    """The last option value, or word, as part of a SKU."""
+    words = re.findall(r"[A-Za-z\d]+", f"{listing.product_title} {listing.title}".upper())
+    return words[-1][:6] if words else "2"
 
 
 def barcodes(catalog: Catalog) -> Iterable[Found]:
     """Barcodes that cannot be: wrong length or check digit, numbers for inside one store, a SKU in the field."""
+    in_store: list[Variant] = []
     for variant in catalog.variants.values():
-        if not variant.gtin:
+        verdict = gtin.check(variant.gtin) if variant.gtin else None
+        if verdict is None or (verdict.valid and not verdict.suggestion):
             continue
-        verdict = gtin.check(variant.gtin)
-        if verdict.valid and not verdict.suggestion:
+        if verdict.problem == "in_store":
+            in_store.append(variant)
             continue
-        yield Found(
-            kind=Kind.GTIN,
-            key=f"variant:{variant.pk}",
-            title=f"{variant.gtin}: {verdict.words}",
-            members=[catalog.variant_member(variant)],
-            proposal={
-                "op": "set_gtin",
-                "variant_id": variant.pk,
-                "gtin": verdict.suggestion,
-                "editable": [{"name": "gtin", "label": "Barcode (empty: none)", "value": verdict.suggestion}],
-            },
-            confidence=0.9 if verdict.suggestion else 0.6,
-            evidence=[(verdict.words, 5.0)],
-            variant_ids=[variant.pk],
-        )
+        yield _barcode(catalog, variant, verdict)
+    if len(in_store) >= IN_STORE_CLUSTER_MIN:
+        yield _in_store(catalog, in_store)
+    else:
+        yield from (_barcode(catalog, variant, gtin.check(variant.gtin)) for variant in in_store)
+
+
+def _barcode(catalog: Catalog, variant: Variant, verdict: gtin.GtinVerdict) -> Found:
+    return Found(
+        kind=Kind.GTIN,
+        key=f"variant:{variant.pk}",
+        title=f"{variant.gtin}: {verdict.words}",
+        members=[catalog.variant_member(variant)],
+        proposal=_set_gtin(variant, verdict.suggestion),
+        confidence=0.9 if verdict.suggestion else 0.6,
+        evidence=[(verdict.words, 5.0)],
+        variant_ids=[variant.pk],
+    )
+
+
+def _set_gtin(variant: Variant, code: str) -> Json:
+    return {
+        "op": "set_gtin",
+        "variant_id": variant.pk,
+        "gtin": code,
+        "editable": [{"name": "gtin", "label": "Barcode (empty: none)", "value": code}],
+    }
+
+
+def _in_store(catalog: Catalog, variants: Sequence[Variant]) -> Found:
+    """A shop that prints labels of its own: the numbers scan in the shop, but no channel takes them for GTINs."""
+    ids = [one.pk for one in variants]
+    return Found(
+        kind=Kind.GTIN,
+        key="in store",
+        title=f"{len(variants)} barcodes are numbers for use inside one store",
+        members=[catalog.variant_member(one) for one in variants[:SHOWN_MAX]],
+        proposal={"op": "clear_gtins", "variant_ids": ids},
+        confidence=0.6,
+        evidence=[(gtin.PROBLEMS["in_store"], 5.0), ("scanned, they still find their variants", 1.0)],
+        variant_ids=ids,
+    )
+
+
+def shared_barcodes(catalog: Catalog) -> Iterable[Found]:
+    """One barcode on two things: a scan cannot tell them apart, and linking by barcode joins what is not one."""
+    by_code: dict[str, list[Variant]] = defaultdict(list)
+    for variant in catalog.variants.values():
+        if code := identifiers.gtin(variant.gtin):
+            by_code[code].append(variant)
+    for members in by_code.values():
+        if len(members) < 2 or _same_name(members):
+            continue  # the same thing twice is a finding of its own
+        first, *others = sorted(members, key=lambda one: (-len(catalog.listings_of.get(one.pk, ())), one.pk))
+        for other in others:
+            yield Found(
+                kind=Kind.GTIN,
+                key=f"variant:{other.pk}:repeated",
+                title=f"{other.gtin} is the barcode of {first.full_title} and {other.full_title}",
+                members=[catalog.variant_member(other), catalog.variant_member(first)],
+                proposal=_set_gtin(other, ""),
+                confidence=0.6,
+                evidence=[("barcode equal", 6.0), ("titles differ", -3.0)],
+                variant_ids=[other.pk, first.pk],
+            )
 
 
 def set_sku(variant: Variant, sku: str) -> Json:

@@ -96,12 +96,18 @@ def prices(catalog: Catalog) -> Iterable[Found]:
 
 
 def _slipped(catalog: Catalog, variant: Variant) -> tuple[Decimal, str] | None:
+    """A tenth, ten or a hundred times what a channel says, where our own siblings do not say that we are right."""
     if not variant.price:
         return None
-    for listing in catalog.listings_of.get(variant.pk, ()):
-        if listing.price and variant.price / listing.price in SLIPS:
-            return listing.price, f"{listing.connection.label} says {listing.price}: the point slipped"
-    return None
+    siblings = [one.price for one in catalog.by_product[variant.product_id] if one.pk != variant.pk and one.price]
+    if siblings and Decimal("0.5") < variant.price / Decimal(statistics.median(siblings)) < 2:
+        return None
+    listed = [(one.price, one.connection.label) for one in catalog.listings_of.get(variant.pk, ()) if one.price]
+    slipped = [(price, label) for price, label in listed if variant.price / price in SLIPS]
+    if not slipped or len(slipped) * 2 < len(listed):
+        return None
+    price, label = slipped[0]
+    return price, f"{label} says {price}: the point slipped"
 
 
 def _among_siblings(catalog: Catalog, variant: Variant) -> tuple[Decimal, str] | None:
