@@ -22,7 +22,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import now as utc_now
 
 from channels import linking
-from channels.models import Listing
+from channels.models import Connection, Listing
 from inventory import identifiers, ledger, merging
 from inventory.models import Product, StockLevel, StockMovement, Variant, VariantAlias, VariantMerge
 from onboarding.models import Change, ChangeSet, ListingWish
@@ -134,6 +134,24 @@ class Recorder:
         after = {"variant_id": listing.variant_id, "link": listing.link}
         self._write([Change(changeset=self.changeset, table=LINK, row_id=listing.pk, before=before, after=after)])
 
+    def link_many(
+        self, *, connection: Connection, pairs: Mapping[int, int], actor: User | None, reason: str
+    ) -> list[int]:
+        """Link waiting listings (listing → variant, by key); returns those that were linked."""
+        before = dict(Listing.objects.filter(pk__in=pairs).values_list("pk", "link"))
+        linked = linking.link_many(connection=connection, pairs=pairs, actor=actor, reason=reason)
+        self._write(
+            Change(
+                changeset=self.changeset,
+                table=LINK,
+                row_id=pk,
+                before={"variant_id": None, "link": before[pk]},
+                after={"variant_id": pairs[pk], "link": Listing.Link.LINKED},
+            )
+            for pk in linked
+        )
+        return linked
+
     def post(self, entries: Sequence[ledger.Entry], *, source: str, lines: Sequence[int] | None = None) -> None:
         """Post stock (counts of a file, say) so that it can be taken back; a repeated posting records nothing."""
         posted = ledger.post(merchant_id=self.changeset.merchant_id, source=source, entries=entries)
@@ -185,7 +203,7 @@ def undo(*, changeset_id: int, actor: User | None, on_progress: Callable[[int], 
             for change in changes:
                 change.undo, change.undo_reason = Change.Undo.KEPT, ""
             UNDO[changes[0].table](changes, actor)
-            Change.objects.bulk_update(changes, ["undo", "undo_reason"], batch_size=2000)
+            _store(Change, changes, ["undo", "undo_reason"])
         if on_progress is not None:
             on_progress(len(changes))
 

@@ -13,8 +13,12 @@ from onboarding.models import Change, ImportBatch, StagedRow
 from storestudio.accounts.models import User
 
 # A row is what the worst of its changes came to; a row that had changed nothing has nothing left to take back.
+_UNTOUCHED = "it had changed nothing"
+_ALL = """
+UPDATE onboarding_stagedrow SET undo = 'reversed', undo_reason = %(untouched)s WHERE batch_id = %(batch)s
+"""
 _BUCKETS = """
-WITH lines AS (
+WITH lines AS MATERIALIZED (
     SELECT line, bool_or(undo = 'could_not') AS could_not, bool_or(undo = 'kept') AS kept,
            string_agg(DISTINCT nullif(undo_reason, ''), '; ') FILTER (WHERE undo = 'could_not') AS why_not,
            string_agg(DISTINCT nullif(undo_reason, ''), '; ') FILTER (WHERE undo = 'kept') AS why_kept,
@@ -23,10 +27,9 @@ WITH lines AS (
 )
 UPDATE onboarding_stagedrow s
 SET undo = CASE WHEN l.could_not THEN 'could_not' WHEN l.kept THEN 'kept' ELSE 'reversed' END,
-    undo_reason = left(coalesce(CASE WHEN l.line IS NULL THEN 'it had changed nothing' WHEN l.could_not THEN l.why_not
-                                     WHEN l.kept THEN l.why_kept ELSE l.why END, ''), 300)
-FROM onboarding_stagedrow r LEFT JOIN lines l ON l.line = r.number
-WHERE r.batch_id = %(batch)s AND s.id = r.id
+    undo_reason = left(coalesce(CASE WHEN l.could_not THEN l.why_not WHEN l.kept THEN l.why_kept ELSE l.why END, ''),
+                       300)
+FROM lines l WHERE s.batch_id = %(batch)s AND s.number = l.line
 """
 
 
@@ -43,14 +46,18 @@ def undo(batch: ImportBatch, *, on_progress: Callable[[int], None]) -> None:
     with suppress(journal.AlreadyUndone):
         journal.undo(changeset_id=batch.changeset.pk, actor=actor, on_progress=on_progress)
     with transaction.atomic(), database.cursor() as cursor:
-        cursor.execute(_BUCKETS, {"batch": batch.pk, "changeset": batch.changeset.pk})
+        values = {"batch": batch.pk, "changeset": batch.changeset.pk, "untouched": _UNTOUCHED}
+        # Fresh figures: a planner that takes the batch for a few rows would join them row by row, for minutes.
+        cursor.execute("ANALYZE (SKIP_LOCKED) onboarding_change, onboarding_stagedrow")
+        cursor.execute(_ALL, values)
+        cursor.execute(_BUCKETS, values)
 
 
 def buckets(batch: ImportBatch) -> dict[str, int]:
     """How many rows each bucket holds; the rows that had changed nothing are counted as “untouched”."""
     rows = StagedRow.objects.filter(batch=batch)
     found = {bucket: rows.filter(undo=bucket).count() for bucket in Change.Undo.values if bucket}
-    found["untouched"] = rows.filter(undo=Change.Undo.REVERSED, undo_reason="it had changed nothing").count()
+    found["untouched"] = rows.filter(undo=Change.Undo.REVERSED, undo_reason=_UNTOUCHED).count()
     return found
 
 
