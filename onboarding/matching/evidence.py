@@ -13,7 +13,7 @@ Evidence = tuple[tuple[str, float], ...]
 GROUPS: dict[str, tuple[str, ...]] = {
     "gtin": ("gtin_equal", "gtin_close"),
     "sku": ("sku_equal", "sku_loose"),
-    "title": ("cosine", "covered_least", "covered_most", "early_conflict", "jaccard", "spelling", "first_equal"),
+    "title": ("cosine", "covered_least", "covered_most", "early_conflict", "jaccard", "shared_weight", "rarest_shared", "early_least", "early_most", "spelling", "first_equal"),
     "code": ("code_equal", "code_partly", "code_conflict", "described_code"),
     "number": ("number_shared", "number_conflict", "number_extra", "early_number_conflict"),
     "quantity": ("quantity_equal", "quantity_conflict"),
@@ -30,7 +30,7 @@ SHOWN_FROM = 0.25  # log-odds; less than this would be noise on the screen
 
 
 def explain(
-    *, left: Profile, right: Profile, row: Floats, margins: Floats, weights: Weights, common: float
+    *, left: Profile, right: Profile, row: Floats, rivals: Floats, weights: Weights, common: float
 ) -> Evidence:
     """The items sum (but for those too small to show) to the log-odds. ``common``: how usual matches are here."""
     scaled = row * weights.pair * weights.scale
@@ -41,10 +41,8 @@ def explain(
         for group, weight in parts.items()
         if group == "title" or abs(weight) >= SHOWN_FROM
     ]
-    lead = float(
-        weights.margin_left * margins[0] + weights.margin_right * margins[1] + weights.margin_worst * margins.min()
-    )
-    items.append(("ahead of the next best" if lead > 0 else "another fits better", lead))
+    lead = float(weights.lead(rivals))
+    items.append(("others fit as well", lead))
     items.append(("matches are common here" if common > 0 else "matches are rare here", common))
     kept = [
         (words, round(weight, 1)) for words, weight in items if words.startswith("title") or abs(weight) >= SHOWN_FROM

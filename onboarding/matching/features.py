@@ -23,6 +23,10 @@ NAMES: tuple[str, ...] = (
     "covered_least",
     "covered_most",
     "jaccard",
+    "shared_weight",
+    "rarest_shared",
+    "early_least",
+    "early_most",
     "spelling",
     "code_equal",
     "code_partly",
@@ -143,6 +147,9 @@ def row(*, left: Profile, right: Profile, shared: Context) -> list[float]:
         min(covered_left, covered_right, 1.0),
         min(max(covered_left, covered_right), 1.0),
         (common + (won.left + won.right) / 2) / max(union, 1e-6),
+        min((common + (won.left + won.right) / 2) / (6 * shared.heaviest), 1.0),
+        max(map(weight, both), default=0.0) / shared.heaviest,
+        *sorted((_early_share(left, mine, shared=shared), _early_share(right, other, shared=shared))),
         fuzz.token_sort_ratio(" ".join(left.tokens), " ".join(right.tokens)) / 100,
         equal_code / shared.heaviest,
         won.stem / shared.heaviest,
@@ -193,14 +200,16 @@ def soften(*, mine: set[str], other: set[str], left: Profile, right: Profile, sh
     won = Softened()
     won.left, won.right = _numbers_of_quantities(mine=mine, other=other, shared=shared)
     for near, far, theirs, first in ((mine, other, right, True), (other, mine, left, False)):
-        for token in sorted(t for t in near if len(t) >= 5 and _stands_in(t, theirs.squeezed)):
-            if token not in near:
+        for token in sorted(near):
+            said, share = _said_in(token, theirs.squeezed) if token in near else ("", 0.0)
+            if not said:
                 continue
             near.discard(token)
-            gain, back = shared.rarity.weight(token) * 0.9, _covered(token=token, far=far, theirs=theirs, shared=shared)
+            gain = shared.rarity.weight(token) * share
+            back = _covered(token=said, far=far, theirs=theirs, shared=shared)
             won.left += gain if first else back
             won.right += back if first else gain
-            if any(c.isdigit() for c in token):
+            if any(c.isdigit() for c in said):
                 won.code = max(won.code, gain)
     for token in sorted(mine):
         best, mate = max(((alike(token, candidate), candidate) for candidate in other), default=(0.0, ""))
@@ -212,6 +221,18 @@ def soften(*, mine: set[str], other: set[str], left: Profile, right: Profile, sh
             if any(c.isdigit() for c in token):
                 won.stem = max(won.stem, best * min(shared.rarity.weight(token), shared.rarity.weight(mate)))
     return won
+
+
+def _said_in(token: str, squeezed: str) -> tuple[str, float]:
+    """As much of a long word as the other title says, blanks or not: all of it, or a code without its ending."""
+    if len(token) < 5:
+        return "", 0.0
+    if _stands_in(token, squeezed):
+        return token, 0.9
+    stem = codes.stem(token) if text.is_code(token) else token
+    if stem != token and len(stem) >= 5 and _stands_in(stem, squeezed):
+        return stem, 0.75
+    return "", 0.0
 
 
 def _stands_in(token: str, squeezed: str) -> bool:
@@ -305,6 +326,13 @@ def _code_conflict(*, mine: set[str], other: set[str]) -> float:
     a = any(text.is_code(t) and len(t) >= 4 for t in mine)
     b = any(text.is_code(t) and len(t) >= 4 for t in other)
     return 1.0 if a and b else 0.0
+
+
+def _early_share(profile: Profile, lacking: set[str], *, shared: Context) -> float:
+    """How much of the beginning of a title the other one has: boilerplate stands at the end."""
+    begin = profile.tokens[:EARLY]
+    whole = sum(map(shared.rarity.weight, begin))
+    return 1 - sum(shared.rarity.weight(t) for t in begin if t in lacking) / max(whole, 1e-6)
 
 
 def _early(*, mine: set[str], other: set[str], left: Profile, right: Profile, shared: Context) -> tuple[float, float]:

@@ -67,19 +67,17 @@ class Model:
     def _score(self) -> None:
         alone = self._weights.alone(self._rows)
         placed = alone - NEARBY * self._displacement()
-        self._margins = assignment.margins(pairs=self._pairs, scores=alone, limit=training.MARGIN_LIMIT)
-        self._margins = assignment.margins(pairs=self._pairs, scores=alone, limit=training.MARGIN_LIMIT)
-        self._chosen = training.choose(pairs=self._pairs, alone=placed, margins=self._margins)
+        self._rivals = assignment.rivals(pairs=self._pairs, scores=alone)
+        self._chosen = training.choose(pairs=self._pairs, alone=placed)
         self._copies = doubles.find(
-            left=self._left, pairs=self._pairs, alone=alone, chosen=self._chosen, shared=self._shared
+            left=self._left, pairs=self._pairs, alone=placed, chosen=self._chosen, shared=self._shared
         )
         if self._copies:
             copied = np.isin(self._pairs[:, 0], self._pairs[list(self._copies), 0])
             free = np.flatnonzero(~copied)
-            some = self._pairs[free]
-            self._margins[free] = assignment.margins(pairs=some, scores=alone[free], limit=training.MARGIN_LIMIT)
-            self._chosen = free[training.choose(pairs=some, alone=placed[free], margins=self._margins[free])]
-        among = self._weights.among(alone=alone, margins=self._margins)
+            self._rivals[free] = assignment.rivals(pairs=self._pairs[free], scores=alone[free])
+            self._chosen = free[training.choose(pairs=self._pairs[free], alone=placed[free])]
+        among = self._weights.among(alone=alone, rivals=self._rivals)
         likely, self._share = thresholds.posterior(among[self._chosen])
         self._common = evidence.strength(self._share)
         self._likely = thresholds.sigmoid(among + self._common)
@@ -128,7 +126,7 @@ class Model:
             left=left,
             right=right,
             row=self._rows[n],
-            margins=self._margins[n],
+            rivals=self._rivals[n],
             weights=self._weights,
             common=self._common,
         )

@@ -20,7 +20,7 @@ COLOURS: dict[str, str] = {
     if len(word) >= 3 and (full in vocabulary.BASE_COLOURS or full in METALS) and full.isalpha()
 }
 COLOUR_SHARE = 1.0  # of a colour's rarity that counts for the title: colours have features of their own
-EARLY = 5  # brand and model stand at the beginning of most titles
+EARLY = 6  # brand and model stand at the beginning of most titles
 _FIRST_SEGMENT = re.compile(r"^[A-Za-z]{1,6}[-_ /.]")
 DESCRIPTION_WORDS_MAX = 60  # what comes later in a description is boilerplate about shipping and warranty
 
@@ -65,6 +65,10 @@ def read_all(*, sides: Sequence[Sequence[Record]]) -> tuple[list[list[Profile]],
         for side, said in zip(sides, titles, strict=True)
     ]
     _strip_house_prefixes(sides=profiles)
+    if not any(profile.options & text.SIZES.keys() for side in profiles for profile in side):
+        # Where no option is a size, "LG" at the beginning is a maker.
+        for profile in (p for side in profiles for p in side if p.tokens and p.tokens[0] in text.SIZES):
+            profile.sizes = frozenset(text.SIZES[t] for t in profile.tokens[1:] if t in text.SIZES)
     rarity = Rarity(total=sum(len(side) for side in profiles))
     for side in profiles:
         for profile in side:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 ACCEPT_ERROR = 0.005
-F1_SLACK = 0.005
+F1_SLACK = 0.01
 SHARE_MAX = 0.98  # no catalog is so well kept that a lone pair needs no evidence
 
 

@@ -23,23 +23,20 @@ class Weights:
     pair: Floats
     pair_start: float
     scale: float
-    margin_left: float
-    margin_right: float
-    margin_worst: float
+    rivals: float
+    rivals_worst: float
     start: float
 
     def alone(self, rows: NDArray[np.floating[Any]]) -> Floats:
         return np.asarray(rows @ self.pair + self.pair_start, dtype=np.float64)
 
-    def among(self, *, alone: Floats, margins: Floats) -> Floats:
+    def among(self, *, alone: Floats, rivals: Floats) -> Floats:
         """Log-odds of the pair being right, were half of the chosen pairs right."""
-        return (
-            self.scale * alone
-            + self.margin_left * margins[:, 0]
-            + self.margin_right * margins[:, 1]
-            + self.margin_worst * margins.min(axis=1)
-            + self.start
-        )
+        return self.scale * alone + self.lead(rivals) + self.start
+
+    def lead(self, rivals: Floats) -> Floats:
+        """What the rivals of both sides take away."""
+        return np.asarray(self.rivals * rivals.sum(axis=-1) + self.rivals_worst * rivals.min(axis=-1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +48,10 @@ class Example:
     right: NDArray[np.bool_]
 
 
-def choose(*, pairs: NDArray[np.int64], alone: Floats, margins: Floats) -> NDArray[np.int64]:
+def choose(*, pairs: NDArray[np.int64], alone: Floats) -> NDArray[np.int64]:
     """The one-to-one choice, before anything is said about how many of it are right."""
-    worth = alone + 0.5 * margins.sum(axis=1)
-    return assignment.greedy(pairs=pairs, scores=worth)
+    margins = assignment.margins(pairs=pairs, scores=alone, limit=MARGIN_LIMIT)
+    return assignment.greedy(pairs=pairs, scores=alone + 0.5 * margins.sum(axis=1))
 
 
 def fit(examples: Sequence[Example], *, pair_c: float = 1.0, rank_c: float = 0.1) -> Weights:
@@ -67,22 +64,22 @@ def fit(examples: Sequence[Example], *, pair_c: float = 1.0, rank_c: float = 0.1
     ranked, labels = [], []
     for example in examples:
         alone = example.rows @ pair + pair_start
-        margins = assignment.margins(pairs=example.pairs, scores=alone, limit=MARGIN_LIMIT)
-        chosen = choose(pairs=example.pairs, alone=alone, margins=margins)
-        ranked.append(np.column_stack([alone, margins, margins.min(axis=1)])[chosen])
+        rivals = assignment.rivals(pairs=example.pairs, scores=alone)
+        chosen = choose(pairs=example.pairs, alone=alone)
+        ranked.append(np.column_stack([alone, rivals.sum(axis=1), rivals.min(axis=1)])[chosen])
         labels.append(example.right[chosen])
     second = LogisticRegression(C=rank_c, max_iter=3000).fit(
         np.concatenate(ranked), np.concatenate(labels), sample_weight=np.concatenate([_balance(x) for x in labels])
     )
-    scale, left, right, worst = second.coef_[0].tolist()
-    return Weights(pair, pair_start, scale, left, right, worst, float(second.intercept_[0]))
+    scale, both, worst = second.coef_[0].tolist()
+    return Weights(pair, pair_start, scale, both, worst, float(second.intercept_[0]))
 
 
 def _balance(right: NDArray[np.bool_]) -> Floats:
     return np.where(right, 500.0 / max(int(right.sum()), 1), 500.0 / max(int((~right).sum()), 1))
 
 
-_REST = ("pair_start", "scale", "margin_left", "margin_right", "margin_worst", "start")
+_REST = ("pair_start", "scale", "rivals", "rivals_worst", "start")
 
 
 def dump(weights: Weights) -> dict[str, float]:
