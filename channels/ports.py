@@ -67,6 +67,12 @@ class Capabilities:
     takes_fractions: bool
     has_change_feed: bool  # fetch_stock_changes_since tells causes of stock changes
     tells_deletions: bool  # page_catalog(since=…) names what was deleted; else only a whole reading shows it
+    listing_fields: frozenset[str] = frozenset()  # of ListingFields: what write_listings can change there
+    listing_batch_max: int = 1  # entries of one write_listings; a product's entries always go together
+    listing_reads_max: int = 100  # ids of one read_listings
+    joins_options: bool = False  # options are one text, the variation's name, under "Variation"
+    sku_length_max: int = 255
+    barcode_digits_min: int = 8  # shorter GTINs are padded with zeros to so many digits
 
 
 @dataclass(frozen=True)
@@ -209,6 +215,61 @@ class CountResult:
 
 
 @dataclass(frozen=True)
+class ListingFields:
+    """Fields of a listing that can be written. None: leave it alone (or: not known).
+
+    `gtin` is the barcode as the channel keeps it. `option_names`: the option's name there now → its new name, for
+    those that are renamed; `options` are under the new names.
+    """
+
+    sku: str | None = None
+    gtin: str | None = None
+    options: Mapping[str, str] | None = None
+    is_tracked: bool | None = None
+    sells_past_zero: bool | None = None
+    option_names: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class ListingNow:
+    """A listing as a fresh read shows it.
+
+    `own` is the vendor's own document of it, JSON-ready: handed back with a write it says what the write is based on,
+    and kept it can put every field back to the byte.
+    """
+
+    external_id: str
+    title: str
+    fields: ListingFields
+    own: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ListingWrite:
+    """Fields to change at one listing, from what was read of it to what it should be.
+
+    `before` is the `own` of a fresh read. `put_back`: an earlier `own`; the fields named in `after` are then set to
+    what that document says of them, to the byte, absent ones made absent again.
+    """
+
+    external_id: str
+    inventory_id: str
+    product_external_id: str
+    before: Mapping[str, Any]
+    after: ListingFields
+    put_back: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ListingResult:
+    """What became of one ListingWrite; `now` is the listing as it stands where the vendor told."""
+
+    outcome: WriteOutcome
+    message: str = ""
+    now: ListingNow | None = None
+
+
+@dataclass(frozen=True)
 class LineHold:
     """What an order line holds at one location now; `location_id` "" where the channel has not routed it yet."""
 
@@ -339,6 +400,18 @@ class Connector(Protocol):
         self, *, writes: Sequence[CountWrite], idempotency_key: str, now: datetime
     ) -> Sequence[CountResult]:
         """Tell numbers; at most `write_batch_max`. The same key and writes again have no further effect."""
+
+    def read_listings(self, *, external_ids: Sequence[str]) -> Sequence[ListingNow]:
+        """These listings as they are now; at most `listing_reads_max` ids. What is gone is missing."""
+
+    def write_listings(
+        self, *, writes: Sequence[ListingWrite], idempotency_key: str, now: datetime
+    ) -> Sequence[ListingResult]:
+        """Change fields of listings that still are as `before` says; the rest of each listing stays as it is.
+
+        Never blind: a listing that changed meanwhile is STALE and left alone. The same key and writes again have no
+        further effect: what is as wanted already is APPLIED. SKIPPED: not written because of a neighbour.
+        """
 
     def fetch_orders_since(self, *, since: datetime, cursor: str, location_ids: Sequence[str]) -> OrdersPage: ...
 

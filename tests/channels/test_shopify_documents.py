@@ -12,8 +12,8 @@ from types import ModuleType
 import pytest
 from graphql import OperationDefinitionNode, parse
 
-from channels.connectors.shopify import connector, documents, mapping, webhooks
-from channels.ports import CountWrite, HintKind
+from channels.connectors.shopify import connector, documents, listings, mapping, webhooks
+from channels.ports import CountWrite, HintKind, ListingFields, ListingWrite
 
 CHECK = Path(__file__).resolve().parents[3] / "shared/contracts/shopify/check.py"
 needs_contract = pytest.mark.skipif(
@@ -25,8 +25,13 @@ SENT = {
     if name.isupper() and not name.startswith("_") and isinstance(text, str)
 }
 # How many ids one call really carries; check.py assumes forty where a variable hides the list.
-IDS_MAX = {"LEVELS": connector.ITEMS_MAX, "WIDE_LEVELS": connector.WIDE_ITEMS_MAX,
-           "FULFILLMENT_ORDER_OWNERS": connector.ITEMS_MAX, "LIST_NODES": connector.LIST_CHUNK}  # fmt: skip
+IDS_MAX = {
+    "LEVELS": connector.ITEMS_MAX,
+    "WIDE_LEVELS": connector.WIDE_ITEMS_MAX,
+    "LISTINGS": listings.READS_MAX,
+    "FULFILLMENT_ORDER_OWNERS": connector.ITEMS_MAX,
+    "LIST_NODES": connector.LIST_CHUNK,
+}
 IDS_ASSUMED = 40
 COST_MAX = 1000
 
@@ -104,6 +109,58 @@ def test_control_an_entry_without_what_we_believe_is_told() -> None:
 
     variables = {"input": given, "key": "K1"}
     assert vendor().check_variables(documents.SET_QUANTITIES, "StudioSet", variables)
+
+
+def a_change(**changes: object) -> ListingWrite:
+    own = {
+        "id": "gid://shopify/ProductVariant/31", "barcode": None, "inventoryPolicy": "CONTINUE",
+        "selectedOptions": [{"name": "Size", "value": "xl "}],
+        "inventoryItem": {"id": "gid://shopify/InventoryItem/41", "sku": None, "tracked": False},
+    }  # fmt: skip
+    after = ListingFields(
+        sku="CLEAN-1", gtin="4006381333931", options={"Size": "XL"}, is_tracked=True, sells_past_zero=False
+    )
+    given = {
+        "external_id": own["id"], "inventory_id": "gid://shopify/InventoryItem/41",
+        "product_external_id": "gid://shopify/Product/21", "before": own, "after": after,
+    } | changes  # fmt: skip
+    return ListingWrite(**given)  # type: ignore[arg-type]
+
+
+@needs_contract
+def test_what_we_write_to_a_variant_is_a_valid_input_of_the_vendors_and_puts_back_nothing_as_null() -> None:
+    there = listings.variant_input(a_change())
+    back = listings.variant_input(a_change(before={**a_change().before, "barcode": "1"}, put_back=a_change().before))
+
+    for entry in (there, back):
+        variables = {"product": "gid://shopify/Product/21", "variants": [entry]}
+        assert vendor().check_variables(documents.UPDATE_VARIANTS, "StudioUpdateVariants", variables) == []
+    assert there["inventoryItem"] == {"sku": "CLEAN-1", "tracked": True}
+    assert (back["barcode"], back["inventoryPolicy"]) == (None, "CONTINUE")
+
+
+@needs_contract
+def test_control_a_sku_beside_the_item_is_told() -> None:
+    entry = listings.variant_input(a_change()) | {"sku": "CLEAN-1"}
+    variables = {"product": "gid://shopify/Product/21", "variants": [entry]}
+
+    assert vendor().check_variables(documents.UPDATE_VARIANTS, "StudioUpdateVariants", variables)
+
+
+@needs_contract
+def test_an_options_new_name_is_a_valid_input_of_the_vendors() -> None:
+    variables = {
+        "product": "gid://shopify/Product/21",
+        "option": {"id": "gid://shopify/ProductOption/1", "name": "Colour"},
+    }
+
+    assert vendor().check_variables(documents.RENAME_OPTION, "StudioRenameOption", variables) == []
+
+
+def test_only_the_wanted_fields_are_sent() -> None:
+    entry = listings.variant_input(a_change(after=ListingFields(sku="CLEAN-1")))
+
+    assert entry == {"id": "gid://shopify/ProductVariant/31", "inventoryItem": {"sku": "CLEAN-1"}}
 
 
 @needs_contract

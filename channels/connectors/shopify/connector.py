@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.connectors.shopify import documents, mapping, webhooks
+from channels.connectors.shopify import documents, listings, mapping, webhooks
 from channels.connectors.shopify.client import Client
 from channels.ports import (
     Account,
@@ -22,6 +22,9 @@ from channels.ports import (
     Envelope,
     FreshCredentials,
     Hint,
+    ListingNow,
+    ListingResult,
+    ListingWrite,
     OrderRef,
     OrdersPage,
     RemoteLocation,
@@ -48,6 +51,9 @@ class ShopifyConnector:
         takes_fractions=False,
         has_change_feed=False,
         tells_deletions=False,
+        listing_fields=listings.WRITABLE,
+        listing_batch_max=25,  # up to as many products, a call or two each: well within a worker's lease
+        listing_reads_max=listings.READS_MAX,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -178,6 +184,17 @@ class ShopifyConnector:
                     is_outcome_unknown=error["code"] == "IDEMPOTENCY_CONCURRENT_REQUEST",
                 )
         return mapping.set_results(payload, writes)
+
+    def read_listings(self, *, external_ids: Sequence[str]) -> Sequence[ListingNow]:
+        """Variants with what can be written of them."""
+        return listings.read(self._client, external_ids=external_ids)
+
+    def write_listings(
+        self, *, writes: Sequence[ListingWrite], idempotency_key: str, now: datetime
+    ) -> Sequence[ListingResult]:
+        """Product by product, after a fresh read. Shopify has neither key nor version for this: what an earlier
+        attempt wrote is recognised by its values, and `idempotency_key` is not sent."""
+        return listings.write(self._client, writes=writes)
 
     # --- orders ---------------------------------------------------------------------------------------------
 

@@ -23,6 +23,52 @@ query StudioCatalog($after: String, $query: String) {
 }
 """
 
+_LISTING = """
+fragment StudioListing on ProductVariant {
+  id title barcode inventoryPolicy
+  selectedOptions { name value }
+  inventoryItem { id sku tracked }
+}
+"""
+
+LISTINGS = (
+    """
+query StudioListings($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    ... on ProductVariant {
+      ...StudioListing
+      product { id variantsCount { count } options { id name } }
+    }
+  }
+}
+"""
+    + _LISTING
+)
+
+# https://shopify.dev/docs/api/admin-graphql/2026-10/mutations/productVariantsBulkUpdate
+# The SKU goes into inventoryItem. All or none: what is refused is asked for again by itself.
+UPDATE_VARIANTS = (
+    """
+mutation StudioUpdateVariants($product: ID!, $variants: [ProductVariantsBulkInput!]!) {
+  productVariantsBulkUpdate(productId: $product, variants: $variants, allowPartialUpdates: false) {
+    productVariants { ...StudioListing }
+    userErrors { code field message }
+  }
+}
+"""
+    + _LISTING
+)
+
+# https://shopify.dev/docs/api/admin-graphql/2026-10/mutations/productOptionUpdate
+RENAME_OPTION = """
+mutation StudioRenameOption($product: ID!, $option: OptionUpdateInput!) {
+  productOptionUpdate(productId: $product, option: $option, variantStrategy: LEAVE_AS_IS) {
+    product { id }
+    userErrors { code field message }
+  }
+}
+"""
+
 # Few places for many items; items that lie in more places are read again, fewer at a time.
 LEVELS = """
 query StudioLevels($ids: [ID!]!) {

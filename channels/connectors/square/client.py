@@ -85,6 +85,13 @@ class Client:
         """https://developer.squareup.com/reference/square/catalog-api/batch-retrieve-catalog-objects"""
         return self._call("POST", "/v2/catalog/batch-retrieve", body=body)
 
+    def upsert_catalog(self, *, body: Json) -> Reply:
+        """https://developer.squareup.com/reference/square/catalog-api/batch-upsert-catalog-objects
+
+        A good answer may hold `errors` of some batches beside the `objects` of the others.
+        """
+        return self._call("POST", "/v2/catalog/batch-upsert", body=body, is_write=True, may_be_partial=True)
+
     def retrieve_counts(self, *, body: Json) -> Reply:
         """https://developer.squareup.com/reference/square/inventory-api/batch-retrieve-inventory-counts"""
         return self._call("POST", "/v2/inventory/counts/batch-retrieve", body=body)
@@ -148,9 +155,11 @@ class Client:
         body: Json | None = None,
         is_write: bool = False,
         auth: AuthBase | None = None,
+        may_be_partial: bool = False,
     ) -> Reply:
-        """One request. `is_write`: a lost answer leaves the outcome unknown. Redirects are not followed: they
-        would carry the token to another host."""
+        """One request. `is_write`: a lost answer leaves the outcome unknown. `may_be_partial`: errors in a good
+        answer are the caller's to read. Redirects are not followed: they would carry the token to another
+        host."""
         try:
             answer = self._session.request(
                 method, self.base_url + path, params=params, json=body, auth=auth or self._auth,
@@ -163,7 +172,7 @@ class Client:
                 is_outcome_unknown=is_write and was_sent,
                 code=type(error).__name__,
             ) from error
-        return _read(answer, path=path, is_write=is_write)
+        return _read(answer, path=path, is_write=is_write, may_be_partial=may_be_partial)
 
 
 def _never_left(error: requests.RequestException) -> bool:
@@ -174,7 +183,7 @@ def _never_left(error: requests.RequestException) -> bool:
     return isinstance(getattr(cause, "reason", cause), NewConnectionError)
 
 
-def _read(answer: requests.Response, *, path: str, is_write: bool) -> Reply:
+def _read(answer: requests.Response, *, path: str, is_write: bool, may_be_partial: bool) -> Reply:
     try:
         body = answer.json()
     except ValueError:
@@ -187,7 +196,7 @@ def _read(answer: requests.Response, *, path: str, is_write: bool) -> Reply:
             is_outcome_unknown=is_write,
             code="NOT_JSON",
         )
-    if is_write and body.get("errors"):
+    if is_write and body.get("errors") and not may_be_partial:
         raise _error(answer, body=body, path=path, is_write=is_write)
     return Reply(body=body, served_at=_served_at(answer))
 

@@ -33,7 +33,7 @@ NEEDED: dict[str, Sequence[str]] = {
     "orderEditBegin": ("write_order_edits",), "orderEditCommit": ("write_order_edits",),
     "orderEditSetQuantity": ("write_order_edits",), "productCreate": ("write_products",),
     "productDelete": ("write_products",), "productOptionsCreate": ("write_products",),
-    "productSet": ("write_products",),
+    "productOptionUpdate": ("write_products",), "productSet": ("write_products",),
     "productUpdate": ("write_products",), "productVariantsBulkCreate": ("write_products",),
     "productVariantsBulkDelete": ("write_products",), "productVariantsBulkUpdate": ("write_products",),
 }  # fmt: skip

@@ -39,11 +39,11 @@ TEXTS = (
 )
 
 
-def _product(shop: Shop, gid: str | None) -> Product | None:
+def find_product(shop: Shop, gid: str | None) -> Product | None:
     return catalog_resolvers.products(shop).filter(pk=parse_gid(gid, "Product")).first() if gid else None
 
 
-def _touched(shop: Shop, product: Product, *, is_new: bool = False) -> Product:
+def touched(shop: Shop, product: Product, *, is_new: bool = False) -> Product:
     """Mark as changed, owe the webhook, read again in full."""
     product.updated_at = timezone.now()
     product.save()
@@ -85,13 +85,13 @@ def product_create(source: Any, info: Any, product: Json) -> Json:
     row = _new_product(shop, product, product.get("productOptions") or [])
     values = [option["values"][0]["name"] for option in row.options]
     _new_variant(shop, row, {}, values, position=1)
-    return {"product": _touched(shop, row, is_new=True), "user_errors": []}
+    return {"product": touched(shop, row, is_new=True), "user_errors": []}
 
 
 @resolver("Mutation", "productUpdate")
 def product_update(source: Any, info: Any, product: Json) -> Json:
     shop = info.context.shop
-    row = _product(shop, product.get("id"))
+    row = find_product(shop, product.get("id"))
     if row is None:
         return {"product": None, "user_errors": [user_error(None, ["id"], "Product does not exist")]}
     handle = product.get("handle")
@@ -99,13 +99,13 @@ def product_update(source: Any, info: Any, product: Json) -> Json:
         error = user_error(None, ["handle"], f"Handle '{handle}' already in use. Please provide a new handle.")
         return {"product": None, "user_errors": [error]}
     _apply_texts(row, product)
-    return {"product": _touched(shop, row), "user_errors": []}
+    return {"product": touched(shop, row), "user_errors": []}
 
 
 @resolver("Mutation", "productDelete")
 def product_delete(source: Any, info: Any, input: Json, synchronous: bool = True) -> Json:  # noqa: A002
     shop = info.context.shop
-    row = _product(shop, input["id"])
+    row = find_product(shop, input["id"])
     if row is None:
         return {"deleted_product_id": None, "user_errors": [user_error(None, ["id"], "Product does not exist")]}
     gid, number = row.gid, row.pk
@@ -115,39 +115,13 @@ def product_delete(source: Any, info: Any, input: Json, synchronous: bool = True
     return {"deleted_product_id": gid, "user_errors": []}
 
 
-@resolver("Mutation", "productOptionsCreate")
-def options_create(source: Any, info: Any, productId: str, options: Sequence[Json], **_: Any) -> Json:  # noqa: N803
-    """LEAVE_AS_IS: every variant takes the first value of each new option."""
-    shop = info.context.shop
-    row = _product(shop, productId)
-    if row is None:
-        error = user_error("PRODUCT_DOES_NOT_EXIST", ["productId"], "Product does not exist")
-        return {"product": None, "user_errors": [error]}
-    errors = catalog_rules.option_errors(row, options)
-    if errors:
-        return {"product": None, "user_errors": errors}
-    kept = [] if catalog_rules.is_default(row) else list(row.options)
-    for option in options:
-        place = len(kept) + 1
-        named = [{"id": n + 1, "name": value["name"]} for n, value in enumerate(option["values"])]
-        kept.append({"id": place, "name": option["name"], "position": place, "values": named})
-    row.options = kept
-    for variant in row.variants.all():
-        chosen = {entry["name"]: entry["value"] for entry in variant.selected_options}
-        values = [str(chosen.get(option["name"]) or option["values"][0]["name"]) for option in kept]
-        variant.selected_options = accounts.selected([option["name"] for option in kept], values)
-        variant.title, variant.updated_at = accounts.variant_title(values), timezone.now()
-        variant.save()
-    return {"product": _touched(shop, row), "user_errors": []}
-
-
 @resolver("Mutation", "productVariantsBulkCreate")
 def variants_create(
     source: Any, info: Any, productId: str, variants: Sequence[Json], strategy: str = "DEFAULT"  # noqa: N803
 ) -> Json:  # fmt: skip
     """All or none. A product that had no options loses the variant that stood for none, unless told to keep it."""
     shop = info.context.shop
-    row = _product(shop, productId)
+    row = find_product(shop, productId)
     if row is None:
         error = user_error("PRODUCT_DOES_NOT_EXIST", ["productId"], "Product does not exist")
         return {"product": None, "product_variants": None, "user_errors": [error]}
@@ -183,12 +157,13 @@ def variants_update(
 ) -> Json:  # fmt: skip
     """All or none, unless partial updates are allowed: then those without an error are changed."""
     shop = info.context.shop
-    row = _product(shop, productId)
+    row = find_product(shop, productId)
     if row is None:
         error = user_error("PRODUCT_DOES_NOT_EXIST", ["productId"], "Product does not exist")
         return {"product": None, "product_variants": None, "user_errors": [error]}
-    known = {variant.gid: variant for variant in row.variants.all()}
-    errors = catalog_rules.variant_errors(
+    known = {variant.gid: variant for variant in row.variants.select_related("item").order_by("position", "pk")}
+    errors = catalog_rules.update_errors(row, variants, known, _names_by_id(row))
+    errors += catalog_rules.variant_errors(
         shop, [given | {"inventoryQuantities": []} for given in variants], ["variants"], amount="availableQuantity"
     )
     for n, given in enumerate(variants):
@@ -211,7 +186,7 @@ def variants_update(
 
 def _changed(shop: Shop, product: Product, rows: Sequence[ProductVariant], errors: Sequence[Json] = ()) -> Json:
     """The payload of a change of variants: the product and they, read again in full."""
-    read = _touched(shop, product)
+    read = touched(shop, product)
     fresh = catalog_resolvers.variants(shop).in_bulk([row.pk for row in rows])
     return {"product": read, "product_variants": [fresh[row.pk] for row in rows], "user_errors": list(errors)}
 
@@ -219,7 +194,7 @@ def _changed(shop: Shop, product: Product, rows: Sequence[ProductVariant], error
 @resolver("Mutation", "productVariantsBulkDelete")
 def variants_delete(source: Any, info: Any, productId: str, variantsIds: Sequence[str]) -> Json:  # noqa: N803
     shop = info.context.shop
-    row = _product(shop, productId)
+    row = find_product(shop, productId)
     if row is None:
         error = user_error("PRODUCT_DOES_NOT_EXIST", ["productId"], "Product does not exist")
         return {"product": None, "user_errors": [error]}
@@ -233,7 +208,7 @@ def variants_delete(source: Any, info: Any, productId: str, variantsIds: Sequenc
     if errors:
         return {"product": None, "user_errors": errors}
     _delete_items(shop, InventoryItem.objects.filter(variant__pk__in=there))
-    return {"product": _touched(shop, row), "user_errors": []}
+    return {"product": touched(shop, row), "user_errors": []}
 
 
 @resolver("Mutation", "productSet")
@@ -269,7 +244,7 @@ def _set_product(shop: Shop, row: Product | None, given: Json) -> Product:
         _replace_variants(shop, row, given["variants"])
     elif is_new:
         _new_variant(shop, row, {}, [option["values"][0]["name"] for option in row.options], position=1)
-    return _touched(shop, row, is_new=is_new)
+    return touched(shop, row, is_new=is_new)
 
 
 def _options(given: Sequence[Json]) -> list[Json]:
@@ -288,7 +263,7 @@ def _options(given: Sequence[Json]) -> list[Json]:
 def _identified(shop: Shop, identifier: Json, given: Json) -> Product | None:
     gid = identifier.get("id") or given.get("id")
     if gid:
-        return _product(shop, gid)
+        return find_product(shop, gid)
     handle = identifier.get("handle")
     return Product.objects.filter(shop=shop, handle=handle).first() if handle else None
 

@@ -10,7 +10,7 @@ from channels.sandbox.shopify.models import Location, Product, ProductVariant, S
 from channels.sandbox.shopify.resolving import parse_gid, user_error
 
 Json = dict[str, Any]
-OPTIONS_MAX, VARIANTS_MAX, QUANTITIES_MAX = 3, 2048, 50_000
+OPTIONS_MAX, VARIANTS_MAX, QUANTITIES_MAX, TEXT_MAX = 3, 2048, 50_000, 255
 
 
 def is_default(product: Product) -> bool:
@@ -82,6 +82,58 @@ def create_errors(product: Product, chosen: Sequence[Mapping[str, str]], taken: 
             message = f"The variant '{' / '.join(key)}' already exists."
             errors.append(user_error("VARIANT_ALREADY_EXISTS", path, message))
         seen.add(key)
+    return errors
+
+
+def update_errors(
+    product: Product, given: Sequence[Json], known: Mapping[str, ProductVariant], ids: Mapping[str, str]
+) -> list[Json]:
+    """Of changes to variants there are: texts too long, options the product has not, two variants made the same.
+
+    Whether two are the same is judged as all will stand in the end, so that two may change places.
+    """
+    errors = []
+    names = [option["name"] for option in product.options]
+    will = {gid: {one["name"]: one["value"] for one in row.selected_options} for gid, row in known.items()}
+    for index, entry in enumerate(given):
+        path = ["variants", str(index)]
+        for field, text in (("barcode", entry.get("barcode")), ("sku", (entry.get("inventoryItem") or {}).get("sku"))):
+            if len(text or "") > TEXT_MAX:
+                errors.append(user_error("TOO_LONG", [*path, field], f"{field} is too long (maximum is {TEXT_MAX})"))
+        chosen = chosen_values(product, entry.get("optionValues") or [], ids)
+        if unknown := [name for name in chosen if name not in names]:
+            errors.append(user_error("OPTION_DOES_NOT_EXIST", [*path, "optionValues"], f"No option {unknown[0]}"))
+        elif any(len(value) > TEXT_MAX for value in chosen.values()):
+            errors.append(user_error("OPTION_VALUE_NAME_TOO_LONG", [*path, "optionValues"], "Option value is too long"))
+        elif entry.get("id") in will:
+            will[entry["id"]] |= chosen
+    changed = {entry.get("id"): index for index, entry in enumerate(given) if entry.get("optionValues")}
+    taken = {tuple(values.values()) for gid, values in will.items() if gid not in changed}
+    for gid, index in changed.items():
+        key = tuple(will[gid].values()) if gid in will else ()
+        if key in taken:
+            message = f"The variant '{' / '.join(key)}' already exists."
+            errors.append(user_error("VARIANT_ALREADY_EXISTS", ["variants", str(index)], message))
+        taken.add(key)
+    return errors
+
+
+def rename_errors(product: Product, place: int, option: Json, values: Sequence[Json]) -> list[Json]:
+    """Of other names for an option or its values: empty, too long, another's."""
+    errors = []
+    name = option.get("name")
+    others = [one["name"] for n, one in enumerate(product.options) if n != place]
+    if name is not None and not name.strip():
+        errors.append(user_error("INVALID_NAME", ["option", "name"], "The name of the option is missing."))
+    elif len(name or "") > TEXT_MAX:
+        errors.append(user_error("OPTION_NAME_TOO_LONG", ["option", "name"], "The name of the option is too long."))
+    elif name in others:
+        errors.append(user_error("OPTION_ALREADY_EXISTS", ["option", "name"], f"Option '{name}' already exists."))
+    taken = {value["name"] for value in product.options[place]["values"]}
+    for index, value in enumerate(values):
+        if value.get("name") in taken:
+            path = ["optionValuesToUpdate", str(index), "name"]
+            errors.append(user_error("OPTION_VALUE_ALREADY_EXISTS", path, f"Value '{value['name']}' already exists."))
     return errors
 
 

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 RESOLVER_MODULES = (
     "shop_resolvers", "bulk_resolvers", "catalog_resolvers", "location_resolvers", "catalog_mutations",
-    "stock_resolvers", "order_resolvers", "order_queries", "order_mutations",
+    "option_mutations", "stock_resolvers", "order_resolvers", "order_queries", "order_mutations",
 )  # fmt: skip
 # Input lists whose entries must say what they change from: an integer, or null to skip the check.
 CHANGE_FROM = {

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from channels.ports import Account
 
@@ -71,6 +71,9 @@ class Adapter(Protocol):
 
     def rename(self, *, shop: Shop, variant: ShopVariant, sku: str) -> None:
         """The merchant gives the variant another SKU."""
+
+    def described(self, *, shop: Shop, variant: ShopVariant) -> Any:
+        """All the vendor keeps of the variant but when it changed, read past the connector."""
 
     def remove(self, *, shop: Shop, variant: ShopVariant) -> None:
         """The merchant deletes the variant (or its product, where the vendor knows no less)."""

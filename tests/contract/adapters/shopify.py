@@ -44,6 +44,16 @@ mutation Rename($product: ID!, $variants: [ProductVariantsBulkInput!]!) {
   productVariantsBulkUpdate(productId: $product, variants: $variants) { userErrors { message } }
 }
 """
+DESCRIBED = """
+query Described($id: ID!) {
+  productVariant(id: $id) {
+    id title displayName barcode price inventoryPolicy position
+    selectedOptions { name value }
+    inventoryItem { id sku tracked requiresShipping }
+    product { id title options { name } }
+  }
+}
+"""
 REMOVE = "mutation Remove($input: ProductDeleteInput!) { productDelete(input: $input) { userErrors { message } } }"
 SHOWN = """
 query Shown($item: ID!, $place: ID!) {
@@ -123,6 +133,11 @@ class ShopifyAdapter:
     def rename(self, *, shop: Shop, variant: ShopVariant, sku: str) -> None:
         change = {"id": variant.listing_id, "inventoryItem": {"sku": sku}}
         self._call(shop, RENAME, {"product": variant.product_id, "variants": [change]})
+
+    def described(self, *, shop: Shop, variant: ShopVariant) -> Any:
+        node = self._call(shop, DESCRIBED, {"id": variant.listing_id})["productVariant"]
+        options = node["product"].pop("options")
+        return node | {"option names": [one["name"] for one in options]}
 
     def remove(self, *, shop: Shop, variant: ShopVariant) -> None:
         self._call(shop, REMOVE, {"input": {"id": variant.product_id}})

@@ -123,6 +123,10 @@ class SquareAdapter:
         entry["item_variation_data"]["sku"] = sku
         self._call(shop, "POST", "/v2/catalog/object", body={"idempotency_key": _key(), "object": entry})
 
+    def described(self, *, shop: Shop, variant: ShopVariant) -> Any:
+        row = models.CatalogObject.objects.get(object_id=variant.listing_id)
+        return {"name": row.name, "sku": row.sku, "upc": row.upc, "is_deleted": row.is_deleted, "data": row.data}
+
     def remove(self, *, shop: Shop, variant: ShopVariant) -> None:
         self._call(shop, "DELETE", f"/v2/catalog/object/{variant.product_id}")
 
