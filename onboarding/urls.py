@@ -2,9 +2,13 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from onboarding.views import imports
+from onboarding.views import findings, imports
 
 urlpatterns: list[URLPattern] = [
+    path("<slug:shop>/findings/", findings.findings, name="findings"),
+    path("<slug:shop>/findings/<int:finding_id>/", findings.finding, name="finding"),
+    path("<slug:shop>/findings/accept/", findings.accept_findings, name="accept_findings"),
+    path("<slug:shop>/findings/undo/", findings.undo_finding, name="undo_finding"),
     path("<slug:shop>/imports/", imports.imports, name="imports"),
     path("<slug:shop>/imports/new/", imports.new_import, name="new_import"),
     path("<slug:shop>/imports/<int:batch_id>/", imports.import_batch, name="import"),

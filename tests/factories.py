@@ -272,3 +272,65 @@ class ImportBatchFactory(factory.django.DjangoModelFactory):
     merchant = factory.SubFactory(MerchantFactory)
     name = factory.Sequence(lambda n: f"goods-{n}.csv")
     state = onboarding.ImportBatch.State.STAGED
+
+
+class FindingFactory(factory.django.DjangoModelFactory):
+    """A variant whose SKU is written otherwise than the shop's others; accepting tidies it."""
+
+    class Meta:
+        model = onboarding.Finding
+
+    class Params:
+        variant = factory.SubFactory(
+            VariantFactory,
+            merchant=factory.SelfAttribute("..merchant"),
+            sku=factory.Sequence(lambda n: f"lno {n:05d}"),
+        )
+        to = factory.LazyAttribute(lambda row: row.variant.sku.upper().replace(" ", "-"))
+
+    merchant = factory.SubFactory(MerchantFactory)
+    kind = onboarding.Finding.Kind.SKU_PATTERN
+    key = factory.LazyAttribute(lambda row: f"variant:{row.variant.pk}")
+    title = factory.LazyAttribute(lambda row: f"{row.variant.sku} is written otherwise than your SKUs")
+    members = factory.LazyAttribute(
+        lambda row: [
+            {
+                "type": "variant",
+                "id": row.variant.pk,
+                "label": row.variant.full_title,
+                "sku": row.variant.sku,
+                "gtin": row.variant.gtin,
+                "price": str(row.variant.price),
+                "options": row.variant.options,
+                "units": "4",
+                "channels": ["Web shop"],
+            }
+        ]
+    )
+    proposal = factory.LazyAttribute(
+        lambda row: {
+            "op": "set_sku",
+            "variant_id": row.variant.pk,
+            "sku": row.to,
+            "editable": [{"name": "sku", "label": "SKU", "value": row.to}],
+        }
+    )
+    evidence = factory.LazyFunction(lambda: [["38 of 41 SKUs are in capitals with “-”", 3.0]])
+    confidence = 0.95
+    risk = factory.Sequence(lambda n: 1000.0 - n)
+
+
+class SuggestionFactory(factory.django.DjangoModelFactory):
+    """A listing that waits, and the variant it most likely is."""
+
+    class Meta:
+        model = onboarding.Suggestion
+
+    listing = factory.SubFactory(ListingFactory, is_unlinked=True)
+    merchant = factory.SelfAttribute("listing.merchant")
+    variant = factory.SubFactory(VariantFactory, merchant=factory.SelfAttribute("..listing.merchant"))
+    score = 0.97
+    verdict = onboarding.Suggestion.Verdict.REVIEW
+    is_best = True
+    evidence = factory.LazyFunction(lambda: [["SKU equal without dashes", 6.0], ["title 0.93", 3.1]])
+    information = factory.Sequence(lambda n: 100.0 - n)

@@ -35,6 +35,7 @@ ROWS = {
     "location_id": lambda rows: rows["location"].pk,
     "movement_id": lambda rows: rows["movement_id"],
     "batch_id": lambda rows: rows["batch"].pk,
+    "finding_id": lambda rows: rows["finding"].pk,
 }
 
 
@@ -76,6 +77,7 @@ def rows_of(merchant: Any) -> dict[str, Any]:
         "event": factories.InboundEventFactory(connection=cell.connection),
         "order": order,
         "batch": factories.ImportBatchFactory(merchant=merchant),
+        "finding": factories.FindingFactory(merchant=merchant),
     }
 
 
