@@ -125,7 +125,10 @@ def choose(records: Sequence[Record], *, on_progress: Callable[[str, int, int], 
     titles = spelling.mend([split_title(record.title) for record in records])
     skus = _skus(records)
     shared = _shared_words(titles)
-    chosen = [_candidates(record, title, sku, shared) for record, title, sku in zip(records, titles, skus, strict=True)]
+    chosen = [
+        _candidates(record=record, title=title, sku=sku, shared=shared)
+        for record, title, sku in zip(records, titles, skus, strict=True)
+    ]
     _drop_lonely(chosen)
     evidence = _evidence(chosen, first=True)
     for number in range(ROUNDS):
@@ -162,7 +165,7 @@ def _shared_words(titles: Sequence[Title]) -> set[str]:
     return {word for word, count in seen.items() if count > 1}
 
 
-def _candidates(record: Record, title: Title, sku: Sku, shared: set[str]) -> Chosen:
+def _candidates(*, record: Record, title: Title, sku: Sku, shared: set[str]) -> Chosen:
     plain = Reading(split=splits.plain(title), base=0.0, confirmed=(), style="")
     found: list[Reading] = []
     if given := splits.given(title, record.options):

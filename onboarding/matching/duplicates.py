@@ -36,7 +36,7 @@ def find(records: Sequence[Record], *, groups: Sequence[Group] | None = None) ->
     found: dict[tuple[str, str], DuplicatePair] = {}
     for members in _cells(groups if groups is not None else group(records)):
         for one, other in itertools.combinations(members, 2):
-            pair = _judge(by_id[one.record_id], by_id[other.record_id], one, other)
+            pair = _judge(left=by_id[one.record_id], right=by_id[other.record_id], one=one, other=other)
             if pair.score >= FOUND_MIN:
                 found[pair.id_a, pair.id_b] = pair
     for left, right in _same_barcode(records):
@@ -55,7 +55,7 @@ def _cells(groups: Iterable[Group]) -> Iterable[list[Member]]:
         yield from (cell for cell in cells.values() if 1 < len(cell) <= CELL_MAX)
 
 
-def _judge(left: Record, right: Record, one: Member, other: Member) -> DuplicatePair:
+def _judge(*, left: Record, right: Record, one: Member, other: Member) -> DuplicatePair:
     said = "the same options: " + ", ".join(f"{n} {v}" for n, v in one.options) if one.options else "the same name"
     words, odds = [said], 1.0
     if left.title.casefold().split() == right.title.casefold().split():

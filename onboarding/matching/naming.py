@@ -62,10 +62,10 @@ def _one_spelling(rows: list[tuple[tuple[str, str], ...]]) -> list[tuple[tuple[s
 
 def _name_slots(product: _Product, elsewhere: Mapping[str, Counter[str]]) -> None:
     for slot, values in product.slots.items():
-        product.names[slot] = _best(_votes(product, slot, values, elsewhere))
+        product.names[slot] = _best(_votes(product=product, slot=slot, values=values, elsewhere=elsewhere))
         # A size among them ("Medium", which can be a flavour) says nothing of the words nobody knows.
         others = {key: value for key, value in values.items() if not _is_size(value)}
-        votes = _votes(product, slot, others, elsewhere) if others else {}
+        votes = _votes(product=product, slot=slot, values=others, elsewhere=elsewhere) if others else {}
         beside = product.beside[slot]
         product.names_of_unknown[slot] = _best({n: v for n, v in votes.items() if n != "size" and n not in beside})
 
@@ -95,7 +95,7 @@ def _slots(one: Chosen) -> list[tuple[Slot, Value]]:
 
 
 def _votes(
-    product: _Product, slot: Slot, values: Mapping[str, Value], elsewhere: Mapping[str, Counter[str]]
+    *, product: _Product, slot: Slot, values: Mapping[str, Value], elsewhere: Mapping[str, Counter[str]]
 ) -> dict[str, float]:
     """How well each name would suit the slot's values together."""
     votes: dict[str, float] = defaultdict(float)
@@ -111,7 +111,9 @@ def _votes(
         for name, uses in elsewhere.get(value.key, {}).items():
             votes[name] += ELSEWHERE_WEIGHT * min(1.0, uses)
     for name in list(votes):
-        able = sum(_can_be(value, name, product, slot) for value in values.values()) / len(values)
+        able = sum(_can_be(value=value, name=name, product=product, slot=slot) for value in values.values()) / len(
+            values
+        )
         votes[name] *= able
         if product.context[name]:
             votes[name] += CONTEXT_WEIGHT * len(values) * able
@@ -134,7 +136,7 @@ def _is_foreign(value: Value, product: _Product, slot: Slot) -> bool:
     return names <= COLOUR_LIKE and any(other.unknown for other in product.slots[slot].values())
 
 
-def _can_be(value: Value, name: str, product: _Product, slot: Slot) -> bool:
+def _can_be(*, value: Value, name: str, product: _Product, slot: Slot) -> bool:
     if name == "color" and _is_foreign(value, product, slot):
         return True
     if value.unknown:

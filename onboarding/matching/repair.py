@@ -126,8 +126,8 @@ def _alignments(one: Chosen, target: str, shop: _Shop) -> Iterable[tuple[float, 
             errors = OSA.distance(core, target, score_cutoff=slips)
             if errors > slips:
                 continue
-            left = _zone(one, tokens[:start], LEFT, target, shop)
-            right = _zone(one, tokens[end:], RIGHT, target, shop)
+            left = _zone(one=one, tokens=tokens[:start], side=LEFT, target=target, shop=shop)
+            right = _zone(one=one, tokens=tokens[end:], side=RIGHT, target=target, shop=shop)
             if left is None or right is None:
                 continue
             if not (left[1] or right[1]) and target in shop.has_options and errors:
@@ -138,7 +138,7 @@ def _alignments(one: Chosen, target: str, shop: _Shop) -> Iterable[tuple[float, 
 
 
 def _zone(
-    one: Chosen, tokens: tuple[Token, ...], side: str, target: str, shop: _Shop
+    *, one: Chosen, tokens: tuple[Token, ...], side: str, target: str, shop: _Shop
 ) -> tuple[float, tuple[Value, ...]] | None:
     """The tokens as a row of values with the fewest slips; None when something is left over."""
     best: list[tuple[float, tuple[Value, ...]] | None] = [(0.0, ())]
@@ -146,14 +146,16 @@ def _zone(
         options = []
         for start in range(max(0, end - PHRASE_TOKENS_MAX), end):
             before = best[start]
-            found = _one_value(one.sku, tokens[start:end], side, target, shop) if before else None
+            found = (
+                _one_value(sku=one.sku, part=tokens[start:end], side=side, target=target, shop=shop) if before else None
+            )
             if before and found:
                 options.append((before[0] + found[0], (*before[1], found[1])))
         best.append(min(options, key=lambda row: (row[0], len(row[1]))) if options else None)
     return best[-1]
 
 
-def _one_value(sku: Sku, part: tuple[Token, ...], side: str, target: str, shop: _Shop) -> tuple[float, Value] | None:
+def _one_value(*, sku: Sku, part: tuple[Token, ...], side: str, target: str, shop: _Shop) -> tuple[float, Value] | None:
     key = join(part)
     words = tuple(token.text for token in part)
     known = shop.values_of[target].get(key) if target in shop.values_of else None

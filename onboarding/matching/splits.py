@@ -111,8 +111,8 @@ def readings(title: Title, *, shared: Container[str] | None = None) -> list[Spli
     if named := labelled(title):
         return [named]
     tokens = title.tokens
-    rights = list(_right(title, len(tokens), VALUES_RIGHT_MAX, unknown_left=1))
-    lefts = list(_left(title, 0, VALUES_LEFT_MAX, unknown_left=1))
+    rights = list(_right(title=title, end=len(tokens), depth=VALUES_RIGHT_MAX, unknown_left=1))
+    lefts = list(_left(title=title, start=0, depth=VALUES_LEFT_MAX, unknown_left=1))
     rights = [(end, _with_depth(values)) for end, values in rights]
     lefts = [(start, _with_depth(values[::-1])[::-1]) for start, values in lefts]
     alone = next((place for place, token in enumerate(tokens) if shared is None or token.key in shared), len(tokens))
@@ -157,7 +157,7 @@ def _torn(values: tuple[Value, ...]) -> bool:
     return False
 
 
-def _right(title: Title, end: int, depth: int, unknown_left: int) -> Iterator[tuple[int, tuple[Value, ...]]]:
+def _right(*, title: Title, end: int, depth: int, unknown_left: int) -> Iterator[tuple[int, tuple[Value, ...]]]:
     """(where the stem ends, values): values taken off the end one by one."""
     yield end, ()
     if depth == 0:
@@ -165,27 +165,31 @@ def _right(title: Title, end: int, depth: int, unknown_left: int) -> Iterator[tu
     for size in range(1, min(PHRASE_TOKENS_MAX, end - 1) + 1):
         start = end - size
         part = title.tokens[start:end]
-        value = _read(title, part, start, RIGHT)
+        value = _read(title=title, part=part, start=start, side=RIGHT)
         if value is None or (value.unknown and not unknown_left):
             continue
-        for stem_end, more in _right(title, start, depth - 1, unknown_left - value.unknown):
+        for stem_end, more in _right(
+            title=title, end=start, depth=depth - 1, unknown_left=unknown_left - value.unknown
+        ):
             yield stem_end, (*more, value)
 
 
-def _left(title: Title, start: int, depth: int, unknown_left: int) -> Iterator[tuple[int, tuple[Value, ...]]]:
+def _left(*, title: Title, start: int, depth: int, unknown_left: int) -> Iterator[tuple[int, tuple[Value, ...]]]:
     yield start, ()
     if depth == 0:
         return
     for size in range(1, min(PHRASE_TOKENS_MAX, len(title.tokens) - start - 1) + 1):
         end = start + size
-        value = _read(title, title.tokens[start:end], start, LEFT)
+        value = _read(title=title, part=title.tokens[start:end], start=start, side=LEFT)
         if value is None or (value.unknown and not unknown_left):
             continue
-        for stem_start, more in _left(title, end, depth - 1, unknown_left - value.unknown):
+        for stem_start, more in _left(
+            title=title, start=end, depth=depth - 1, unknown_left=unknown_left - value.unknown
+        ):
             yield stem_start, (value, *more)
 
 
-def _read(title: Title, part: tuple[Token, ...], start: int, side: str) -> Value | None:
+def _read(*, title: Title, part: tuple[Token, ...], start: int, side: str) -> Value | None:
     """These tokens as one value; None when they cannot be one."""
     if not title.bracketed.isdisjoint(range(start, start + len(part))):
         return None

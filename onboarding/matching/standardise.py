@@ -96,7 +96,7 @@ def _join(
         amount = _amount(keys[key][0])
         if amount and amounts.setdefault(amount, key) != key:
             target[key] = (amounts[amount], "the same amount written otherwise")
-        elif slip := _slip_of(option, key, keys, counts, index):
+        elif slip := _slip_of(option=option, key=key, keys=keys, counts=counts, index=index):
             target[key] = (slip, f"one letter apart, {counts[key]} against {counts[slip]} uses")
     joined = {key: list(members) for key, members in keys.items() if key not in target}
     reasons: dict[str, list[str]] = defaultdict(list)
@@ -108,7 +108,7 @@ def _join(
 
 
 def _slip_of(
-    option: str, key: str, keys: dict[str, list[str]], counts: dict[str, int], index: dict[str, set[str]]
+    *, option: str, key: str, keys: dict[str, list[str]], counts: dict[str, int], index: dict[str, set[str]]
 ) -> str:
     """The one well-used value this rare, unknown one is a slip of; "" for none."""
     if len(key) < SLIP_LENGTH_MIN or any(letter.isdigit() for letter in key) or _is_known(option, keys[key][0]):
