@@ -52,7 +52,8 @@ class Model:
     """Two catalogs compared. Everything is computed once; pairs and candidates are read off."""
 
     def __init__(self, *, left: Sequence[Record], right: Sequence[Record], on_progress: Progress | None = None) -> None:
-        (self._left, self._right), self._rarity = profiles.read_all(sides=[left, right])
+        (self._left, self._right), self._rarity = profiles.read_all(sides=[_by_id(left), _by_id(right)])
+        self._places = _places(left), _places(right)
         self._weights = prior.weights()
         self._shared = features.context(sides=[self._left, self._right], rarity=self._rarity)
         found = candidates.find(
@@ -98,9 +99,8 @@ class Model:
 
     def _displacement(self) -> NDArray[np.float64]:
         """How far apart two listings stand in their files, 0 to 1: exports of one shop tend to keep one order."""
-        left = self._pairs[:, 0] / max(len(self._left), 1)
-        right = self._pairs[:, 1] / max(len(self._right), 1)
-        return np.abs(left - right)
+        left, right = self._places
+        return np.abs(left[self._pairs[:, 0]] - right[self._pairs[:, 1]])
 
     @property
     def bands(self) -> Bands:
@@ -169,6 +169,17 @@ def match_shops(
         if mine and other:
             made.extend(match(mine, other, on_progress=on_progress))
     return sorted(made, key=lambda pair: (-pair.score, pair.left_id, pair.right_id))
+
+
+def _by_id(records: Sequence[Record]) -> list[Record]:
+    """So that the order of a file decides nothing but ties."""
+    return sorted(records, key=lambda record: record.id)
+
+
+def _places(records: Sequence[Record]) -> NDArray[np.float64]:
+    """Where each record, in the order of ids, stands in its file: 0 at the beginning, 1 at the end."""
+    order = np.array(sorted(range(len(records)), key=lambda n: records[n].id), dtype=np.float64)
+    return order / max(len(records), 1)
 
 
 def _without_vetoed(

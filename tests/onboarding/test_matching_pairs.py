@@ -97,7 +97,7 @@ def test_an_empty_sku_pairs_nothing_and_an_equal_one_does() -> None:
     left = [Record(id="l1", title="first thing", sku=""), Record(id="l2", title="altogether other", sku="AB-77")]
     right = [Record(id="r1", title="zebra rug", sku="  "), Record(id="r2", title="plain bowl", sku="ab77")]
     found = pairs.match(left, right)
-    assert [(p.left_id, p.right_id) for p in found if p.score > 0.5] == [("l2", "r2")]
+    assert [(p.left_id, p.right_id) for p in found] == [("l2", "r2")]
 
 
 def test_nothing_in_common_gives_no_pairs_and_an_empty_side_gives_none() -> None:
