@@ -5,6 +5,7 @@ An empty SKU never matches anything. What matches nothing, or more than one, wai
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import connection as database
@@ -137,6 +138,45 @@ def link(*, listing: Listing, variant: Variant, actor: User | None) -> None:
             key=f"{listing.connection_id}:listing:{listing.external_id}", how="linked", actor=actor,
         )  # fmt: skip
         _note(listing, actor, "listing.linked", f"{listing.sku or listing.product_title} is {variant.full_title}")
+
+
+_LINK_MANY = """
+WITH wanted AS (
+    SELECT * FROM unnest(%(listings)s::bigint[], %(variants)s::bigint[]) AS w(listing_id, variant_id)
+)
+UPDATE channels_listing l
+SET variant_id = w.variant_id, link = 'linked', link_reason = %(reason)s, linked_at = %(now)s
+FROM wanted w
+WHERE l.id = w.listing_id AND l.connection_id = %(connection)s AND l.link = 'unlinked' AND l.deleted_at IS NULL
+RETURNING l.id
+"""
+
+
+def link_many(*, connection: Connection, pairs: Mapping[int, int], actor: User | None, reason: str) -> list[int]:
+    """Link waiting listings (listing → variant, by key), a few statements for all; returns the listings linked.
+
+    What is not waiting any more, or whose variant another listing of the channel has by now, is left out.
+    Locks the variants, in primary-key order.
+    """
+    with transaction.atomic():
+        living = Variant.objects.filter(pk__in=pairs.values(), merchant=connection.merchant_id, archived_at=None)
+        # As `link` locks them, so that no two listings of a channel get one variant.
+        free = set(living.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+        free -= set(Listing.objects.filter(connection=connection, variant__in=free).values_list("variant", flat=True))
+        once: dict[int, int] = {}
+        for listing_id, variant_id in sorted(pairs.items()):
+            if variant_id in free:
+                once.setdefault(variant_id, listing_id)
+        with database.cursor() as cursor:
+            values: dict[str, Any] = {
+                "listings": list(once.values()), "variants": list(once),
+                "connection": connection.pk, "reason": reason[:200], "now": timezone.now(),
+            }  # fmt: skip
+            cursor.execute(_LINK_MANY, values)
+            linked = [row[0] for row in cursor.fetchall()]
+        ensure_cells(connection)
+        _read_waiting_orders(connection, linked)
+    return linked
 
 
 def _make_room(listing: Listing, variant: Variant) -> None:

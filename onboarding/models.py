@@ -340,6 +340,15 @@ class Suggestion(MerchantOwned):
     decided_at = models.DateTimeField(null=True, blank=True)
     decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
 
+    changeset = models.ForeignKey(
+        ChangeSet,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="suggestions",
+        help_text="What decided it.",
+    )
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["listing", "variant"], name="suggestion_once")]
         indexes = [
@@ -352,6 +361,29 @@ class Suggestion(MerchantOwned):
 
     def __str__(self) -> str:
         return f"listing {self.listing_id} as variant {self.variant_id}"
+
+
+class MappingRun(MerchantOwned):
+    """The last time a connection's waiting listings were compared with the catalog, and how sure that was."""
+
+    connection = models.OneToOneField(Connection, on_delete=models.CASCADE, related_name="mapping_run")
+    asked_at = models.DateTimeField(null=True, blank=True, help_text="Somebody wants it done; None: nothing to do.")
+    lease_until = models.DateTimeField(null=True, blank=True, help_text="A worker has it until then.")
+    stage = models.CharField(max_length=60, blank=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    built_at = models.DateTimeField(null=True, blank=True)
+    auto_from = models.FloatField(default=1.1, help_text="Probability from which on a suggestion is certain.")
+    auto_error = models.FloatField(default=0, help_text="Share of wrong ones to expect among the certain.")
+    review_from = models.FloatField(default=0.5, help_text="Less probable ones are not shown.")
+    review_error = models.FloatField(default=0)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["asked_at"], name="mappingrun_due", condition=Q(asked_at__isnull=False))]
+
+    def __str__(self) -> str:
+        return f"mapping of connection {self.connection_id}"
 
 
 class SkuPattern(MerchantOwned):
@@ -384,17 +416,34 @@ class CatalogWrite(MerchantOwned):
     created_at = models.DateTimeField(default=utc_now)
     approved_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     approved_at = models.DateTimeField(null=True, blank=True)
-    lease_until = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True, help_text="A worker has it until then.")
+    next_attempt_at = models.DateTimeField(default=utc_now)
+    attempts = models.PositiveSmallIntegerField(default=0, help_text="Calls failed in a row.")
+    error = models.CharField(max_length=300, blank=True, help_text="Why the last call failed.")
+    notes = models.JSONField(default=list, blank=True, help_text="What differs and cannot be written, in words.")
 
     class Meta:
-        indexes = [models.Index(fields=["merchant", "-created_at", "-id"], name="catalogwrite_by_time")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection"], condition=Q(state="sending"), name="catalogwrite_one_sending_per_connection"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "-created_at", "-id"], name="catalogwrite_by_time"),
+            models.Index(fields=["next_attempt_at"], name="catalogwrite_due", condition=Q(state="sending")),
+        ]
 
     def __str__(self) -> str:
         return f"catalog write to connection {self.connection_id} #{self.pk}"
 
 
 class CatalogWriteLine(models.Model):
-    """One listing's fields to be written: what was there (the snapshot), what shall be, and what the channel said."""
+    """One listing's fields to be written: what was there (the snapshot), what shall be, and what the channel said.
+
+    `own` is the channel's own document right before the write, kept so that undoing restores it to the byte;
+    `put_back` is such a document of an earlier write.
+    """
 
     class Outcome(models.TextChoices):
         WAITING = "waiting", "Waiting"
@@ -404,11 +453,18 @@ class CatalogWriteLine(models.Model):
 
     write = models.ForeignKey(CatalogWrite, on_delete=models.CASCADE, related_name="lines")
     listing = models.ForeignKey(Listing, on_delete=models.PROTECT, related_name="+")
-    idempotency_key = models.UUIDField(default=uuid.uuid4)
-    before = models.JSONField()
+    idempotency_key = models.UUIDField(default=uuid.uuid4, help_text="Of the call; lines that go together share it.")
+    before = models.JSONField(help_text="The fields it is about, as they were.")
     after = models.JSONField()
+    flags = models.JSONField(default=list, blank=True)
+    is_excluded = models.BooleanField(default=False, help_text="Left out by a person.")
+    own = models.JSONField(null=True, blank=True)
+    put_back = models.JSONField(null=True, blank=True)
+    goes_alone = models.BooleanField(default=False, help_text="A call that held it with others was refused.")
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="Its call may be under way, or be repeated.")
     outcome = models.CharField(max_length=8, choices=Outcome, default=Outcome.WAITING)
     message = models.CharField(max_length=300, blank=True)
+    there = models.JSONField(null=True, blank=True, help_text="What was there instead, where it had changed.")
     answered_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

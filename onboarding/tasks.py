@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from celery import shared_task
 
+from onboarding import mapping
 from onboarding.importing import waking, working
 
 LONG_S = 900  # reading a large file up to where the last slice stopped may take minutes
@@ -24,3 +26,17 @@ def sweep_imports(**_: Any) -> None:
     for batch_id in working.due():
         waking.send(batch_id)
     working.purge()
+
+
+@shared_task(time_limit=LONG_S)
+def build_mapping(*, connection_id: int, **_: Any) -> None:
+    """Make the suggestions of one connection anew."""
+    with contextlib.suppress(mapping.Busy):
+        mapping.build(connection_id=connection_id)
+
+
+@shared_task
+def sweep_mapping(**_: Any) -> None:
+    """Suggestions that somebody waits for, whether their message arrived or not."""
+    for connection_id in mapping.due():
+        build_mapping.delay(connection_id=connection_id)

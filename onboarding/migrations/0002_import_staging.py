@@ -5,72 +5,108 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('inventory', '0008_facts_follow_merges'),
-        ('onboarding', '0001_catalog_cleanup'),
+        ("inventory", "0008_facts_follow_merges"),
+        ("onboarding", "0001_catalog_cleanup"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='stagedrow',
-            name='stagedrow_to_apply',
+            model_name="stagedrow",
+            name="stagedrow_to_apply",
         ),
         migrations.AddField(
-            model_name='importbatch',
-            name='bytes_read',
+            model_name="importbatch",
+            name="bytes_read",
             field=models.BigIntegerField(default=0),
         ),
         migrations.AddField(
-            model_name='importbatch',
-            name='phase',
-            field=models.CharField(blank=True, choices=[('', 'Nothing under way'), ('read', 'Reading the rows'), ('compare', 'Comparing with what is there'), ('rehearse', 'Rehearsing'), ('apply', 'Applying'), ('undo', 'Undoing')], max_length=10),
+            model_name="importbatch",
+            name="phase",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("", "Nothing under way"),
+                    ("read", "Reading the rows"),
+                    ("compare", "Comparing with what is there"),
+                    ("rehearse", "Rehearsing"),
+                    ("apply", "Applying"),
+                    ("undo", "Undoing"),
+                ],
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='importbatch',
-            name='phase_at',
-            field=models.DateTimeField(blank=True, help_text='When its present work began: for rate and rest.', null=True),
+            model_name="importbatch",
+            name="phase_at",
+            field=models.DateTimeField(
+                blank=True, help_text="When its present work began: for rate and rest.", null=True
+            ),
         ),
         migrations.AddField(
-            model_name='importbatch',
-            name='rehearsal',
-            field=models.JSONField(blank=True, default=dict, help_text='What the dry run came to.'),
+            model_name="importbatch",
+            name="rehearsal",
+            field=models.JSONField(blank=True, default=dict, help_text="What the dry run came to."),
         ),
         migrations.AddField(
-            model_name='importbatch',
-            name='work_total',
-            field=models.PositiveIntegerField(help_text='Rows the present work has to go through.', null=True),
+            model_name="importbatch",
+            name="work_total",
+            field=models.PositiveIntegerField(help_text="Rows the present work has to go through.", null=True),
         ),
         migrations.AddField(
-            model_name='stagedrow',
-            name='key',
-            field=models.CharField(blank=True, default='', help_text='What the row is known by: its SKU, else barcode, else title.', max_length=130),
+            model_name="stagedrow",
+            name="key",
+            field=models.CharField(
+                blank=True,
+                default="",
+                help_text="What the row is known by: its SKU, else barcode, else title.",
+                max_length=130,
+            ),
         ),
         migrations.AddField(
-            model_name='stagedrow',
-            name='matched_by',
-            field=models.CharField(blank=True, choices=[('', 'Not there yet'), ('sku', 'SKU'), ('alias', 'An old SKU'), ('gtin', 'Barcode'), ('title', 'Title and options'), ('listing', 'The listing is linked to it')], max_length=10),
+            model_name="stagedrow",
+            name="matched_by",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("", "Not there yet"),
+                    ("sku", "SKU"),
+                    ("alias", "An old SKU"),
+                    ("gtin", "Barcode"),
+                    ("title", "Title and options"),
+                    ("listing", "The listing is linked to it"),
+                ],
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='stagedrow',
-            name='product',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='inventory.product'),
+            model_name="stagedrow",
+            name="product",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="+", to="inventory.product"
+            ),
         ),
         migrations.AddField(
-            model_name='stagedrow',
-            name='product_key',
-            field=models.CharField(blank=True, default='', help_text='Rows with the same one are variants of one product.', max_length=200),
+            model_name="stagedrow",
+            name="product_key",
+            field=models.CharField(
+                blank=True, default="", help_text="Rows with the same one are variants of one product.", max_length=200
+            ),
         ),
         migrations.AddIndex(
-            model_name='stagedrow',
-            index=models.Index(condition=models.Q(('action__in', ['new', 'changed']), ('is_applied', False)), fields=['batch', 'number'], name='stagedrow_to_apply'),
+            model_name="stagedrow",
+            index=models.Index(
+                condition=models.Q(("action__in", ["new", "changed"]), ("is_applied", False)),
+                fields=["batch", "number"],
+                name="stagedrow_to_apply",
+            ),
         ),
         migrations.AddIndex(
-            model_name='stagedrow',
-            index=models.Index(fields=['batch', 'key'], name='stagedrow_by_key'),
+            model_name="stagedrow",
+            index=models.Index(fields=["batch", "key"], name="stagedrow_by_key"),
         ),
         migrations.AddIndex(
-            model_name='stagedrow',
-            index=models.Index(fields=['batch', 'product_key'], name='stagedrow_by_product'),
+            model_name="stagedrow",
+            index=models.Index(fields=["batch", "product_key"], name="stagedrow_by_product"),
         ),
     ]
