@@ -1,4 +1,4 @@
-"""Identifiers as they arrive: model numbers inside titles, SKUs written four ways, barcodes a spreadsheet has damaged."""
+"""Identifiers as they arrive: model numbers inside titles, SKUs in many spellings, barcodes a spreadsheet damaged."""
 
 from __future__ import annotations
 

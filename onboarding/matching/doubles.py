@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from onboarding.matching import codes, features
-from onboarding.matching.profiles import Profile
+from onboarding.matching import codes, spelling
+from onboarding.matching.profiles import Profile, Rarity
 
 RIVAL_WITHIN = 1.0  # log-odds: a place as good as this for the copy too means that there is nothing to share
 PRICE_APART_MAX = 0.15  # copies drift: one of them missed the last price change
@@ -20,7 +20,7 @@ def find(
     pairs: NDArray[np.int64],
     alone: NDArray[np.float64],
     chosen: NDArray[np.int64],
-    shared: features.Context,
+    rarity: Rarity,
 ) -> dict[int, int]:
     """Pair index of a copy -> pair index of its original, after a first one-to-one choice.
 
@@ -39,12 +39,12 @@ def find(
         original = owner.get(j)
         if not wronged or original is None or alone[n] < best[i] - RIVAL_WITHIN or i in copies:
             continue
-        if is_double(left[i], left[int(pairs[original, 0])], shared=shared):
+        if is_double(left[i], left[int(pairs[original, 0])], rarity=rarity):
             copies[i] = n
     return {n: owner[int(pairs[n, 1])] for n in copies.values()}
 
 
-def is_double(one: Profile, other: Profile, *, shared: features.Context) -> bool:
+def is_double(one: Profile, other: Profile, *, rarity: Rarity) -> bool:
     """The same product and options under the same identifiers, or under no more than one, at about the same price."""
     a, b = one.record, other.record
     if a.price and b.price:
@@ -59,5 +59,5 @@ def is_double(one: Profile, other: Profile, *, shared: features.Context) -> bool
     mine, theirs = set(one.names - other.names), set(other.names - one.names)
     if any(c.isdigit() for token in mine | theirs for c in token):
         return False  # ``20wlbk`` and ``20wlw`` are two colours, however alike
-    features.soften(mine=mine, other=theirs, left=one, right=other, shared=shared)
+    spelling.soften(mine=mine, other=theirs, left=one, right=other, rarity=rarity)
     return not mine and not theirs

@@ -13,7 +13,19 @@ Evidence = tuple[tuple[str, float], ...]
 GROUPS: dict[str, tuple[str, ...]] = {
     "gtin": ("gtin_equal", "gtin_close"),
     "sku": ("sku_equal", "sku_loose"),
-    "title": ("cosine", "covered_least", "covered_most", "early_conflict", "jaccard", "shared_weight", "rarest_shared", "early_least", "early_most", "spelling", "first_equal"),
+    "title": (
+        "cosine",
+        "covered_least",
+        "covered_most",
+        "early_conflict",
+        "jaccard",
+        "shared_weight",
+        "rarest_shared",
+        "early_least",
+        "early_most",
+        "spelling",
+        "first_equal",
+    ),
     "code": ("code_equal", "code_partly", "code_conflict", "described_code"),
     "number": ("number_shared", "number_conflict", "number_extra", "early_number_conflict"),
     "quantity": ("quantity_equal", "quantity_conflict"),
@@ -30,7 +42,7 @@ SHOWN_FROM = 0.25  # log-odds; less than this would be noise on the screen
 
 
 def explain(
-    *, left: Profile, right: Profile, row: Floats, rivals: Floats, weights: Weights, common: float
+    *, left: Profile, right: Profile, row: features.Matrix, rivals: Floats, weights: Weights, common: float
 ) -> Evidence:
     """The items sum (but for those too small to show) to the log-odds. ``common``: how usual matches are here."""
     scaled = row * weights.pair * weights.scale
@@ -50,36 +62,34 @@ def explain(
     return tuple(sorted(kept, key=lambda item: -abs(item[1])))
 
 
-def _words(*, group: str, left: Profile, right: Profile, row: Floats) -> str:
+# Group -> the feature that tells which way it goes, what is said if it is there, what if it is not.
+_PHRASES: dict[str, tuple[str, str, str]] = {
+    "gtin": ("gtin_equal", "GTIN equal", "GTIN equal but for damage"),
+    "number": ("number_conflict", "numbers differ", "numbers"),
+    "quantity": ("quantity_conflict", "quantity differs", "quantity equal"),
+    "size": ("size_conflict", "size differs", "size equal"),
+    "colour": ("colour_conflict", "colour differs", "colour equal"),
+    "option": ("option_conflict", "option differs", "option missing"),
+    "alternative": ("alternative", "a word that tells siblings apart differs", ""),
+    "described": ("described", "named in the description", ""),
+    "brand": ("brand_conflict", "brand differs", "brand equal"),
+}
+
+
+def _words(*, group: str, left: Profile, right: Profile, row: features.Matrix) -> str:
     value = {name: float(row[features.COLUMN[name]]) for name in GROUPS[group]}
-    match group:
-        case "gtin":
-            return "GTIN equal" if value["gtin_equal"] else "GTIN equal but for damage"
-        case "sku":
-            return _sku_words(left=left, right=right)
-        case "title":
-            return f"title {(value['covered_least'] + value['covered_most']) / 2:.2f}"
-        case "code":
-            if value["code_equal"] or value["described_code"]:
-                return "model number equal"
-            return "model numbers differ" if value["code_conflict"] else "model number begins alike"
-        case "number":
-            return "numbers differ" if value["number_conflict"] else "numbers"
-        case "quantity":
-            return "quantity differs" if value["quantity_conflict"] else "quantity equal"
-        case "size":
-            return "size differs" if value["size_conflict"] else "size equal"
-        case "colour":
-            return "colour differs" if value["colour_conflict"] else "colour equal"
-        case "option":
-            return "option differs" if value["option_conflict"] else "option missing"
-        case "alternative":
-            return "a word that tells siblings apart differs"
-        case "described":
-            return "named in the description"
-        case "price":
-            return _price_words(left=left, right=right)
-    return "brand differs" if value["brand_conflict"] else "brand equal"
+    if group == "sku":
+        return _sku_words(left=left, right=right)
+    if group == "price":
+        return _price_words(left=left, right=right)
+    if group == "title":
+        return f"title {(value['covered_least'] + value['covered_most']) / 2:.2f}"
+    if group == "code":
+        if value["code_equal"] or value["described_code"]:
+            return "model number equal"
+        return "model numbers differ" if value["code_conflict"] else "model number begins alike"
+    name, there, absent = _PHRASES[group]
+    return there if value[name] else absent
 
 
 def _sku_words(*, left: Profile, right: Profile) -> str:

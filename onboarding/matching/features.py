@@ -6,14 +6,12 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from rapidfuzz import fuzz
-from rapidfuzz.distance import OSA
 
-from onboarding.matching import codes, text
+from onboarding.matching import codes, spelling, text
 from onboarding.matching.profiles import COLOURS, EARLY, Profile, Rarity
 
 Matrix = NDArray[np.float32]
@@ -133,7 +131,7 @@ def row(*, left: Profile, right: Profile, shared: Context) -> list[float]:
     square = sum(weight(t) ** 2 for t in both)
     norm = math.sqrt(sum(weight(t) ** 2 for t in left.names) * sum(weight(t) ** 2 for t in right.names))
     common = sum(weight(t) for t in both)
-    won = soften(mine=mine, other=other, left=left, right=right, shared=shared)
+    won = spelling.soften(mine=mine, other=other, left=left, right=right, rarity=shared.rarity)
     covered_left = (common + won.left) / max(left.weight, 1e-6)
     covered_right = (common + won.right) / max(right.weight, 1e-6)
     union = left.weight + right.weight - common - (won.left + won.right) / 2
@@ -183,143 +181,6 @@ def row(*, left: Profile, right: Profile, shared: Context) -> list[float]:
         float(bool(left.tokens and right.tokens) and (left.tokens[0] in right.names or right.tokens[0] in left.names)),
         *_options(mine=mine, other=other, left=left, right=right, shared=shared),
     ]
-
-
-@dataclass(slots=True)
-class Softened:
-    """Weight won by words that are equal but for spelling; ``code`` of model numbers found whole, ``stem`` in part."""
-
-    left: float = 0.0
-    right: float = 0.0
-    code: float = 0.0
-    stem: float = 0.0
-
-
-def soften(*, mine: set[str], other: set[str], left: Profile, right: Profile, shared: Context) -> Softened:
-    """Takes away from both sets what is equal but for a typing error, an abbreviation, a unit or a glued neighbour."""
-    won = Softened()
-    won.left, won.right = _numbers_of_quantities(mine=mine, other=other, shared=shared)
-    for near, far, theirs, first in ((mine, other, right, True), (other, mine, left, False)):
-        for token in sorted(near):
-            said, share = _said_in(token, theirs.squeezed) if token in near else ("", 0.0)
-            if not said:
-                continue
-            near.discard(token)
-            gain = shared.rarity.weight(token) * share
-            back = _covered(token=said, far=far, theirs=theirs, shared=shared)
-            won.left += gain if first else back
-            won.right += back if first else gain
-            if any(c.isdigit() for c in said):
-                won.code = max(won.code, gain)
-    for token in sorted(mine):
-        best, mate = max(((alike(token, candidate), candidate) for candidate in other), default=(0.0, ""))
-        if best > 0:
-            mine.discard(token)
-            other.discard(mate)
-            won.left += shared.rarity.weight(token) * best
-            won.right += shared.rarity.weight(mate) * best
-            if any(c.isdigit() for c in token):
-                won.stem = max(won.stem, best * min(shared.rarity.weight(token), shared.rarity.weight(mate)))
-    return won
-
-
-def _said_in(token: str, squeezed: str) -> tuple[str, float]:
-    """As much of a long word as the other title says, blanks or not: all of it, or a code without its ending."""
-    if len(token) < 5:
-        return "", 0.0
-    if _stands_in(token, squeezed):
-        return token, 0.9
-    stem = codes.stem(token) if text.is_code(token) else token
-    if stem != token and len(stem) >= 5 and _stands_in(stem, squeezed):
-        return stem, 0.75
-    return "", 0.0
-
-
-def _stands_in(token: str, squeezed: str) -> bool:
-    """Found, and not as part of a longer number: ``harmony1`` does not stand in ``harmony1000``."""
-    at = squeezed.find(token)
-    if at < 0:
-        return False
-    end = at + len(token)
-    return not (
-        (token[-1].isdigit() and squeezed[end : end + 1].isdigit())
-        or (token[0].isdigit() and at > 0 and squeezed[at - 1].isdigit())
-    )
-
-
-def _covered(*, token: str, far: set[str], theirs: Profile, shared: Context) -> float:
-    """Weight of the words of the other title that lie under ``token``, or hold it; they are settled with it."""
-    begin = theirs.squeezed.find(token)
-    end = begin + len(token)
-    weight = 0.0
-    first = 0
-    for word in theirs.tokens:
-        last = first + len(text.compact(word))
-        if word in far and ((begin <= first and last <= end) or (first <= begin and end <= last)):
-            far.discard(word)
-            weight += shared.rarity.weight(word) * 0.9
-        first = last
-    return weight
-
-
-def _numbers_of_quantities(*, mine: set[str], other: set[str], shared: Context) -> tuple[float, float]:
-    """``5.5`` here is ``5.5in`` there: many shops leave the unit out."""
-    won = [0.0, 0.0]
-    for near, far, side in ((mine, other, 0), (other, mine, 1)):
-        for token in sorted(t for t in near if text.is_number(t)):
-            mate = next((t for t in sorted(far) if (q := text.quantity(t)) and q[0] == float_of(token)), "")
-            if mate:
-                near.discard(token)
-                far.discard(mate)
-                won[side] += shared.rarity.weight(token)
-                won[1 - side] += shared.rarity.weight(mate)
-    return won[0], won[1]
-
-
-def float_of(token: str) -> float:
-    try:
-        return float(token)
-    except ValueError:
-        return -1.0
-
-
-@lru_cache(maxsize=300_000)
-def alike(one: str, other: str) -> float:
-    """How surely two different words mean the same, 0 to 1: codes by their beginning, words by spelling."""
-    if one in text.SIZES and other in text.SIZES:
-        return 0.95 if text.SIZES[one] == text.SIZES[other] else 0.0
-    digits = any(c.isdigit() for c in one) or any(c.isdigit() for c in other)
-    if digits:
-        if not (text.is_code(one) and text.is_code(other)) or min(len(one), len(other)) < 4:
-            return 0.0
-        prefix = codes.shared_prefix(one, other)
-        head = one[:prefix]
-        if prefix < 4 or not any(c.isdigit() for c in head):
-            return 0.0
-        rest = one[prefix:] + other[prefix:]
-        if any(c.isdigit() for c in one[prefix:]) and any(c.isdigit() for c in other[prefix:]):
-            return 0.0
-        return 0.8 * prefix / max(len(one), len(other)) if not rest.isdigit() else 0.0
-    short, long = sorted((one, other), key=len)
-    if len(short) >= 3 and long.startswith(short) and len(long) - len(short) <= 6:
-        return 0.8
-    if len(short) >= 4 and OSA.distance(one, other) <= (1 if len(long) < 8 else 2):
-        return 0.85
-    if 2 <= len(short) <= 5 < 2 * len(short) + 2 and abbreviates(short, long):
-        return 0.6
-    return 0.0
-
-
-def abbreviates(short: str, long: str) -> bool:
-    """``prpl`` for ``purple``: the same first letter, then consonants in order, the last one last or nearly so."""
-    if short[0] != long[0] or any(c in "aeiou" for c in short[1:]) or len(long) < len(short) + 1:
-        return False
-    at = 0
-    for letter in short:
-        at = long.find(letter, at) + 1
-        if at == 0:
-            return False
-    return all(c in "aeiou" for c in long[at:])
 
 
 def _code_conflict(*, mine: set[str], other: set[str]) -> float:
@@ -411,36 +272,3 @@ def _identifiers(*, left: Profile, right: Profile, shared: Context) -> tuple[flo
         float(exact) / often,
         float(loose) / often,
     )
-
-
-def vetoed(*, left: Profile, right: Profile) -> bool:
-    """Whatever else agrees, these are two things: other valid GTINs; or, where no identifier says that a title is
-    mistyped, another size among the options, another option, another pack."""
-    verdict = codes.compare_gtins(left.gtin, right.gtin)
-    if verdict != "unknown":
-        return verdict == "different"
-    if left.sku[1] and left.sku[1] == right.sku[1]:
-        return False
-    packs = left.quantities.get("pk"), right.quantities.get("pk")
-    if packs[0] and packs[1] and packs[0].isdisjoint(packs[1]):
-        return True
-    stated = bool((left.options | right.options) & text.SIZES.keys())
-    if stated and left.sizes and right.sizes and left.sizes.isdisjoint(right.sizes):
-        return True
-    return bool(left.record.options and right.record.options) and _options_clash(left=left, right=right)
-
-
-def _options_clash(*, left: Profile, right: Profile) -> bool:
-    """Both name an option, and no value of the one could be spelled as the other's."""
-    theirs = {_option_name(name): value for name, value in right.record.options}
-    for name, value in left.record.options:
-        other = theirs.get(_option_name(name), "")
-        mine, yours = set(text.words(value)), set(text.words(other))
-        if mine and yours and mine.isdisjoint(yours) and not any(alike(a, b) for a in mine for b in yours):
-            return True
-    return False
-
-
-def _option_name(name: str) -> str:
-    folded = name.strip().casefold()
-    return "color" if folded == "colour" else folded

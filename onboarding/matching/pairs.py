@@ -1,4 +1,4 @@
-"""Which listing of one catalog is which of the other: candidates, weights, one-to-one choice, verdicts with evidence."""
+"""Which listing of one catalog is which of the other: candidates, weights, one to one, verdicts with evidence."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from onboarding.matching import (
     profiles,
     thresholds,
     training,
+    vetoes,
 )
 from onboarding.matching.profiles import Profile
 from onboarding.matching.records import Record
@@ -55,13 +56,13 @@ class Model:
         (self._left, self._right), self._rarity = profiles.read_all(sides=[_by_id(left), _by_id(right)])
         self._places = _places(left), _places(right)
         self._weights = prior.weights()
-        self._shared = features.context(sides=[self._left, self._right], rarity=self._rarity)
+        shared = features.context(sides=[self._left, self._right], rarity=self._rarity)
         found = candidates.find(
             left=self._left, right=self._right, rarity=self._rarity, limit=NEAREST, on_progress=on_progress
         )
         self._pairs = _without_vetoed(pairs=found, left=self._left, right=self._right)
         self._rows = features.rows(
-            left=self._left, right=self._right, pairs=self._pairs, shared=self._shared, on_progress=on_progress
+            left=self._left, right=self._right, pairs=self._pairs, shared=shared, on_progress=on_progress
         )
         self._score()
 
@@ -71,7 +72,7 @@ class Model:
         self._rivals = assignment.rivals(pairs=self._pairs, scores=alone)
         self._chosen = training.choose(pairs=self._pairs, alone=placed)
         self._copies = doubles.find(
-            left=self._left, pairs=self._pairs, alone=placed, chosen=self._chosen, shared=self._shared
+            left=self._left, pairs=self._pairs, alone=placed, chosen=self._chosen, rarity=self._rarity
         )
         if self._copies:
             copied = np.isin(self._pairs[:, 0], self._pairs[list(self._copies), 0])
@@ -185,5 +186,5 @@ def _places(records: Sequence[Record]) -> NDArray[np.float64]:
 def _without_vetoed(
     *, pairs: NDArray[np.int64], left: Sequence[Profile], right: Sequence[Profile]
 ) -> NDArray[np.int64]:
-    kept = [n for n, (i, j) in enumerate(pairs.tolist()) if not features.vetoed(left=left[i], right=right[j])]
+    kept = [n for n, (i, j) in enumerate(pairs.tolist()) if not vetoes.vetoed(left=left[i], right=right[j])]
     return pairs[kept]

@@ -1,4 +1,4 @@
-"""What a comparison needs to know of each record, read once: its tokens and their rarity, codes, quantities, numbers."""
+"""What a comparison needs to know of each record, read once: its words and their rarity, codes, quantities."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Rarity:
 
 
 def read_all(*, sides: Sequence[Sequence[Record]]) -> tuple[list[list[Profile]], Rarity]:
-    """Profiles of both catalogs. Compounds are settled over both: ``east west`` is ``eastwest`` where either writes so."""
+    """Profiles of both catalogs. Compounds are settled over both: ``east west`` is ``eastwest`` if either says so."""
     titles = [[_spoken(record) for record in side] for side in sides]
     spellings = Counter(way for side in titles for words in side for word in words for way in _written(word))
     profiles = [
@@ -169,7 +169,7 @@ def _profile(*, record: Record, words: tuple[str, ...], spellings: Counter[str])
         sizes=frozenset(text.SIZES[t] for t in tokens if t in text.SIZES),
         colours=frozenset(COLOURS[t] for t in tokens if t in COLOURS),
         options=frozenset(COLOURS.get(p, p) for _, v in record.options for w in text.words(v) for p in text.pieces(w)),
-        described=frozenset(p for w in (*described, *brand) for p in (text.pieces(w) + [text.compact(w)])),
+        described=frozenset(p for w in (*described, *brand) for p in (*text.pieces(w), text.compact(w))),
         squeezed="".join(map(text.compact, tokens)),
         gtin=codes.read_gtin(record.gtin),
         sku=codes.sku_forms(record.sku),

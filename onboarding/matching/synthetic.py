@@ -7,13 +7,81 @@ from collections.abc import Iterator
 
 from onboarding.matching.records import Record
 
-_SYLLABLES = (
-    ["ba", "be", "bo", "da", "de", "do", "fa", "fi", "ka", "ki", "ko", "la", "le", "lo", "ma", "me", "mo", "na", "ne", "no", "pa", "pe", "ra", "re", "ro", "sa", "se", "so", "ta", "te", "ti", "to", "va", "ve", "vo"]
-)
-_KINDS = ["jacket", "lamp", "kettle", "speaker", "camera", "chair", "desk", "shirt", "boot", "bottle", "blender", "charger", "cable", "watch", "tent", "bag", "rug", "pan"]
-_TRAITS = (
-    ["portable", "compact", "classic", "wireless", "digital", "cotton", "steel", "wooden", "slim", "heavy", "light", "soft", "pro", "ultra", "mini", "dual"]
-)
+_SYLLABLES = [
+    "ba",
+    "be",
+    "bo",
+    "da",
+    "de",
+    "do",
+    "fa",
+    "fi",
+    "ka",
+    "ki",
+    "ko",
+    "la",
+    "le",
+    "lo",
+    "ma",
+    "me",
+    "mo",
+    "na",
+    "ne",
+    "no",
+    "pa",
+    "pe",
+    "ra",
+    "re",
+    "ro",
+    "sa",
+    "se",
+    "so",
+    "ta",
+    "te",
+    "ti",
+    "to",
+    "va",
+    "ve",
+    "vo",
+]
+_KINDS = [
+    "jacket",
+    "lamp",
+    "kettle",
+    "speaker",
+    "camera",
+    "chair",
+    "desk",
+    "shirt",
+    "boot",
+    "bottle",
+    "blender",
+    "charger",
+    "cable",
+    "watch",
+    "tent",
+    "bag",
+    "rug",
+    "pan",
+]
+_TRAITS = [
+    "portable",
+    "compact",
+    "classic",
+    "wireless",
+    "digital",
+    "cotton",
+    "steel",
+    "wooden",
+    "slim",
+    "heavy",
+    "light",
+    "soft",
+    "pro",
+    "ultra",
+    "mini",
+    "dual",
+]
 _COLOURS = ["black", "white", "red", "blue", "green", "silver", "gold", "grey", "pink", "brown"]
 _SIZES = ("S", "M", "L", "XL", "500 ml", "1 l", "2 kg", "16GB", "64GB", "128GB")
 BRANDS = 800
@@ -26,9 +94,9 @@ def catalogs(*, count: int, seed: int = 7) -> tuple[list[Record], list[Record], 
     brands = ["".join(chance.choices(_SYLLABLES, k=3)).capitalize() for _ in range(BRANDS)]
     things = list(_things(chance=chance, brands=brands, count=int(count * (2 - SHARED))))
     both = int(count * SHARED)
-    left = [_told(thing=things[n], id=f"l{n}", chance=chance, own=True) for n in range(count)]
+    left = [_told(thing=things[n], name_id=f"l{n}", chance=chance, own=True) for n in range(count)]
     right = [
-        _told(thing=things[n if n < both else n + count - both], id=f"r{n}", chance=chance, own=False)
+        _told(thing=things[n if n < both else n + count - both], name_id=f"r{n}", chance=chance, own=False)
         for n in range(count)
     ]
     chance.shuffle(right)
@@ -48,7 +116,9 @@ def _things(
             count -= 1
 
 
-def _told(*, thing: tuple[str, str, str, str, str, str, float], id: str, chance: random.Random, own: bool) -> Record:
+def _told(
+    *, thing: tuple[str, str, str, str, str, str, float], name_id: str, chance: random.Random, own: bool
+) -> Record:
     brand, name, kind, trait, model, look, price = thing
     words = [brand, name, trait, kind, look, model] if own else [name, kind, f"by {brand}", look.upper()]
     if not own and chance.random() < 0.6:
@@ -56,4 +126,4 @@ def _told(*, thing: tuple[str, str, str, str, str, str, float], id: str, chance:
     if chance.random() < 0.2:
         words.pop(chance.randrange(1, 4))
     asked = price if chance.random() < 0.7 else round(price * chance.uniform(0.8, 1.2), 2)
-    return Record(id=id, title=" ".join(words), price=asked if chance.random() < 0.9 else None)
+    return Record(id=name_id, title=" ".join(words), price=asked if chance.random() < 0.9 else None)

@@ -24,7 +24,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Bands:
-    """accept ≥ ``accept``, review ≥ ``review``, the rest is ignored. ``matched_share``: of the best pairs, how many are."""
+    """Where accepting and reviewing begin; the rest is ignored. ``matched_share`` of the chosen pairs are right."""
 
     accept: Cut
     review: Cut
@@ -35,7 +35,7 @@ class Bands:
 def posterior(log_odds: Floats, *, rounds: int = 300) -> tuple[Floats, float]:
     """Probabilities when the share of right pairs is unknown: it is raised or lowered until it is its own mean.
 
-    Expectation maximisation over the prior alone (Saerens, Latinne and Decaestecker 2002); ``log_odds`` suppose one half.
+    Expectation maximisation over the prior alone (Saerens, Latinne, Decaestecker 2002); ``log_odds`` suppose one half.
     A Beta(1.5, 1.5) prior keeps catalogs of a dozen listings off 0 and 1.
     """
     if not len(log_odds):

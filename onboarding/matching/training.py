@@ -32,11 +32,12 @@ class Weights:
 
     def among(self, *, alone: Floats, rivals: Floats) -> Floats:
         """Log-odds of the pair being right, were half of the chosen pairs right."""
-        return self.scale * alone + self.lead(rivals) + self.start
+        return np.asarray(self.scale * alone + self.lead(rivals) + self.start, dtype=np.float64)
 
     def lead(self, rivals: Floats) -> Floats:
         """What the rivals of both sides take away."""
-        return np.asarray(self.rivals * rivals.sum(axis=-1) + self.rivals_worst * rivals.min(axis=-1))
+        taken = self.rivals * rivals.sum(axis=-1) + self.rivals_worst * rivals.min(axis=-1)
+        return np.asarray(taken, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

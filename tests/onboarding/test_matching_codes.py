@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboarding.matching import codes, features, text
+from onboarding.matching import codes, spelling, text
 
 digits = st.text(alphabet="0123456789", min_size=7, max_size=13).filter(lambda d: bool(d.strip("0")))
 
@@ -79,12 +79,12 @@ def test_numbers_units_and_sizes_are_written_one_way(typed: str, token: str) -> 
     [("blk", "black"), ("prpl", "purple"), ("runing", "running"), ("lge", "large"), ("kxtg6700", "kxtg6700b")],
 )
 def test_abbreviations_typing_errors_and_endings_of_codes_are_alike(one: str, other: str) -> None:
-    assert features.alike(one, other) > 0
-    assert features.alike(other, one) > 0
+    assert spelling.alike(one, other) > 0
+    assert spelling.alike(other, one) > 0
 
 
 @pytest.mark.parametrize(
     ("one", "other"), [("blue", "black"), ("small", "large"), ("32", "33"), ("kx100", "kx200"), ("5s", "6s")]
 )
 def test_other_colours_sizes_numbers_and_codes_are_not(one: str, other: str) -> None:
-    assert features.alike(one, other) == 0
+    assert spelling.alike(one, other) == 0

@@ -13,7 +13,23 @@ from hypothesis import strategies as st
 from onboarding.matching import codes, pairs, synthetic, thresholds
 from onboarding.matching.records import Record
 
-WORDS = "red blue kettle lamp steel mini pro acme zeta x100 x200 500gb 1tb large small".split()
+WORDS = [
+    "red",
+    "blue",
+    "kettle",
+    "lamp",
+    "steel",
+    "mini",
+    "pro",
+    "acme",
+    "zeta",
+    "x100",
+    "x200",
+    "500gb",
+    "1tb",
+    "large",
+    "small",
+]
 titles = st.lists(st.sampled_from(WORDS), min_size=1, max_size=5).map(" ".join)
 
 
@@ -24,18 +40,16 @@ def barcode(number: int) -> str:
 
 @st.composite
 def catalog(draw: st.DrawFn, *, side: str) -> list[Record]:
-    made = []
-    for n in range(draw(st.integers(1, 8))):
-        made.append(
-            Record(
-                id=f"{side}{n}",
-                title=draw(titles),
-                price=draw(st.sampled_from([None, 10.0, 12.0, 50.0])),
-                sku=draw(st.sampled_from(["", "", "A-1", "a1", "B-2"])),
-                gtin=draw(st.sampled_from(["", "", barcode(1), barcode(2)])),
-            )
+    return [
+        Record(
+            id=f"{side}{n}",
+            title=draw(titles),
+            price=draw(st.sampled_from([None, 10.0, 12.0, 50.0])),
+            sku=draw(st.sampled_from(["", "", "A-1", "a1", "B-2"])),
+            gtin=draw(st.sampled_from(["", "", barcode(1), barcode(2)])),
         )
-    return made
+        for n in range(draw(st.integers(1, 8)))
+    ]
 
 
 both = st.tuples(catalog(side="l"), catalog(side="r"))

@@ -111,8 +111,9 @@ class Command(BaseCommand):
             row = f"{'Abt-Buy accepted unseen at 99.5 %':40}{'85%':>10}{'93%':>8}{found['abt'].unseen:>9.1%}"
             self.stdout.write(f"{row}{found['abt'].seconds:>9.1f}")
         for key, m in found.items():
+            task = TASKS[key].name
             self.stdout.write(
-                f"  {TASKS[key].name}: precision {m.precision:.4f} recall {m.recall:.4f} F1 {m.f1:.4f} in {m.seconds:.1f} s"
+                f"  {task}: precision {m.precision:.4f}, recall {m.recall:.4f}, F1 {m.f1:.4f}, {m.seconds:.1f} s"
             )
 
     def _scale(self, *, count: int) -> None:
