@@ -152,8 +152,8 @@ def _store_listings(connection: Connection, remote: Iterable[RemoteListing], *, 
         update_conflicts=True,
         unique_fields=["connection", "external_id"],
         update_fields=[
-            "inventory_id", "product_external_id", "product_title", "title", "sku", "sku_key", "gtin", "options",
-            "vendor", "category", "image_url", "price", "is_tracked", "sells_past_zero", "external_updated_at",
+            "inventory_id", "product_external_id", "product_title", "title", "sku", "sku_key", "gtin", "barcode",
+            "options", "vendor", "category", "image_url", "price", "is_tracked", "sells_past_zero", "external_updated_at",
             "deleted_at", "seen_at",
         ],
     )  # fmt: skip
@@ -171,6 +171,7 @@ def _listing(connection: Connection, remote: RemoteListing, *, seen_at: datetime
         sku=remote.sku[:200],
         sku_key=identifiers.sku_key(remote.sku)[:200],
         gtin=identifiers.gtin(remote.barcode),
+        barcode=remote.barcode[:255],
         options=dict(remote.options),
         vendor=remote.vendor[:120],
         category=remote.category[:120],

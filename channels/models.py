@@ -134,6 +134,7 @@ class Listing(MerchantOwned):
     sku = models.CharField("SKU", max_length=200, blank=True)
     sku_key = models.CharField(max_length=200, blank=True)
     gtin = models.CharField("GTIN", max_length=14, blank=True)
+    barcode = models.CharField(max_length=255, blank=True, default="", help_text="As the channel keeps it.")
     options = models.JSONField(default=dict, blank=True)
     vendor = models.CharField(max_length=120, blank=True)
     category = models.CharField(max_length=120, blank=True)

@@ -9,6 +9,8 @@ from celery import shared_task
 
 from onboarding import mapping
 from onboarding.importing import waking, working
+from onboarding.writeback import sending
+from onboarding.writeback import waking as writeback_waking
 
 LONG_S = 900  # reading a large file up to where the last slice stopped may take minutes
 
@@ -40,3 +42,17 @@ def sweep_mapping(**_: Any) -> None:
     """Suggestions that somebody waits for, whether their message arrived or not."""
     for connection_id in mapping.due():
         build_mapping.delay(connection_id=connection_id)
+
+
+@shared_task(time_limit=LONG_S)
+def send_catalog_write(*, write_id: int, **_: Any) -> None:
+    """One slice of an approved write to a channel's catalog; the next slice waits in line behind other work."""
+    if sending.work(write_id=write_id):
+        writeback_waking.send(write_id)
+
+
+@shared_task
+def sweep_catalog_writes(**_: Any) -> None:
+    """Take up writes whose message was lost, whose worker died, or whose channel asked for a rest."""
+    for write_id in sending.due():
+        writeback_waking.send(write_id)
