@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from onboarding.matching import skuparts, spelling, splits
+from onboarding.matching import skuparts, slips, splits
 from onboarding.matching.records import Record
 from onboarding.matching.skuparts import Sku
 from onboarding.matching.splits import LEFT, RIGHT, WEAK_MEANING, Split, Value
@@ -122,7 +122,7 @@ class Evidence:
 
 def choose(records: Sequence[Record], *, on_progress: Callable[[str, int, int], None] | None = None) -> list[Chosen]:
     """The likeliest reading of each title, in the order of `records`."""
-    titles = spelling.mend([split_title(record.title) for record in records])
+    titles = slips.mend([split_title(record.title) for record in records])
     skus = _skus(records)
     shared = _shared_words(titles)
     chosen = [

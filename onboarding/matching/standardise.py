@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rapidfuzz.distance import OSA
 
 from onboarding.matching.options import canonical, meanings, plain_unit
-from onboarding.matching.spelling import shapes
+from onboarding.matching.slips import shapes
 from onboarding.matching.vocabulary import LETTER_SIZES, OPTION_NAMES, fold
 
 SLIP_LENGTH_MIN = 5  # letters; "red" and "rod" are not a slip
