@@ -271,6 +271,7 @@
   const send = async () => {
     if (sending) return;
     sending = true;
+    desk.setAttribute("data-sending", "");
     while (posts.length) {
       const post = posts[0];
       if (post.prepare) post.prepare(post);
@@ -293,6 +294,7 @@
       }
     }
     sending = false;
+    desk.removeAttribute("data-sending");
     if (waiting && !list.firstElementChild) finish();
     else if (waiting) go(list.querySelector("[aria-current]") ? list.querySelector("[aria-current]").closest("[data-row]") : list.firstElementChild);
     else readAhead();
@@ -684,6 +686,7 @@
   }
 
   window.addEventListener("beforeunload", (event) => { if (posts.length) event.preventDefault(); });
+  if (shownItem()) ahead.set(shownId(), place.innerHTML);
   const current = find("[aria-current]", list);
   if (current) mark(current.closest("[data-row]"));
   const first = find("[data-desk-focus]", place);

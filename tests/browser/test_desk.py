@@ -1,0 +1,343 @@
+"""The cleanup desks in a real browser: cleared by the keyboard alone, fast, and never deciding the wrong thing."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from inventory.models import Variant
+from onboarding.findings import decisions
+from onboarding.models import Finding
+from tests import factories
+from tests.browser.test_pages_in_browser import look_at, open_context, problems_of, sign_in
+from tests.onboarding.desk_shop import DeskShop, member, set_sku
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+KEYSTROKE_MS_MAX = 100
+State = Finding.State
+
+
+class Desk:
+    """A person at the desk: presses keys, and reads what the page says. Keeps the server's time of each answer."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.took: list[float] = []
+        self.faults: list[str] = []
+        page.on("response", self._clock)
+        page.on("pageerror", lambda error: self.faults.append(str(error)))
+        page.on("console", lambda line: self.faults.append(line.text) if line.type == "error" else None)
+
+    def _clock(self, response: Any) -> None:
+        found = re.search(r"desk;dur=([\d.]+)", response.headers.get("server-timing", ""))
+        if found:
+            self.took.append(float(found[1]))
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    @property
+    def shown(self) -> int:
+        """The item being looked at; 0 when none is left."""
+        item = self.page.locator("[data-desk-item] [data-item]")
+        return int(item.get_attribute("data-item")) if item.count() else 0
+
+    @property
+    def item(self) -> Any:
+        return self.page.locator("[data-desk-item]")
+
+    def wait_for(self, pk: int) -> None:
+        expect(self.page.locator(f'[data-desk-item] [data-item="{pk}"]')).to_be_visible()
+
+    def keys_named(self) -> set[str]:
+        """The keys that the page itself names, on what can be pressed now and in its list of keys."""
+        return {
+            key.lower()
+            for key in self.page.locator("kbd").all_inner_texts()
+            + self.page.locator("[data-desk-help] kbd").evaluate_all("all => all.map(one => one.textContent)")
+            if key
+        }
+
+    def settled(self) -> None:
+        """Everything that was decided has arrived."""
+        expect(self.page.locator("[data-sending]")).to_have_count(0)
+        self.page.wait_for_load_state("networkidle")
+
+    def times(self, name: str) -> str:
+        ordered = sorted(self.took)
+        return (
+            f"{name}: {len(ordered)} answers, median {statistics.median(ordered):.0f} ms, 95 % within "
+            f"{ordered[int(len(ordered) * 0.95) - 1]:.0f} ms, longest {ordered[-1]:.0f} ms"
+        )
+
+
+@pytest.fixture
+def shop() -> DeskShop:
+    return DeskShop()
+
+
+@pytest.fixture
+def desk(browser: Any, client: Any, live_server: Any, shop: DeskShop) -> Iterator[Callable[..., Desk]]:
+    contexts: list[Any] = []
+
+    def open_desk(name: str = "findings", *, width: int = 1440) -> Desk:
+        context = open_context(browser, width=width, theme="light")
+        contexts.append(context)
+        sign_in(context, client, live_server, shop.user)
+        page = context.new_page()
+        opened = Desk(page)
+        page.goto(live_server.url + shop.url(name))
+        return opened
+
+    yield open_desk
+    for context in contexts:
+        context.close()
+
+
+def odd_findings(shop: DeskShop) -> None:
+    """What pages break on: long words, many members, no evidence, nothing in the fields, markup."""
+    long = shop.variant("Extraordinarily" * 9 + " long", sku="X" * 110)
+    shop.finding(
+        "sku_pattern",
+        f"{'Unbreakable' * 20} is written otherwise",
+        [member(long)],
+        set_sku(long, "Y" * 110),
+        evidence=[],
+    )
+    bare = shop.variant("Bare", sku="", price=None)
+    shop.finding(
+        "sku_missing",
+        "<b>Bare</b> & “quoted” has no SKU",
+        [member(bare)],
+        set_sku(bare, "BARE-1"),
+        confidence=0.31,
+        evidence=[["guessed", -1.5], ["made from its title", 0.4]],
+    )
+    shop.twins(
+        "Candle, lavender & thyme, hand-poured in a recycled glass, 220 g",
+        *({"sku": f"CND-{n}", "gtin": "05012345678900"} for n in range(9)),
+    )
+    gone = shop.variant("Gone", sku="GON-1")
+    shop.finding(
+        "price",
+        "A finding whose variant has gone",
+        [member(gone)],
+        {"op": "set_price", "variant_id": 0, "price": "1", "editable": []},
+    )
+
+
+def test_the_findings_pages_have_no_accessibility_violation(browser, client, live_server, shop):
+    made = shop.dozen()
+    odd_findings(shop)
+    odd = {f"odd-{n}": one for n, one in enumerate(Finding.objects.order_by("pk")[len(made) :])}
+    kinds = {one.kind: one for one in reversed(made)} | odd | {"question": made[1], "clash": made[5]}
+    paths = {
+        "queue": shop.url("findings"),
+        "none": shop.url("findings") + "?q=zeppelin",
+        "many": shop.url("accept_findings"),
+    }
+    paths |= {name: shop.url("finding", one.pk) for name, one in kinds.items()}
+    found = look_at(browser, client, live_server, "findings", paths, shop.user)
+    assert not found, "\n".join(found)
+
+
+def test_an_empty_desk_has_no_accessibility_violation(browser, client, live_server, shop):
+    found = look_at(browser, client, live_server, "findings-new", {"queue": shop.url("findings")}, shop.user)
+    decisions.reject(finding_id=shop.sku().pk, actor=shop.user)
+    found += look_at(browser, client, live_server, "findings-done", {"queue": shop.url("findings")}, shop.user)
+    assert not found, "\n".join(found)
+
+
+def test_a_person_clears_a_dozen_findings_of_different_kinds_with_the_keyboard_alone(desk, shop):
+    made = shop.dozen()
+    at = desk()
+    named = at.keys_named()
+    assert {"a", "r", "s", "e", "u", "x", "j", "k", "b", "/", "?"} <= named
+    at.press("a")  # the first is accepted as it stands
+    at.wait_for(made[1].pk)
+    expect(at.item).to_contain_text("First a question")
+    at.press("1")
+    at.wait_for(made[2].pk)
+    at.press("x", "4")  # XXL is not XL
+    expect(at.item.locator("[data-desk-effect]")).not_to_contain_text("XXL")
+    at.press("a")
+    at.wait_for(made[3].pk)
+    at.press("e")
+    at.page.keyboard.type("WOOL-7")
+    expect(at.item.locator("[data-desk-effect]")).to_contain_text("WOOL-7")
+    at.press("Enter")
+    at.wait_for(made[4].pk)
+    at.press("r", "u")  # rejected by mistake
+    at.wait_for(made[4].pk)
+    at.press("a")
+    at.wait_for(made[5].pk)
+    expect(at.item).to_contain_text("First a question")
+    at.press("1")
+    at.wait_for(made[6].pk)
+    at.press("s", "a", "a", "a", "a", "a")  # the skipped one comes again at the end
+    at.wait_for(made[6].pk)
+    at.press("a")
+    expect(at.page.get_by_role("heading", name="All clear")).to_be_visible()
+    at.settled()
+    print(at.times("a dozen findings"))  # noqa: T201
+    assert not Finding.objects.filter(state=State.OPEN).exists()
+    assert {one.state for one in Finding.objects.all()} == {State.ACCEPTED}
+    assert Variant.objects.filter(sku="WOOL-7").exists()
+    assert Variant.objects.filter(options={"Size": "XXL"}).count() == 1
+    assert Variant.objects.filter(options={"Size": "XL"}).count() == 3
+    assert not at.faults
+    assert statistics.median(at.took) < KEYSTROKE_MS_MAX
+
+
+def test_keys_typed_at_once_are_all_used_in_order_and_on_the_right_findings(desk, shop):
+    made = [shop.sku(f"Throw {n}", f"thr {n}", f"THR-{n}") for n in range(30)]
+    at = desk()
+    at.page.route("**/findings/*/", lambda route: (time.sleep(0.03), route.continue_())[1])
+    keys = ["a", "r", "s"] * 10
+    at.press(*keys)
+    expect(at.page.locator("[data-desk-bar]")).to_contain_text("10 left", timeout=20_000)
+    at.settled()
+    states = [Finding.objects.get(pk=one.pk) for one in made]
+    wanted = {"a": State.ACCEPTED, "r": State.REJECTED, "s": State.OPEN}
+    assert [one.state for one in states] == [wanted[key] for key in keys]
+    assert all((one.skipped_at is not None) == (key == "s") for one, key in zip(states, keys, strict=True))
+
+
+def test_what_could_not_be_saved_comes_back_with_a_clear_word(desk, shop):
+    first, second = shop.sku("Throw", "thr 1", "THR-1"), shop.sku("Belt", "blt 1", "BLT-1")
+    shop.sku("Mug", "mug 1", "MUG-1")
+    at = desk()
+    at.settled()
+    at.page.route(
+        "**/findings/*/", lambda route: route.abort() if route.request.method == "POST" else route.continue_()
+    )
+    at.press("a", "a")
+    expect(at.page.locator("[data-desk-alarm]")).to_contain_text("back in the queue")
+    at.wait_for(first.pk)
+    rows = at.page.locator("[data-desk-rows] [data-row]")
+    expect(rows).to_have_count(3)
+    assert [int(row.get_attribute("data-row")) for row in rows.all()][:2] == [first.pk, second.pk]
+    assert Finding.objects.filter(state=State.OPEN).count() == 3
+    at.page.unroute("**/findings/*/")
+    at.press("a")
+    at.wait_for(second.pk)
+    at.settled()
+    assert Variant.objects.filter(sku="THR-1").exists()
+
+
+def test_what_somebody_else_decided_is_said_and_passed_over(desk, shop):
+    first, second = shop.sku("Throw", "thr 1", "THR-1"), shop.sku("Belt", "blt 1", "BLT-1")
+    at = desk()
+    at.settled()
+    decisions.reject(finding_id=first.pk, actor=factories.UserFactory(name="Jo Bell"))
+    at.press("a")
+    at.wait_for(second.pk)
+    expect(at.page.locator("[data-desk-said]")).to_contain_text("Rejected by Jo already")
+
+
+def test_a_question_nobody_foresaw_comes_next_and_takes_nothing_away(desk, shop):
+    twins = shop.twins("Oak Stool", {"sku": "OAK-1"}, {"sku": "oak 1"})
+    second, third = shop.sku("Throw", "thr 1", "THR-1"), shop.sku("Belt", "blt 1", "BLT-1")
+    at = desk()
+    at.settled()
+    shop.listing(Variant.objects.get(sku="oak 1"))
+    at.press("a")
+    expect(at.page.locator("[data-desk-alarm]")).to_contain_text("It comes next")
+    assert at.shown == second.pk
+    at.press("a")
+    at.wait_for(twins.pk)
+    expect(at.item).to_contain_text("First a question")
+    at.press("2")
+    at.wait_for(third.pk)
+    at.settled()
+    twins.refresh_from_db()
+    assert twins.state == State.ACCEPTED
+
+
+def test_a_refused_edit_keeps_what_was_typed(desk, shop):
+    first = shop.sku("Throw", "thr 1", "THR-1")
+    shop.variant("Belt", sku="BLT-1")
+    at = desk()
+    at.press("e")
+    at.page.keyboard.type("BLT-1")
+    at.press("Enter")
+    expect(at.item).to_contain_text("BLT-1 is the SKU of Belt")
+    at.wait_for(first.pk)
+    expect(at.item.locator("[data-desk-field]")).to_have_value("BLT-1")
+
+
+def test_undo_follows_skips_and_bulk_alike(desk, shop):
+    made = [shop.sku(f"Throw {n}", f"thr {n}", f"THR-{n}", confidence=0.97) for n in range(4)]
+    at = desk()
+    at.press("a", "s", "u")
+    at.wait_for(made[1].pk)
+    at.press("u")
+    at.wait_for(made[0].pk)
+    at.press("b")
+    expect(at.page.locator("dialog[open]")).to_contain_text("4 findings would be accepted")
+    assert not problems_of(at.page)
+    at.press("Enter")
+    expect(at.page.get_by_role("heading", name="All clear")).to_be_visible()
+    at.press("u")
+    expect(at.page.locator("[data-desk-rows] [data-row]")).to_have_count(4)
+
+
+def test_keys_are_explained_and_can_be_switched_off(desk, shop):
+    made = [shop.sku(f"Throw {n}", f"thr {n}", f"THR-{n}") for n in range(2)]
+    at = desk()
+    at.press("?")
+    expect(at.page.locator("dialog[open]")).to_contain_text("Accept: do what is proposed")
+    assert not problems_of(at.page)
+    at.page.get_by_label("Single keys work on this device").uncheck()
+    at.press("Escape", "a")
+    at.settled()
+    assert at.shown == made[0].pk
+    assert Finding.objects.filter(state=State.OPEN).count() == 2
+
+
+def test_search_leaves_letters_alone_and_escape_comes_back(desk, shop):
+    made = shop.sku("Throw", "thr 1", "THR-1")
+    shop.sku("Belt", "blt 1", "BLT-1")
+    at = desk()
+    at.press("/")
+    at.page.keyboard.type("arse")
+    assert at.page.locator("[data-desk-search]").input_value() == "arse"
+    at.press("Escape", "j", "k")
+    at.wait_for(made.pk)
+    assert Finding.objects.filter(state=State.OPEN).count() == 2
+
+
+def test_a_phone_decides_with_big_buttons(desk, shop):
+    first, second = shop.sku("Throw", "thr 1", "THR-1"), shop.sku("Belt", "blt 1", "BLT-1")
+    at = desk(width=390)
+    for name in ("Accept", "Reject", "Skip"):
+        button = at.item.get_by_role("button", name=name).bounding_box()
+        assert button["height"] >= 44
+        assert button["y"] + button["height"] <= 900
+    at.item.get_by_role("button", name="Accept").click()
+    at.wait_for(second.pk)
+    at.settled()
+    first.refresh_from_db()
+    assert first.state == State.ACCEPTED
+
+
+def test_it_works_without_script(browser, client, live_server, shop):
+    shop.twins("Oak Stool", {"sku": "OAK-1", "price": Decimal(3)}, {"sku": "oak 1"}, both_listed=True)
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})
+    sign_in(context, client, live_server, shop.user)
+    page = context.new_page()
+    page.goto(live_server.url + shop.url("findings"))
+    page.get_by_role("button", name="Accept A").click()
+    page.get_by_role("button", name="2 oak 1").click()
+    expect(page.get_by_role("heading", name="All clear")).to_be_visible()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_text("Taken back: Oak Stool")).to_be_visible()
+    context.close()
