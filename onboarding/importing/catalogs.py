@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from django.db.models import QuerySet
 
-from channels import linking
 from channels.models import Connection, Listing
-from inventory.models import Variant
 from onboarding import journal
 from onboarding.importing import fields
 from onboarding.models import ImportBatch, StagedRow
@@ -49,25 +47,20 @@ def _row(listing: Listing) -> CatalogRow:
 
 
 def link(*, batch: ImportBatch, recorder: journal.Recorder, rows: Sequence[StagedRow]) -> dict[int, str]:
-    """Link the listings of applied rows to their variants, each written down in the change set.
+    """Link the listings of applied rows to their variants, a few statements for all, written down in the change set.
 
-    Returns row number → why it could not be.
+    Returns row number → why its listing was not linked.
     """
     wanted = {row.fields["listing"]: row for row in rows if "listing" in row.fields and row.variant_id}
-    refusals: dict[int, str] = {}
-    if not wanted:
-        return refusals
-    waiting = Listing.objects.filter(
-        pk__in=wanted, merchant=batch.merchant_id, link=Listing.Link.UNLINKED, deleted_at=None
-    ).select_related("connection", "merchant")
-    variants = Variant.objects.select_related("product").in_bulk([row.variant_id for row in wanted.values()])
-    for listing in waiting.order_by("pk"):
-        row = wanted[listing.pk]
-        try:
-            recorder.link(listing=listing, variant=variants[row.variant_id or 0], actor=recorder.changeset.actor)
-        except linking.CannotLink as refused:
-            refusals[row.number] = f"Not linked: {refused}"
-    return refusals
+    if not wanted or batch.connection is None:
+        return {}
+    waiting = Listing.objects.filter(pk__in=wanted, connection=batch.connection, link=Listing.Link.UNLINKED)
+    pairs = {pk: wanted[pk].variant_id or 0 for pk in waiting.order_by("pk").values_list("pk", flat=True)}
+    linked = recorder.link_many(
+        connection=batch.connection, pairs=pairs, actor=recorder.changeset.actor, reason=f"import of {batch.name}"
+    )
+    refused = set(pairs) - set(linked)
+    return {wanted[pk].number: "Not linked: another listing of this channel is that item." for pk in refused}
 
 
 def has_rows(connection: Connection) -> bool:
