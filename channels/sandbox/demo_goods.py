@@ -65,9 +65,9 @@ _LINES: tuple[_Line, ...] = (
 
 
 def goods() -> list[Goods]:
-    """About 120 variants of 40 products, and a few listings that disagree, as in any real shop."""
+    """About 130 variants of 50 products, and a few listings that disagree, as in any real shop."""
     products = [_product(number, line) for number, line in enumerate(_LINES)]
-    return [*products, *_trouble()]
+    return [*products, *_trouble(), *_web_settings()]
 
 
 def _product(number: int, line: _Line) -> Goods:
@@ -93,8 +93,8 @@ def _short(value: str) -> str:
 
 
 def _barcode(number: int, index: int) -> str:
-    """A GTIN-13 of the range for use within a company, with its check digit."""
-    body = f"20{number:05d}{index:05d}"
+    """A GTIN-13 of the range that GS1 keeps for examples, with its check digit."""
+    body = f"952{number:04d}{index:05d}"
     total = sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(body))
     return f"{body}{-total % 10}"
 
@@ -113,3 +113,20 @@ def _trouble() -> Iterator[Goods]:
     yield Goods("gift-voucher", "Gift voucher", twice, ("Value",), "Harbour & Pine", "Services")
     repair = GoodsVariant("REPAIR-30", Decimal("18.00"), counts=counts, is_on_web=False)
     yield Goods("repair", "Repair, per half hour", [repair], (), "Harbour & Pine", "Services")
+
+
+def _web_settings() -> Iterator[Goods]:
+    """Sold like all others, but the web shop does not count them, sells on at zero, or calls them otherwise."""
+    counts = dict(zip(PLACES, (9, 24), strict=True))
+    lines: tuple[tuple[str, str, str, str, dict[str, bool | str]], ...] = (
+        ("Candle snuffer", "SNF", "Home", "14.00", {"is_tracked_on_web": False}),
+        ("Matches in a bottle", "MTC", "Home", "8.00", {"is_tracked_on_web": False}),
+        ("Sea salt flakes", "SLT", "Pantry", "5.50", {"sells_past_zero_on_web": True}),
+        ("Rough oatcakes", "OAT", "Pantry", "3.20", {"sells_past_zero_on_web": True}),
+        ("Seville marmalade", "MRM", "Pantry", "4.80", {"sells_past_zero_on_web": True}),
+        ("Beech spoon", "SPN", "Kitchen", "7.00", {"web_sku": "SPN-01"}),
+        ("Tea strainer", "STR", "Kitchen", "9.50", {"web_sku": "STR-02"}),
+    )
+    for number, (title, sku, category, price, settings) in enumerate(lines, start=len(_LINES)):
+        variant = GoodsVariant(sku, Decimal(price), barcode=_barcode(number, 0), counts=counts, **settings)  # type: ignore[arg-type]
+        yield Goods(sku.lower(), title, [variant], (), "Harbour & Pine", category)

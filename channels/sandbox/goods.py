@@ -29,7 +29,7 @@ TIMEOUT_S = 120
 
 @dataclass(frozen=True)
 class GoodsVariant:
-    """One stocked thing; `counts` by the name of the place. `square_sku` and `web_sku` where the two disagree."""
+    """One stocked thing; `counts` by the name of the place. `till_sku` and `web_sku` where the two disagree."""
 
     sku: str
     price: Decimal
@@ -40,6 +40,8 @@ class GoodsVariant:
     web_sku: str | None = None
     is_at_till: bool = True
     is_on_web: bool = True
+    is_tracked_on_web: bool = True
+    sells_past_zero_on_web: bool = False
 
 
 @dataclass(frozen=True)
@@ -228,6 +230,8 @@ def load_web(shop: Shop, *, goods: Sequence[Goods]) -> None:
                         barcode=variant.barcode,
                         price=variant.price,
                         option_values=list(variant.values),
+                        is_tracked=variant.is_tracked_on_web,
+                        policy="CONTINUE" if variant.sells_past_zero_on_web else "DENY",
                         quantities={places[place]: quantity for place, quantity in variant.counts.items()},
                     )
                     for variant in product.variants

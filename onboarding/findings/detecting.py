@@ -73,6 +73,7 @@ def _without_echoes(found: dict[Where, Found]) -> None:
         kind, key = where
         is_echo = (
             (kind == Kind.SKU_REPEATED or key.endswith(":repeated"))
+            and len(one.variant_ids) > 1
             and any(set(one.variant_ids) <= ids for ids in twins)
         ) or (kind == Kind.SKU_PATTERN and key in named)
         if is_echo:

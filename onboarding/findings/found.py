@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from channels.models import Connection
 from onboarding.findings.catalog import Catalog
 from onboarding.models import Finding
 
@@ -53,14 +54,17 @@ Detector = Callable[[Catalog], Iterable[Found]]
 def risk(found: Found, catalog: Catalog) -> float:
     """Oversell risk × units × value: what could be sold wrongly, in money, before anybody looks.
 
-    Units are what is available, at least one (an empty shelf oversells too); value is the price, 1 where unknown;
-    every channel that lists the thing beyond the first adds to the risk, for each may sell it.
+    - Oversell risk: by kind (OVERSELL_RISK), half as much again for every live channel beyond the first that lists
+      the thing, for each may sell it.
+    - Units: available at all places, at least 1: an empty shelf is oversold, too.
+    - Value: the price, or the proposed one where that is higher; 1 where none is known.
     """
     at_stake = 0.0
-    for variant_id in found.variant_ids or ():
+    proposed = Decimal(str(found.proposal.get("price") or 0))
+    for variant_id in found.variant_ids:
         variant = catalog.variants.get(variant_id) or catalog.archived.get(variant_id)
         units = max(abs(catalog.units_of(variant_id)), Decimal(1))
-        price = variant.price if variant is not None and variant.price else Decimal(1)
-        channels = max(1, len(catalog.listings_of.get(variant_id, ())))
-        at_stake += float(units * price) * (1 + 0.5 * (channels - 1))
+        price = max(variant.price or Decimal(0), proposed) if variant is not None else proposed
+        channels = sum(one.connection.state == Connection.State.LIVE for one in catalog.listings_of.get(variant_id, ()))
+        at_stake += float(units * (price or Decimal(1))) * (1 + 0.5 * max(0, channels - 1))
     return round(OVERSELL_RISK[found.kind] * max(at_stake, 1.0), 2)

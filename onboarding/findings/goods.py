@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from channels.models import Listing
 from inventory.models import Variant
@@ -12,6 +12,7 @@ from onboarding.findings.catalog import Catalog, canonical_name, is_flat, listin
 from onboarding.findings.found import SHOWN_MAX, Found, Json, Kind
 from onboarding.matching import duplicates, grouping, standardise
 from onboarding.matching.grouping import Group, Member
+from onboarding.matching.options import canonical
 from onboarding.matching.vocabulary import LETTER_SIZES
 
 
@@ -30,7 +31,7 @@ def twice(catalog: Catalog) -> Iterable[Found]:
         (left, right, pair)
         for pair in duplicates.find(records)
         for left, right in [sorted((int(pair.id_a), int(pair.id_b)))]
-        if (left, right) not in apart
+        if (left, right) not in apart and not _say_otherwise(catalog.variants[left], catalog.variants[right])
     ]
     for left, right, _ in pairs:
         joined[home(left)] = home(right)
@@ -55,6 +56,13 @@ def twice(catalog: Catalog) -> Iterable[Found]:
             evidence=[(words, 2.0) for words in dict.fromkeys(word for pair in inside for word in pair.evidence)],
             variant_ids=sorted(ids),
         )
+
+
+def _say_otherwise(left: Variant, right: Variant) -> bool:
+    """Whether an option that both have says something else of each: then alike titles mean little."""
+    mine = {canonical_name(name): str(value).casefold().split() for name, value in left.options.items()}
+    theirs = {canonical_name(name): str(value).casefold().split() for name, value in right.options.items()}
+    return any(mine[name] != theirs[name] for name in mine.keys() & theirs.keys())
 
 
 def _standing(catalog: Catalog, variant: Variant) -> tuple[int, bool, float, int]:
@@ -191,7 +199,7 @@ def spellings(catalog: Catalog) -> Iterable[Found]:
     for cluster in standardise.values((name, value, count) for (name, value), count in uses.items()):
         members = [value for value, _ in cluster.members]
         to = cluster.canonical
-        if set(members) == {to}:
+        if set(members) == {to} or _are_told_apart(catalog, cluster.option, members):
             continue
         yield Found(
             kind=Kind.OPTION,
@@ -211,6 +219,28 @@ def spellings(catalog: Catalog) -> Iterable[Found]:
             evidence=[(words, 2.0) for words in cluster.evidence],
             variant_ids=sorted({pk for value in members for pk in users[cluster.option, value]}),
         )
+
+
+def _are_told_apart(catalog: Catalog, option: str, values: Sequence[str]) -> bool:
+    """Values that the shop uses side by side in one product, or that say more than one thing, are not slips."""
+    if len({value.count(" / ") for value in values}) > 1:
+        return True
+    plain = {value: " ".join(value.casefold().split()) for value in values}
+    for variants in catalog.by_product.values():
+        beside = {
+            plain[str(value)]
+            for variant in variants
+            for name, value in variant.options.items()
+            if str(value) in plain and canonical_name(name) == option
+        }
+        if len(beside) > 1 and not _is_known_spelling(option, beside):
+            return True
+    return False
+
+
+def _is_known_spelling(option: str, values: Collection[str]) -> bool:
+    """Whether the words themselves say that they are one: "XL" and "X-Large"; "sand" and "sandy" do not."""
+    return len({canonical(option, value)[1] for value in values}) == 1
 
 
 def _names(catalog: Catalog, uses: Mapping[tuple[str, str], int]) -> Iterable[Found]:

@@ -15,7 +15,7 @@ from onboarding.matching import gtin
 
 PATTERN_SHARE_MIN = 0.7  # of a shop's SKUs; fewer is no pattern
 PATTERN_USES_MIN = 10
-HABIT_SHARE_MIN = 0.02  # a separator in more of the SKUs than this is how the shop writes some of them
+HABIT_SHARE_MIN = 0.01  # a separator in more of the SKUs than this is how the shop writes some of them
 IN_STORE_CLUSTER_MIN = 5  # so many numbers for use inside one store are a habit: one question, not many
 _SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?E\+\d{1,3}", re.IGNORECASE)
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"

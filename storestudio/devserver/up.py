@@ -53,6 +53,7 @@ def up(instance: Instance) -> int:
             supervisor.start(group(instance, environment))
         if instance.sandbox:
             run("demo shop", "demo")  # trades with the sandbox as a shop would; changes nothing when it is there
+            run("demo shop's untidy side", "demo_findings")
         _wait_until_ready(instance, supervisor)
         print(_welcome(instance, time.monotonic() - started), flush=True)
         supervisor.serve()

@@ -225,7 +225,8 @@ def test_a_member_left_out_of_a_family_stays_as_it_is(shop):
 def test_duplicates_become_one_with_stock_listing_and_names_and_come_back(shop):
     connection = factories.ConnectionFactory(merchant=shop)
     survivor, duplicate = (
-        variant(shop, title, sku=sku, gtin=GOOD_GTIN) for title, sku in (("Ceramic mug", "MUG"), ("ceramic  mug", "MUG-OLD"))
+        variant(shop, title, sku=sku, gtin=GOOD_GTIN)
+        for title, sku in (("Ceramic mug", "MUG"), ("ceramic  mug", "MUG-OLD"))
     )
     for one in (survivor, duplicate):
         place = stock(one, 5)
