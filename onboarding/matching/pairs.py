@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,10 +52,17 @@ class Pair:
 class Model:
     """Two catalogs compared. Everything is computed once; pairs and candidates are read off."""
 
-    def __init__(self, *, left: Sequence[Record], right: Sequence[Record], on_progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        left: Sequence[Record],
+        right: Sequence[Record],
+        weights: training.Weights | None = None,
+        on_progress: Progress | None = None,
+    ) -> None:
         (self._left, self._right), self._rarity = profiles.read_all(sides=[_by_id(left), _by_id(right)])
         self._places = _places(left), _places(right)
-        self._weights = prior.weights()
+        self._weights = weights or prior.weights()
         shared = features.context(sides=[self._left, self._right], rarity=self._rarity)
         found = candidates.find(
             left=self._left, right=self._right, rarity=self._rarity, limit=NEAREST, on_progress=on_progress
@@ -91,6 +98,11 @@ class Model:
         self._by_left: dict[int, list[int]] = defaultdict(list)
         for n, (i, _) in enumerate(self._pairs.tolist()):
             self._by_left[i].append(n)
+
+    def example(self, truth: Collection[tuple[str, str]]) -> training.Example:
+        """The candidates with their truth, for finding starting weights; nothing else in this class sees a truth."""
+        ids = [(self._left[i].record.id, self._right[j].record.id) for i, j in self._pairs.tolist()]
+        return training.Example(self._pairs, self._rows, np.array([pair in truth for pair in ids]))
 
     def _settled_copies(self) -> dict[int, int]:
         """The second choice may have given the right listing to another original."""
@@ -143,12 +155,26 @@ class Model:
         return "review" if score >= self._bands.review.probability else "ignore"
 
 
-def fit(left: Sequence[Record], right: Sequence[Record], *, on_progress: Progress | None = None) -> Model:
-    return Model(left=left, right=right, on_progress=on_progress)
+def fit(
+    left: Sequence[Record],
+    right: Sequence[Record],
+    *,
+    weights: training.Weights | None = None,
+    on_progress: Progress | None = None,
+) -> Model:
+    """Compare two catalogs; ``weights`` other than the ones in prior.py only for measuring."""
+    return Model(left=left, right=right, weights=weights, on_progress=on_progress)
 
 
-def match(left: Sequence[Record], right: Sequence[Record], *, on_progress: Progress | None = None) -> list[Pair]:
-    return fit(left, right, on_progress=on_progress).pairs()
+def match(
+    left: Sequence[Record],
+    right: Sequence[Record],
+    *,
+    weights: training.Weights | None = None,
+    on_progress: Progress | None = None,
+) -> list[Pair]:
+    """The pairs to accept or review, surest first; what is to be ignored is left out."""
+    return fit(left, right, weights=weights, on_progress=on_progress).pairs()
 
 
 def match_shops(
@@ -157,6 +183,7 @@ def match_shops(
     *,
     left_shops: Sequence[str],
     right_shops: Sequence[str],
+    weights: training.Weights | None = None,
     on_progress: Progress | None = None,
 ) -> list[Pair]:
     """As ``match``, shop by shop: a pair never crosses shops."""
@@ -168,7 +195,7 @@ def match_shops(
     for shop in sorted(theirs):
         mine, other = theirs[shop]
         if mine and other:
-            made.extend(match(mine, other, on_progress=on_progress))
+            made.extend(match(mine, other, weights=weights, on_progress=on_progress))
     return sorted(made, key=lambda pair: (-pair.score, pair.left_id, pair.right_id))
 
 

@@ -58,5 +58,5 @@ BY_HAND: dict[str, float] = {
 }
 
 
-def weights() -> training.Weights:
-    return training.load(LEARNED, final=BY_HAND)
+def weights(learned: dict[str, float] = LEARNED) -> training.Weights:
+    return training.load(learned, final=BY_HAND)

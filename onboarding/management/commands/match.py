@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from onboarding.matching import csvfiles, pairs
+from onboarding.matching import csvfiles, pairs, training
 
 
 class Command(BaseCommand):
@@ -35,15 +35,23 @@ class Command(BaseCommand):
         self.stderr.write(f"{len(found)} pairs: {accepted} to accept, {len(found) - accepted} to review")
 
 
-def pair_files(*, left: csvfiles.Listings, right: csvfiles.Listings) -> list[pairs.Pair]:
+def pair_files(
+    *, left: csvfiles.Listings, right: csvfiles.Listings, weights: training.Weights | None = None
+) -> list[pairs.Pair]:
+    """Shop by shop where both files name shops."""
     if left.shops is not None and right.shops is not None:
         return pairs.match_shops(
-            left.records, right.records, left_shops=left.shops, right_shops=right.shops, on_progress=report
+            left.records,
+            right.records,
+            left_shops=left.shops,
+            right_shops=right.shops,
+            on_progress=report,
+            weights=weights,
         )
-    return pairs.match(left.records, right.records, on_progress=report)
+    return pairs.match(left.records, right.records, on_progress=report, weights=weights)
 
 
 def report(stage: str, done: int, total: int) -> None:
     """Only for long work; a line a stage would bury the result of a small one."""
-    if total >= 20_000:
+    if total >= 50_000:
         print(f"\r{stage} {done:,} of {total:,}", end="\n" if done >= total else "", file=sys.stderr, flush=True)

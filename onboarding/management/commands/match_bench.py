@@ -9,6 +9,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from onboarding.management.commands.match import pair_files, report
-from onboarding.matching import csvfiles, pairs, synthetic
+from onboarding.matching import csvfiles, pairs, prior, synthetic, training
 
 DATA = Path("..") / "shared" / "data" / "matching"
 
@@ -81,16 +82,35 @@ class Command(BaseCommand):
             "--scale", type=int, default=0, help="instead: pair this many made-up listings with as many"
         )
 
-    def handle(self, *args: Any, data: Path, scale: int, **options: Any) -> None:
+        parser.add_argument(
+            "--held-out",
+            action="store_true",
+            help="for each set, find the starting weights from the sets of other sources first",
+        )
+        parser.add_argument("--weights", action="store_true", help="find the starting weights anew and print them")
+
+    def handle(
+        self,
+        *args: Any,
+        data: Path,
+        scale: int,
+        held_out: bool = False,
+        weights: bool = False,
+        **options: Any,
+    ) -> None:
         if scale:
             self._scale(count=scale)
             return
         if not data.is_dir():
             raise CommandError(f"No folder {data.name} with the public sets; pass --data.")
+        if weights:
+            for name, weight in training.dump(learn(data=data, without="")).items():
+                self.stdout.write(f'    "{name}": {weight},')
+            return
         found = {}
         for key, task in TASKS.items():
             if (data / f"{task.truth}.csv.gz").exists():
-                found[key] = measure(task=task, data=data)
+                found[key] = measure(task=task, data=data, held_out=held_out)
             else:
                 self.stdout.write(f"{task.name}: skipped, {task.truth}.csv.gz is not there")
         self._table(found=found)
@@ -131,18 +151,38 @@ class Command(BaseCommand):
         )
 
 
-def measure(*, task: Task, data: Path) -> Measured:
+def measure(*, task: Task, data: Path, held_out: bool = False) -> Measured:
     """Pairs first, truth afterwards: nothing of it can reach the engine."""
+    weights = prior.weights(training.dump(learn(data=data, without=task.left[:6]))) if held_out else None
     started = time.monotonic()
     left, right = (csvfiles.read(data / f"{name}.csv.gz") for name in (task.left, task.right))
-    found = pair_files(left=left, right=right)
+    found = pair_files(left=left, right=right, weights=weights)
     seconds = time.monotonic() - started
-    with csvfiles.open_text(data / f"{task.truth}.csv.gz") as stream:
-        truth = {(row[task.columns[0]], row[task.columns[1]]) for row in csv.DictReader(stream)}
+    truth = read_truth(task=task, data=data)
     hits = sum((pair.left_id, pair.right_id) in truth for pair in found)
     precision, recall = hits / max(len(found), 1), hits / len(truth)
     f1 = 2 * hits / (len(found) + len(truth))
     return Measured(f1, precision, recall, accepted_unseen(found=found, truth=truth), seconds)
+
+
+def read_truth(*, task: Task, data: Path) -> set[tuple[str, str]]:
+    with csvfiles.open_text(data / f"{task.truth}.csv.gz") as stream:
+        return {(row[task.columns[0]], row[task.columns[1]]) for row in csv.DictReader(stream)}
+
+
+@lru_cache
+def learn(*, data: Path, without: str) -> training.Weights:
+    """Starting weights from the catalogs there are, leaving out the source whose name begins so."""
+    examples = []
+    for task in TASKS.values():
+        if task is TASKS["variants"] or (without and task.left.startswith(without)):
+            continue
+        if (data / f"{task.truth}.csv.gz").exists():
+            left, right = (csvfiles.read(data / f"{name}.csv.gz") for name in (task.left, task.right))
+            examples.append(pairs.fit(left.records, right.records).example(read_truth(task=task, data=data)))
+    if not examples:
+        raise CommandError("No set to learn from.")
+    return training.fit(examples)
 
 
 def accepted_unseen(*, found: Sequence[pairs.Pair], truth: set[tuple[str, str]], precision: float = 0.995) -> float:
