@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,8 @@ from onboarding.views import desk, marking
 
 Json = Mapping[str, Any]
 CHOICES_MAX = 9  # one digit each
+SHOWN_MAX = 4  # things whose changes stand open
+FOLDED_MAX = 60  # things whose changes are listed at all; a spelling may touch thousands
 FIELD_PREFIX = "field-"
 # Which members of a proposal can be left out of it, by what it does.
 EXCLUDABLE: Mapping[str, str] = {
@@ -62,17 +65,22 @@ class Field:
 class Effect:
     """One line of the dry run, what differs marked."""
 
-    what: str
     field: str
     before: SafeString
     after: SafeString
+    times: int = 1
+
+
+Groups = Sequence[tuple[str, Sequence[Effect]]]
 
 
 @dataclass(frozen=True)
 class Outlook:
     """What accepting would do now: the lines, or the question first, or why it cannot be."""
 
-    effects: Sequence[tuple[str, Sequence[Effect]]] = ()
+    effects: Groups = ()
+    folded: Groups = ()
+    further: int = 0
     question: str = ""
     choices: Sequence[tuple[int, str, str]] = ()
     refusal: str = ""
@@ -131,18 +139,27 @@ def outlook_of(finding: Finding, edit: Edit) -> Outlook:
         return asking(asked)
     except decisions.BadProposal as refused:
         return refusing(refused)
-    grouped: dict[str, list[Effect]] = {}
+    return Outlook(*_grouped(lines))
+
+
+def _grouped(lines: Sequence[decisions.DiffLine]) -> tuple[Groups, Groups, int]:
+    """Lines by what they are about: those shown, those folded away, and how many are too many to list at all."""
+    by_what: dict[str, Counter[decisions.DiffLine]] = {}
     for line in lines:
-        before, after = line.before, line.after
-        grouped.setdefault(line.what, []).append(
-            Effect(
-                what=line.what,
-                field=line.field,
-                before=marking.html(marking.against(before, after)) if before and after else marking.shown(before),
-                after=marking.html(marking.against(after, before)) if before and after else marking.shown(after),
-            )
-        )
-    return Outlook(effects=list(grouped.items()))
+        by_what.setdefault(line.what, Counter())[line] += 1
+    listed = list(by_what.items())[:FOLDED_MAX]
+    groups = [(what, [_effect(line, times) for line, times in counts.items()]) for what, counts in listed]
+    shown = len(groups) if len(groups) <= SHOWN_MAX + 1 else SHOWN_MAX
+    return groups[:shown], groups[shown:], len(by_what) - len(groups)
+
+
+def _effect(line: decisions.DiffLine, times: int) -> Effect:
+    before, after = line.before, line.after
+    if before and after and marking.are_alike(before, after):
+        marked = marking.html(marking.against(before, after)), marking.html(marking.against(after, before))
+    else:
+        marked = marking.shown(before), marking.shown(after)
+    return Effect(field=line.field, before=marked[0], after=marked[1], times=times)
 
 
 def asking(asked: decisions.Question) -> Outlook:
@@ -158,7 +175,8 @@ def refusing(refused: decisions.BadProposal) -> Outlook:
 
 def _things(finding: Finding, *, shop: str, excluded: Collection[str]) -> list[desk.Thing]:
     wanted = EXCLUDABLE.get(finding.proposal.get("op", ""), "")
-    able = sum(one["type"] == wanted for one in finding.members) > 1
+    least = 3 if wanted == "variant" else 2  # one alone cannot be merged with anything
+    able = sum(one["type"] == wanted for one in finding.members) >= least
     return [
         desk.Thing(
             number=number,

@@ -38,6 +38,11 @@ def against(text: str, other: str) -> list[Piece]:
     return _joined(pieces)
 
 
+def are_alike(text: str, other: str) -> bool:
+    """Whether marking what differs says more than the two texts themselves."""
+    return SequenceMatcher(None, text, other, autojunk=False).quick_ratio() >= LETTERS_ALIKE_MIN
+
+
 def _letters(text: str, other: str) -> list[Piece]:
     matcher = SequenceMatcher(None, text, other, autojunk=False)
     if matcher.ratio() < LETTERS_ALIKE_MIN:
