@@ -274,6 +274,16 @@ class ImportBatchFactory(factory.django.DjangoModelFactory):
     state = onboarding.ImportBatch.State.STAGED
 
 
+class CatalogWriteFactory(factory.django.DjangoModelFactory):
+    """A draft of cleaned fields for one channel; it has no lines yet."""
+
+    class Meta:
+        model = onboarding.CatalogWrite
+
+    merchant = factory.SelfAttribute("connection.merchant")
+    connection = factory.SubFactory(ConnectionFactory)
+
+
 class FindingFactory(factory.django.DjangoModelFactory):
     """A variant whose SKU is written otherwise than the shop's others; accepting tidies it."""
 

@@ -35,6 +35,7 @@ ROWS = {
     "location_id": lambda rows: rows["location"].pk,
     "movement_id": lambda rows: rows["movement_id"],
     "batch_id": lambda rows: rows["batch"].pk,
+    "write_id": lambda rows: rows["write"].pk,
     "finding_id": lambda rows: rows["finding"].pk,
 }
 
@@ -77,6 +78,7 @@ def rows_of(merchant: Any) -> dict[str, Any]:
         "event": factories.InboundEventFactory(connection=cell.connection),
         "order": order,
         "batch": factories.ImportBatchFactory(merchant=merchant),
+        "write": factories.CatalogWriteFactory(connection=cell.connection),
         "finding": factories.FindingFactory(merchant=merchant),
     }
 
