@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
+from django.db import connection as database
 from django.db.models import Sum
 
 from channels.models import Connection, Listing
 from inventory.models import Product, StockLevel, Variant, VariantMerge
+from onboarding.matching.grouping import Group, group
 from onboarding.matching.records import Record
 from onboarding.matching.vocabulary import OPTION_NAMES
 from storestudio.accounts.models import Merchant
@@ -64,6 +66,11 @@ class Catalog:
         for (canonical, name), _ in sorted(uses.items(), key=lambda item: item[1]):
             best[canonical] = name
         return best
+
+    @cached_property
+    def groups(self) -> Sequence[Group]:
+        """The living variants as the engine groups them into products, by their flattened titles."""
+        return group([record(variant) for variant in self.variants.values()])
 
     def units_of(self, *variant_ids: int) -> Decimal:
         """Units available of these variants, at all places."""
@@ -127,6 +134,34 @@ def read(merchant: Merchant, *, apart: Mapping[str, frozenset[tuple[int, int]]] 
         .in_bulk()
     )
     return Catalog(merchant, variants, archived, units, listings, apart or {})
+
+
+_SPELLINGS = """
+SELECT DISTINCT o.key, o.value
+FROM inventory_variant v JOIN inventory_product p ON p.id = v.product_id, jsonb_each_text(v.options) o
+WHERE v.merchant_id = %s AND v.archived_at IS NULL AND p.archived_at IS NULL
+"""
+_WRITTEN_SO = """
+SELECT v.id FROM inventory_variant v
+WHERE v.merchant_id = %s AND v.archived_at IS NULL
+  AND EXISTS (SELECT FROM jsonb_each_text(v.options) o WHERE o.{part} = ANY(%s))
+ORDER BY v.id
+"""
+
+
+def spellings(merchant_id: int) -> list[tuple[str, str]]:
+    """(option's name, value) as written on living variants, each once."""
+    with database.cursor() as cursor:
+        cursor.execute(_SPELLINGS, [merchant_id])
+        return [(name, value) for name, value in cursor.fetchall()]
+
+
+def written_so(merchant_id: int, *, part: Literal["key", "value"], spellings: Collection[str]) -> list[Variant]:
+    """Living variants with one of these as an option's name (key) or value."""
+    with database.cursor() as cursor:
+        cursor.execute(_WRITTEN_SO.format(part=part), [merchant_id, list(spellings)])  # one of two literals
+        ids = [row[0] for row in cursor.fetchall()]
+    return list(Variant.objects.filter(pk__in=ids).order_by("pk"))
 
 
 def record(variant: Variant) -> Record:

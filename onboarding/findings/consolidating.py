@@ -192,14 +192,23 @@ def answers_of(choice: str) -> list[str]:
 
 
 def _clashes(there: Mapping[int, Variant], changes: Mapping[int, Mapping[str, Any]]) -> list[list[int]]:
-    """Variants that would share a cell with one that is changed; those that stay as they are first, then the oldest."""
+    """Variants that would come to share a cell; those that stay as they are first, then the oldest.
+
+    What shared one before is no matter of this change.
+    """
     cells: dict[Cell, list[int]] = defaultdict(list)
+    before = {pk: _cell(row.product_id, row.options) for pk, row in there.items()}
     for pk in sorted(there, key=lambda one: (one in changes, one)):
-        change = changes.get(pk, {})
-        options = change.get("options", there[pk].options)
-        cell = frozenset((name.casefold(), str(value).casefold()) for name, value in options.items())
-        cells[change.get("product_id", there[pk].product_id), cell].append(pk)
-    return [ids for ids in cells.values() if len(ids) > 1 and any(pk in changes for pk in ids)]
+        change = changes.get(pk)
+        after = (
+            before[pk] if change is None else _cell(change.get("product_id", there[pk].product_id), change["options"])
+        )
+        cells[after].append(pk)
+    return [ids for ids in cells.values() if len({before[pk] for pk in ids}) > 1]
+
+
+def _cell(product_id: int, options: Mapping[str, Any]) -> Cell:
+    return product_id, frozenset((name.casefold(), str(value).casefold()) for name, value in options.items())
 
 
 def _question(

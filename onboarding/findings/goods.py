@@ -10,7 +10,7 @@ from channels.models import Listing
 from inventory.models import Variant
 from onboarding.findings.catalog import Catalog, canonical_name, is_flat, listing_record, record
 from onboarding.findings.found import SHOWN_MAX, Found, Json, Kind
-from onboarding.matching import duplicates, grouping, standardise
+from onboarding.matching import duplicates, standardise
 from onboarding.matching.grouping import Group, Member
 from onboarding.matching.options import canonical
 from onboarding.matching.vocabulary import LETTER_SIZES
@@ -29,7 +29,7 @@ def twice(catalog: Catalog) -> Iterable[Found]:
     apart = catalog.apart.get(Kind.DUPLICATE, frozenset())
     pairs = [
         (left, right, pair)
-        for pair in duplicates.find(records)
+        for pair in duplicates.find(records, groups=catalog.groups)
         for left, right in [sorted((int(pair.id_a), int(pair.id_b)))]
         if (left, right) not in apart and not _say_otherwise(catalog.variants[left], catalog.variants[right])
     ]
@@ -82,6 +82,8 @@ def listed_twice(catalog: Catalog) -> Iterable[Found]:
         if listing.link != Listing.Link.EXCLUDED:
             by_channel[listing.connection_id][listing.pk] = listing
     for listings in by_channel.values():
+        if all(one.variant_id is not None for one in listings.values()):
+            continue  # each has a variant of its own
         for pair in duplicates.find([listing_record(one) for one in listings.values()]):
             both = [listings[int(pair.id_a)], listings[int(pair.id_b)]]
             kept, other = sorted(both, key=lambda one: (one.variant_id is None, not one.sku_key, one.pk))
@@ -102,7 +104,7 @@ def listed_twice(catalog: Catalog) -> Iterable[Found]:
 def families(catalog: Catalog) -> Iterable[Found]:
     """Products that are really variants of one: size, colour or scent in the title."""
     apart = catalog.apart.get(Kind.FAMILY, frozenset())
-    for group in grouping.group([record(one) for one in catalog.variants.values()]):
+    for group in catalog.groups:
         members = [one for one in group.members if is_flat(catalog, catalog.variants[int(one.record_id)].product)]
         found = [catalog.variants[int(one.record_id)] for one in members]
         home = _home(catalog, group)

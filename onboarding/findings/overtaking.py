@@ -15,6 +15,7 @@ from django.db.models import Q
 from channels.models import Listing
 from inventory.models import Product, Variant, VariantMerge
 from onboarding import journal
+from onboarding.findings import catalog
 from onboarding.findings.catalog import canonical_name
 from onboarding.models import Change, Finding, ListingWish
 
@@ -55,12 +56,7 @@ class Now:
     @cached_property
     def spellings(self) -> frozenset[tuple[str, str, str]]:
         """(canonical option, name as written, value) of all living variants."""
-        rows = Variant.objects.filter(merchant=self.merchant_id, archived_at=None, product__archived_at=None)
-        return frozenset(
-            (canonical_name(name), name, str(value))
-            for options in rows.exclude(options={}).values_list("options", flat=True)
-            for name, value in options.items()
-        )
+        return frozenset((canonical_name(name), name, value) for name, value in catalog.spellings(self.merchant_id))
 
     def living(self, ids: Iterable[int]) -> list[Variant]:
         """Those in use."""

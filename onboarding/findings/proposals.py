@@ -13,7 +13,7 @@ from channels.models import Listing
 from inventory import identifiers
 from inventory.models import Product, Variant, VariantAlias
 from onboarding.findings import consolidating
-from onboarding.findings.catalog import canonical_name
+from onboarding.findings.catalog import canonical_name, written_so
 from onboarding.findings.questions import BadProposal
 from onboarding.journal import Recorder
 from onboarding.models import Finding, ListingWish
@@ -147,7 +147,7 @@ def _write_value(deed: Deed, recorder: Recorder) -> None:
     option, to = deed.proposal["option"], _text(deed, "to")
     values = {value for value in deed.proposal["values"] if deed.wants("value", value)} - {to}
     changes: dict[int, dict[str, Any]] = {}
-    for variant in _with_values(deed.merchant_id):
+    for variant in written_so(deed.merchant_id, part="value", spellings=values):
         options = {
             name: to if str(value) in values and canonical_name(name) == option else value
             for name, value in variant.options.items()
@@ -162,7 +162,7 @@ def _write_name(deed: Deed, recorder: Recorder) -> None:
     to = _text(deed, "to")
     names = {name for name in deed.proposal["values"] if deed.wants("value", name)} - {to}
     changes: dict[int, dict[str, Any]] = {}
-    for variant in _with_values(deed.merchant_id):
+    for variant in written_so(deed.merchant_id, part="key", spellings=names):
         own = names & set(variant.options)
         if not own or (to in variant.options and any(variant.options[name] != variant.options[to] for name in own)):
             continue  # "Color" and "Colour" of one variant that say two things: nobody can know which holds
@@ -177,10 +177,6 @@ def _place(deed: Deed, recorder: Recorder, changes: Mapping[int, Mapping[str, An
     consolidating.place(
         merchant_id=deed.merchant_id, changes=changes, choice=deed.choice, recorder=recorder, actor=deed.actor
     )
-
-
-def _with_values(merchant_id: int) -> Sequence[Variant]:
-    return list(Variant.objects.filter(merchant=merchant_id, archived_at=None).exclude(options={}).order_by("pk"))
 
 
 def _wish(deed: Deed, recorder: Recorder) -> None:
