@@ -6,7 +6,7 @@ decision (deciding) settles its rivals at once and gives the competing listings 
 
 from onboarding.findings.questions import AlreadyDecided, BadProposal
 from onboarding.mapping.building import Busy, build, due, request_build
-from onboarding.mapping.deciding import accept, accept_auto, adopt, choose, exclude, reject, skip, undo_last
+from onboarding.mapping.deciding import accept, accept_auto, adopt, choose, exclude, reject, skip, undo_last, unskip
 from onboarding.mapping.looking import MappingProgress, alternatives, progress, queue, unmatched
 
 __all__ = [
@@ -29,4 +29,5 @@ __all__ = [
     "skip",
     "undo_last",
     "unmatched",
+    "unskip",
 ]

@@ -85,6 +85,13 @@ def skip(*, suggestion_id: int, actor: User | None) -> Suggestion:
         return suggestion
 
 
+def unskip(*, listing_id: int, actor: User | None) -> None:
+    """Back to its place in the queue. Raises AlreadyDecided."""
+    with transaction.atomic():
+        listing = _lock_listing(listing_id)
+        Suggestion.objects.filter(listing=listing, state=State.OPEN).update(skipped_at=None)
+
+
 def exclude(*, listing_id: int, actor: User | None, reason: str) -> None:
     """Leave a listing alone on purpose (a gift card, a fee, an old duplicate). Raises AlreadyDecided, BadProposal."""
     if not reason.strip():

@@ -322,11 +322,12 @@
     const item = part("item");
     if (item) ahead.set(item.content.querySelector("[data-item]").dataset.item, item.innerHTML);
     forget(post);
-    if (["question", "refused", "changed"].includes(outcome)) comeBack(post, part("show"), words);
+    if (["question", "refused", "changed", "again"].includes(outcome)) comeBack(post, part("show"), words);
     else if (outcome === "undone") reopen(part("row"), part("show"), words);
     else {
       if (post.waits && post.row) {
         waiting = false;
+        if (outcome === "later") post.does = "skip";
         leave(post);
       } else if (post.waits) waiting = false;
       last = outcome === "skip" ? { id: post.id, url: post.url } : null;
@@ -363,6 +364,7 @@
     if (post.waits) {
       waiting = false;
       put(parse(ahead.get(post.id)), words);
+      say(words);
     } else {
       const row = post.row;
       if (row) {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +17,27 @@ from onboarding.models import Finding
 from tests import factories
 
 Kind = Finding.Kind
+KEYSTROKE_MS_MAX = 100
+
+
+def is_busy_elsewhere() -> bool:
+    """Whether this machine has more to do than it has processors for; a clock on the wall tells nothing then."""
+    return os.getloadavg()[0] > (os.cpu_count() or 1)
+
+
+def text(answer: Any) -> str:
+    """What a person reads, blanks folded."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", answer.content.decode().replace("</li>", " </li>")))
+
+
+def outcome(answer: Any) -> str:
+    """How a keystroke ended, as desk.js is told."""
+    return re.search(r'data-outcome="(\w+)"', answer.content.decode())[1]
+
+
+def queued(answer: Any) -> list[int]:
+    """The keys of the rows of the queue."""
+    return [int(pk) for pk in re.findall(r'data-row="(\d+)"', answer.content.decode())]
 
 
 class DeskShop:
@@ -139,6 +162,23 @@ class DeskShop:
             {"op": "unarchive", "variant_id": variant.pk},
             evidence=[["archived", 2.0], ["stock is not zero", 3.0]], confidence=0.6, **fields,
         )  # fmt: skip
+
+    def suggestion(
+        self, title: str, *, sku: str = "", listed_sku: str = "", connection: Any = None, **fields: Any
+    ) -> Any:
+        """A waiting listing and the variant it most likely is; the first one made is asked about first."""
+        self.information = getattr(self, "information", 500.0) - 1
+        variant = self.variant(title, sku=sku)
+        listing = self.listing(
+            None, connection, is_unlinked=True, product_title=title, title="", sku=listed_sku or sku, price=Decimal(24)
+        )
+        given = {"information": self.information} | fields
+        return factories.SuggestionFactory(listing=listing, variant=variant, **given)
+
+    def alternative(self, best: Any, title: str, *, variant: Any = None) -> Any:
+        """Another variant that the same listing may be, less likely."""
+        variant = variant or self.variant(title, sku="ALT-1")
+        return factories.SuggestionFactory(listing=best.listing, variant=variant, score=0.4, is_best=False)
 
     def dozen(self) -> list[Finding]:
         """Twelve findings, most kinds among them; the second asks a question, the third has a member too many."""
