@@ -274,6 +274,28 @@ class Finding(MerchantOwned):
         return f"{self.title} #{self.pk}"
 
 
+class FindingRun(MerchantOwned):
+    """The last time a shop's catalog was looked through for findings, and whether it is to be done again."""
+
+    asked_at = models.DateTimeField(null=True, blank=True, help_text="Somebody wants it done; None: nothing to do.")
+    lease_until = models.DateTimeField(null=True, blank=True, help_text="A worker has it until then.")
+    stage = models.CharField(max_length=60, blank=True)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    looked_at = models.DateTimeField(null=True, blank=True, help_text="When the last look that has ended began.")
+    counts = models.JSONField(default=dict, blank=True, help_text="New, still so, gone, answered by rule.")
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["merchant"], name="findingrun_one_per_shop")]
+        indexes = [
+            models.Index(fields=["asked_at"], name="findingrun_due", condition=Q(asked_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"look at the catalog of merchant {self.merchant_id}"
+
+
 class ListingWish(MerchantOwned):
     """A field that one listing should have on its channel; written there only with a batch that a person approves."""
 

@@ -8,6 +8,7 @@ from typing import Any
 from celery import shared_task
 
 from onboarding import mapping
+from onboarding.findings import looking
 from onboarding.importing import waking, working
 from onboarding.writeback import sending
 from onboarding.writeback import waking as writeback_waking
@@ -56,3 +57,16 @@ def sweep_catalog_writes(**_: Any) -> None:
     """Take up writes whose message was lost, whose worker died, or whose channel asked for a rest."""
     for write_id in sending.due():
         writeback_waking.send(write_id)
+
+
+@shared_task(time_limit=LONG_S)
+def look_for_findings(*, merchant_id: int, **_: Any) -> None:
+    """Look through one shop's catalog for what is wrong."""
+    looking.look(merchant_id=merchant_id)
+
+
+@shared_task
+def sweep_findings(**_: Any) -> None:
+    """Shops whose catalog somebody wants looked through, or where an import was applied or undone since."""
+    for merchant_id in looking.due():
+        look_for_findings.delay(merchant_id=merchant_id)

@@ -344,3 +344,25 @@ class SuggestionFactory(factory.django.DjangoModelFactory):
     is_best = True
     evidence = factory.LazyFunction(lambda: [["SKU equal without dashes", 6.0], ["title 0.93", 3.1]])
     information = factory.Sequence(lambda n: 100.0 - n)
+
+
+class CleanupRuleFactory(factory.django.DjangoModelFactory):
+    """An answer kept: write XL for X-Large."""
+
+    class Meta:
+        model = onboarding.CleanupRule
+
+    merchant = factory.SubFactory(MerchantFactory)
+    kind = onboarding.Finding.Kind.OPTION
+    key = factory.Sequence(lambda n: f"value:size:{n}")
+    decision = onboarding.Finding.State.ACCEPTED
+    proposal = factory.LazyFunction(
+        lambda: {
+            "op": "write_value",
+            "option": "size",
+            "values": ["X-Large", "XL"],
+            "to": "XL",
+            "asked": ["X-Large", "XL"],
+            "excluded": [],
+        }
+    )
