@@ -108,8 +108,8 @@ def _record(*, cells: dict[str, str]) -> Record:
 def read_price(typed: str) -> float | None:
     """A price in the file's currency; None when it is empty, zero or no number: absence is evidence of nothing."""
     digits = "".join(c for c in typed if c.isdigit() or c in ".,")
-    if "," in digits and "." not in digits and len(digits.rsplit(",", 1)[1]) == 2:
-        digits = digits.replace(",", ".")
+    if digits.rfind(",") > digits.rfind(".") and len(digits.rsplit(",", 1)[1]) in (1, 2):
+        digits = digits.replace(".", "").replace(",", ".")  # 1.234,50
     try:
         price = float(digits.replace(",", ""))
     except ValueError:

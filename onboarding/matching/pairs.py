@@ -94,6 +94,7 @@ class Model:
         for copy, original in self._copies.items():
             self._likely[copy] = min(self._likely[original], COPY_LIKELY)
         self._bands = thresholds.bands(likely, share=self._share)
+        self._best = frozenset(self._chosen.tolist())
         self._row_of = {p.record.id: i for i, p in enumerate(self._left)}
         self._by_left: dict[int, list[int]] = defaultdict(list)
         for n, (i, _) in enumerate(self._pairs.tolist()):
@@ -147,12 +148,14 @@ class Model:
             original = self._left[int(self._pairs[self._copies[n], 0])].record.id
             why = ((f"the same as {original}", round(evidence.strength(float(self._likely[n])), 1)), *why)
         score = float(self._likely[n])
-        return Pair(left.record.id, right.record.id, score, self._verdict(score), why)
+        return Pair(left.record.id, right.record.id, score, self._verdict(n), why)
 
-    def _verdict(self, score: float) -> Verdict:
-        if score >= self._bands.accept.probability:
+    def _verdict(self, n: int) -> Verdict:
+        """Only what was chosen one to one can be accepted unseen; a copy is shown to a person whatever its score."""
+        score = float(self._likely[n])
+        if n in self._best and score >= self._bands.accept.probability:
             return "accept"
-        return "review" if score >= self._bands.review.probability else "ignore"
+        return "review" if n in self._copies or score >= self._bands.review.probability else "ignore"
 
 
 def fit(

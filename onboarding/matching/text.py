@@ -77,9 +77,11 @@ SIZES: dict[str, str] = {
     for alias in names.split()
 }
 _LABELS = frozenset({"size", "sz", "color", "colour"})
-_WORD = re.compile(r"[a-z0-9]+(?:[.'&+-][a-z0-9]+)*\+?")
-_PIECE = re.compile(r"[a-z0-9]+(?:\.[0-9]+)*")
-_NUMBER = re.compile(r"\d+(?:\.\d+)*")
+# Letters of any alphabet: a shop in Athens has titles too.
+_WORD = re.compile(r"[^\W_]+(?:[.'&+-][^\W_]+)*\+?")
+_PIECE = re.compile(r"[^\W_]+(?:\.[0-9]+)*")
+_SEPARATORS = re.compile(r"[\W_]+")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 
 
 def fold(text: str) -> str:
@@ -114,7 +116,7 @@ def pieces(word: str) -> list[str]:
 
 def compact(text: str) -> str:
     """Letters and digits only: what is left when two shops disagree about dashes and spaces."""
-    return re.sub(r"[^a-z0-9]+", "", text)
+    return _SEPARATORS.sub("", text)
 
 
 @lru_cache(maxsize=200_000)

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from onboarding.management.commands import match_bench
+from onboarding.matching import csvfiles
 
 DATA = Path(settings.BASE_DIR) / match_bench.DATA
 LEFT = "id,title,price,sku,gtin\n1,Acme Kettle 500 ml red,20,AK-5-R,\n2,Acme Kettle 1 l red,25,AK-1-R,\n"
@@ -98,3 +99,11 @@ def test_on_the_public_sets_the_figures_hold(key: str, least: float) -> None:
     assert measured.seconds < 60
     if key == "abt":
         assert measured.unseen >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("typed", "price"),
+    [("1,234.50", 1234.5), ("1.234,50", 1234.5), ("$20", 20.0), ("12,5", 12.5), ("", None), ("0", None)],
+)
+def test_prices_are_read_as_shops_write_them_and_nothing_is_no_price(typed: str, price: float | None) -> None:
+    assert csvfiles.read_price(typed) == price

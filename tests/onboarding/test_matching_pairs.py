@@ -218,3 +218,18 @@ def test_the_share_of_matches_is_the_mean_of_the_probabilities_and_keeps_their_o
     assert (np.diff(likely) >= -1e-12).all()
     if len(odds) and share < thresholds.SHARE_MAX:
         assert abs((likely.sum() + 0.5) / (len(likely) + 1) - share) < 0.01
+
+
+def test_only_a_chosen_pair_can_be_accepted_unseen() -> None:
+    till, web = shop()
+    model = pairs.fit(till, web)
+    chosen = {(p.left_id, p.right_id) for p in model.pairs()}
+    for record in till:
+        for offer in model.candidates(record.id, 20):
+            assert offer.verdict != "accept" or (offer.left_id, offer.right_id) in chosen
+
+
+def test_titles_in_any_alphabet_are_paired() -> None:
+    left = [Record(id="l1", title="Καφετιέρα κόκκινη"), Record(id="l2", title="Лампа синяя")]
+    right = [Record(id="r1", title="Лампа (синяя)"), Record(id="r2", title="ΚΑΦΕΤΙΕΡΑ ΚΟΚΚΙΝΗ")]
+    assert {(p.left_id, p.right_id) for p in pairs.match(left, right)} == {("l1", "r2"), ("l2", "r1")}
