@@ -52,6 +52,7 @@ class Chunk:
     rows: Sequence[StagedRow]
     now: datetime
     shelf: Shelf
+    products: Mapping[int, Product]
     left: dict[int, list[str]] = field(default_factory=dict)
 
     def leave(self, row: StagedRow, words: str) -> None:
@@ -116,7 +117,7 @@ def apply_rows(*, batch: ImportBatch, recorder: journal.Recorder, rows: Sequence
     new = _still_new(chunk)
     changed = [row for row in rows if row.action == Action.CHANGED and _is_here(chunk, row)]
     variant_of = _make(chunk, new)
-    _change_products(chunk, changed)
+    _change_products(chunk, [*new, *changed])
     _change_variants(chunk, changed)
     _name(chunk, changed)
     _count(chunk, [*new, *changed], variant_of)
@@ -133,11 +134,12 @@ def apply_rows(*, batch: ImportBatch, recorder: journal.Recorder, rows: Sequence
 def _chunk(batch: ImportBatch, recorder: journal.Recorder, rows: Sequence[StagedRow]) -> Chunk:
     """The rows with what they are about, locked: nobody edits between our look and our write."""
     ids = sorted({row.variant_id for row in rows if row.variant_id})
-    products = Variant.objects.filter(pk__in=ids).values("product_id")
-    list(Product.objects.filter(pk__in=products).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    told = {row.product_id for row in rows if row.product_id and OF_PRODUCT.keys() & row.diff.keys()}
+    products = Product.objects.filter(pk__in=told).order_by("pk").select_for_update(no_key=True)
+    held = {product.pk: product for product in products}
     list(Variant.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
     shelf = comparing.shelf_of(ids, location_ids=comparing.places_of(batch).values())
-    return Chunk(batch=batch, recorder=recorder, rows=rows, now=utc_now(), shelf=shelf)
+    return Chunk(batch=batch, recorder=recorder, rows=rows, now=utc_now(), shelf=shelf, products=held)
 
 
 def _still_new(chunk: Chunk) -> list[StagedRow]:
@@ -169,7 +171,7 @@ def _make(chunk: Chunk, rows: Sequence[StagedRow]) -> dict[int, int]:
     for row in rows:
         if row.product_id is None:
             groups.setdefault(row.product_key, row)
-    made = {key: _product(chunk, row) for key, row in groups.items()}
+    made = _products(chunk, list(groups))
     chunk.recorder.make(list(made.values()))
     for row in rows:
         row.product_id = row.product_id or made[row.product_key].pk
@@ -181,9 +183,16 @@ def _make(chunk: Chunk, rows: Sequence[StagedRow]) -> dict[int, int]:
     return {row.number: variant.pk for row, variant in zip(rows, variants, strict=True)}
 
 
-def _product(chunk: Chunk, row: StagedRow) -> Product:
-    values = {column: row.fields[name] for name, column in OF_PRODUCT.items() if row.fields.get(name)}
-    return Product(merchant_id=chunk.batch.merchant_id, created_at=chunk.now, **values)
+def _products(chunk: Chunk, keys: Sequence[str]) -> dict[str, Product]:
+    """A product for each group: of each field what its first row says that says anything, in whatever chunk it is."""
+    values: dict[str, dict[str, Any]] = {key: {} for key in keys}
+    rows = StagedRow.objects.filter(batch=chunk.batch, product_key__in=keys, action=Action.NEW).order_by("number")
+    for key, fields in rows.values_list("product_key", "fields"):
+        for name, column in OF_PRODUCT.items():
+            if fields.get(name):
+                values[key].setdefault(column, fields[name])
+    merchant_id = chunk.batch.merchant_id
+    return {key: Product(merchant_id=merchant_id, created_at=chunk.now, **values[key]) for key in keys}
 
 
 def _variant(chunk: Chunk, row: StagedRow) -> Variant:
@@ -206,8 +215,8 @@ def _change_products(chunk: Chunk, rows: Sequence[StagedRow]) -> None:
     changes: dict[int, dict[str, Any]] = {}
     lines: dict[int, int] = {}
     for row in rows:
-        product = chunk.shelf.products[chunk.shelf.variants[row.variant_id or 0].product_id]
-        for name, column in OF_PRODUCT.items():
+        product = chunk.products.get(row.product_id or 0)
+        for name, column in OF_PRODUCT.items() if product else ():
             if name in row.diff and _is_as_seen(chunk, row, name, getattr(product, column)):
                 changes.setdefault(product.pk, {})[column] = row.diff[name][1]
                 lines[product.pk] = row.number

@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from inventory import identifiers
-from inventory.models import Product, StockLevel, Variant, VariantAlias
+from inventory.models import StockLevel, Variant, VariantAlias
 from onboarding.importing import resolving
-from onboarding.importing.fields import OF_PRODUCT, STOCK, has_error, is_stock_only, options_of, problem, variant_title
+from onboarding.importing.fields import STOCK, has_error, is_stock_only, options_of, problem, variant_title
 from onboarding.models import ImportBatch, StagedRow
 
 Action = StagedRow.Action
@@ -24,7 +24,6 @@ class Shelf:
     """The part of the shop that the rows at hand are about."""
 
     variants: Mapping[int, Variant]
-    products: Mapping[int, Product]
     levels: Mapping[tuple[int, int], Decimal]  # (variant, location) → on hand
     aliases: Mapping[int, set[str]]  # variant → keys of its old SKUs
 
@@ -39,7 +38,6 @@ def shelf_of(variant_ids: Iterable[int], *, location_ids: Iterable[int]) -> Shel
         aliases[variant_id].add(key)
     return Shelf(
         variants=variants,
-        products=Product.objects.in_bulk([one.product_id for one in variants.values()]),
         levels={(one.variant_id, one.location_id): one.on_hand for one in levels},
         aliases=aliases,
     )
@@ -108,15 +106,13 @@ def _fault(row: StagedRow, found: dict[str, Any]) -> None:
 def diff_of(
     row: StagedRow, variant: Variant | None, *, shelf: Shelf, places: Mapping[str, int], is_stock_only: bool
 ) -> Diff:
-    """Field → [before, after], JSON-ready, where the row says otherwise; of a new row its stock alone."""
+    """Field → [before, after], JSON-ready, where the row says otherwise; of a new row its stock alone.
+
+    What is said of the product comes in settling, for it takes all of the product's rows.
+    """
     diff: Diff = {}
     if variant is not None and not is_stock_only:
         _compare_variant(diff, row, variant, shelf)
-        product = shelf.products[variant.product_id]
-        for name, column in OF_PRODUCT.items():
-            said = row.fields.get(name)
-            if said and said != getattr(product, column):
-                diff[name] = [getattr(product, column), said]
     if variant is not None and "listing" in row.fields and row.matched_by != By.LISTING:
         diff["link"] = [False, True]
     for place, amount in (row.fields.get("quantities") or {}).items():

@@ -113,7 +113,7 @@ def _limits(row: CatalogRow) -> list[Problem]:
     for place, amount in row.quantities.items():
         if abs(amount) >= QUANTITY_MAX:
             found.append(problem("quantities", f"{amount} at {place or 'the shop'} is no number of goods."))
-    if not (row.sku or row.gtin or row.product_title):
+    if not (row.sku or row.gtin or row.product_title or row.has_errors):
         found.append(problem("", "It has no SKU, no barcode and no title: nothing tells what it is."))
     return found
 

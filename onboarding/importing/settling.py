@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connection as database
 from django.db import transaction
 
-from onboarding.importing.fields import OF_PRODUCT
+from onboarding.importing.fields import is_stock_only
 from onboarding.models import ImportBatch
 
 _SAME_KEY = """
@@ -50,33 +50,36 @@ SET diff = '{}', action = CASE r.matched_by WHEN 'alias' THEN 'unchanged' ELSE '
 FROM ranked r WHERE s.id = r.id AND r.place > 1
 """
 
-# A product's own fields come from its first row. A file that tells its variants apart as several products, or knows
-# only some of them, renames nothing: it may fill what is empty.
+# A product's own fields are what all its rows that say anything of them agree on; the first of these carries the
+# difference. A file that tells one product apart as several, or knows only some of its variants, renames nothing: it
+# may fill what is empty. So the same file read again finds what it left.
 _PRODUCT_FIELDS = """
-WITH told AS (
-    SELECT product_id, count(DISTINCT product_key) AS keys, count(DISTINCT variant_id) AS variants, min(number) AS first
-    FROM onboarding_stagedrow
-    WHERE batch_id = %(batch)s AND action <> 'error' AND variant_id IS NOT NULL AND product_id IS NOT NULL
-    GROUP BY product_id
+WITH ours AS MATERIALIZED (
+    SELECT number, product_id, product_key, variant_id, fields FROM onboarding_stagedrow
+    WHERE batch_id = %(batch)s AND action <> 'error' AND product_id IS NOT NULL AND outcome = ''
+), said AS (
+    SELECT o.product_id, f.name, min(o.number) AS first, min(f.value) AS value
+    FROM ours o CROSS JOIN LATERAL (VALUES
+        ('product_title', o.fields ->> 'product_title'), ('vendor', o.fields ->> 'vendor'),
+        ('category', o.fields ->> 'category'), ('image_url', o.fields ->> 'image_url')) f(name, value)
+    WHERE f.value <> '' GROUP BY o.product_id, f.name HAVING count(DISTINCT f.value) = 1
 ), judged AS (
-    SELECT t.product_id, t.first,
-           t.keys > 1 OR t.variants < (SELECT count(*) FROM inventory_variant v
-                                       WHERE v.product_id = t.product_id AND v.archived_at IS NULL) AS is_partial
-    FROM told t
+    SELECT o.product_id, count(DISTINCT o.product_key) > 1 OR count(DISTINCT o.variant_id) < (
+        SELECT count(*) FROM inventory_variant v WHERE v.product_id = o.product_id AND v.archived_at IS NULL
+    ) AS is_partial
+    FROM ours o GROUP BY o.product_id
+), wanted AS (
+    SELECT s.product_id, s.first, jsonb_object_agg(s.name, jsonb_build_array(n.value, s.value)) AS diff
+    FROM said s JOIN judged j USING (product_id) JOIN inventory_product p ON p.id = s.product_id
+    CROSS JOIN LATERAL (SELECT CASE s.name WHEN 'product_title' THEN p.title WHEN 'vendor' THEN p.vendor
+                                           WHEN 'category' THEN p.category ELSE p.image_url END AS value) n
+    WHERE s.value <> n.value AND (NOT j.is_partial OR n.value = '')
+    GROUP BY s.product_id, s.first
 )
 UPDATE onboarding_stagedrow s
-SET diff = coalesce((
-    SELECT jsonb_object_agg(d.key, d.value) FROM jsonb_each(s.diff) d
-    WHERE NOT d.key = ANY(%(fields)s)
-       OR (s.number = j.first AND (NOT j.is_partial OR d.value ->> 0 = ''))), '{}')
-FROM judged j
-WHERE s.batch_id = %(batch)s AND s.product_id = j.product_id AND s.action = 'changed'
-  AND s.diff ?| %(fields)s AND (j.is_partial OR s.number > j.first)
-"""
-
-_NOTHING_LEFT = """
-UPDATE onboarding_stagedrow SET action = 'unchanged'
-WHERE batch_id = %(batch)s AND action = 'changed' AND diff = '{}'
+SET diff = s.diff || w.diff, action = CASE s.action WHEN 'unchanged' THEN 'changed' ELSE s.action END
+FROM wanted w
+WHERE s.batch_id = %(batch)s AND s.product_id = w.product_id AND s.number = w.first
 """
 
 _JOIN_SIBLINGS = """
@@ -91,9 +94,12 @@ WHERE s.batch_id = %(batch)s AND s.action = 'new' AND s.product_key = known.prod
 
 def settle(batch: ImportBatch) -> None:
     """Mark what the file contradicts in itself, and give new rows their siblings' product."""
-    values: dict[str, Any] = {"batch": batch.pk, "fields": list(OF_PRODUCT)}
+    values: dict[str, Any] = {"batch": batch.pk}
+    statements = [_SAME_KEY, _SAME_VARIANT, _JOIN_SIBLINGS]
+    if not is_stock_only(batch):
+        statements.append(_PRODUCT_FIELDS)
     with transaction.atomic(), database.cursor() as cursor:
         # Fresh figures: a planner that takes the batch for a few rows would join them row by row, for minutes.
         cursor.execute("ANALYZE (SKIP_LOCKED) onboarding_stagedrow")
-        for statement in (_SAME_KEY, _SAME_VARIANT, _PRODUCT_FIELDS, _NOTHING_LEFT, _JOIN_SIBLINGS):
+        for statement in statements:
             cursor.execute(statement, values)

@@ -13,7 +13,7 @@ from django.utils.timezone import now as utc_now
 
 from inventory import identifiers
 from onboarding.importing import deciding
-from onboarding.importing.fields import LABELS, STOCK, in_words, options_of, variant_title
+from onboarding.importing.fields import LABELS, OF_PRODUCT, STOCK, in_words, options_of, variant_title
 from onboarding.models import ImportBatch, StagedRow
 from onboarding.reading import formats
 from onboarding.reading.fields import LABELS as COLUMN_LABELS
@@ -53,7 +53,7 @@ def format_label(batch: ImportBatch) -> str:
     """Which export it is, for people."""
     if batch.connection_id is not None:
         return "Channel catalog"
-    return FORMATS.get(batch.format, "")
+    return FORMATS.get(batch.format, "") if batch.format != formats.OTHER.key else ""
 
 
 # What a state looks like: the kind of status and nothing more, the words are the state's own.
@@ -228,12 +228,16 @@ def _new_fields(row: StagedRow, places: Mapping[int, str]) -> list[Field]:
     said = [(name, fields.get(name)) for name in ("gtin", "price", "vendor", "category")]
     found = [Field(LABELS[name], "", str(value)) for name, value in said if value]
     found[:0] = [Field(name, "", value) for name, value in options_of(fields).items()]
+    found += [Field(f"{LABELS[name]} (of all)", *map(str, row.diff[name])) for name in OF_PRODUCT if name in row.diff]
     return found + [_stock_field(name, pair, places) for name, pair in row.diff.items() if name.startswith(STOCK)]
 
 
 def _changed_fields(row: StagedRow, places: Mapping[int, str]) -> list[Field]:
     found = []
-    for name, (before, after) in row.diff.items():
+    order = list(LABELS)
+    known = sorted(row.diff, key=lambda name: order.index(name) if name in order else len(order))
+    for name in known:
+        before, after = row.diff[name]
         if name.startswith(STOCK):
             found.append(_stock_field(name, (before, after), places))
         elif name == "options":
@@ -277,8 +281,10 @@ def places_in(batch: ImportBatch) -> list[str]:
 
 def rehearsal_of(batch: ImportBatch) -> dict[str, Any]:
     """What the dry run came to, as numbers."""
-    tally = batch.rehearsal.get("tally", {})
-    return {name: Decimal(amount) for name, amount in tally.items()}
+    tally = {name: Decimal(amount) for name, amount in batch.rehearsal.get("tally", {}).items()}
+    # Rehearsed chunk by chunk, a product whose rows lie in two chunks is made twice: count the groups.
+    fresh = StagedRow.objects.filter(batch=batch, action=Action.NEW, product=None)
+    return tally | {"product_made": Decimal(fresh.values("product_key").distinct().count())}
 
 
 def changes_of(batch: ImportBatch) -> dict[str, int]:

@@ -281,5 +281,5 @@ def test_problems_are_told_row_by_row_in_words(shop):
     assert set(actions(batch).values()) == {"error"}
     assert words(batch, 2).startswith("Row 2, Price:")
     assert "a new one needs a title" in words(batch, 3)
-    assert "nothing tells what it is" in words(batch, 4)
+    assert "nothing tells what this row is" in words(batch, 4)
     assert words(batch, 5).startswith("Row 5, SKU:")
