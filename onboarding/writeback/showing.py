@@ -22,8 +22,8 @@ OUTCOME_KINDS: Mapping[str, str] = {Outcome.APPLIED: "ok", Outcome.STALE: "warn"
 # What to look at first, and how loudly it is said.
 FLAGS: Mapping[str, tuple[str, str]] = {
     fields.SHARED: ("bad", "Same SKU twice"),
-    fields.REPLACED: ("warn", "Replaces a valid barcode"),
-    fields.STARTS: ("warn", "Counting starts: may show sold out"),
+    fields.REPLACED: ("warn", "Valid barcode replaced"),
+    fields.STARTS: ("warn", "May show sold out"),
 }
 FLAGGED = ~Q(flags=[])
 WAITING = Q(outcome=Outcome.WAITING, is_excluded=False)
@@ -60,6 +60,7 @@ class Row:
     fields: list[Shown]
     flags: list[tuple[str, str]]
     status: str
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -132,20 +133,28 @@ def row_of(line: CatalogWriteLine) -> Row:
     """A line in words."""
     return Row(
         line=line,
-        fields=[
-            Shown(name, label, words(name, line.before.get(name)), words(name, line.after[name]), _there(line, name))
-            for name, label in fields.LABELS.items()
-            if name in line.after
-        ],
+        fields=[shown for name in fields.LABELS if name in line.after for shown in _shown(line, name)],
         flags=[FLAGS[flag] for flag in line.flags if flag in FLAGS],
         status=OUTCOME_KINDS.get(line.outcome, "idle"),
+        outcome=LABELS.get(line.outcome, "Waiting"),
     )
 
 
-def _there(line: CatalogWriteLine, name: str) -> str:
-    if line.outcome != Outcome.STALE or not line.there or name not in line.there:
-        return ""
-    return words(name, line.there[name]) or "nothing"
+def _shown(line: CatalogWriteLine, name: str) -> list[Shown]:
+    """A field of a line. Options are one entry each, under the name they have now; what stays is left out."""
+    before, after = line.before.get(name), line.after[name]
+    there = (line.there or {}).get(name) if line.outcome == Outcome.STALE else None
+    if name != "options" or set(after) == {fields.VARIATION}:
+        told = "" if there is None else words(name, there) or "nothing"
+        return [Shown(name, fields.LABELS[name], words(name, before), words(name, after), told)]
+    renamed = line.after.get("option_names") or {}
+    found = [Shown(name, "Option name", old, new) for old, new in sorted(renamed.items())]
+    for old, value in sorted((before or {}).items()):
+        new = renamed.get(old, old)
+        now = str((there or {}).get(old, (there or {}).get(new, "")))
+        if after.get(new) != value or (there is not None and now != value):
+            found.append(Shown(name, old, str(value), str(after.get(new, "")), now))
+    return found
 
 
 def words(name: str, value: Any) -> str:
