@@ -1,11 +1,22 @@
-"""Admin: what was found in catalogs, how it was decided, and what listings should be like. Only to be looked at."""
+"""Admin: what was found in catalogs, imported and changed, and what listings should be like. Only to be looked at."""
 
 from __future__ import annotations
 
 from django.contrib import admin
+from django.utils.safestring import SafeString
 
-from onboarding.models import CleanupRule, Finding, FindingRun, ListingWish
-from storestudio.accounts.backoffice import BigRows, ReadOnlyRows, linked
+from onboarding.models import (
+    Change,
+    ChangeSet,
+    CleanupRule,
+    ColumnMapping,
+    Finding,
+    FindingRun,
+    ImportBatch,
+    ListingWish,
+    StagedRow,
+)
+from storestudio.accounts.backoffice import BigRows, ReadOnlyRows, linked, rows_of
 
 
 @admin.register(Finding)
@@ -44,3 +55,71 @@ class ListingWishAdmin(BigRows):
     list_display = ["__str__", linked("listing"), "field", "value", "made_at"]
     list_filter = ["field", "merchant"]
     list_select_related = ["listing"]
+
+
+@admin.register(ImportBatch)
+class ImportBatchAdmin(BigRows):
+    """Imports; they are approved, stopped and undone on their pages."""
+
+    list_display = [
+        "name", linked("merchant"), "state", "phase", "format", "rows_total", "rows_done", "lease_until", "created_at",
+        linked("created_by"), "rows", linked("changeset", "changes"), "error",
+    ]  # fmt: skip
+    list_filter = ["state", "format", "merchant"]
+    search_fields = ["name", "file_name", "file_digest"]
+    list_select_related = ["merchant", "created_by", "changeset"]
+
+    @admin.display(description="rows")
+    def rows(self, batch: ImportBatch) -> SafeString:
+        """Its staged rows."""
+        return rows_of("onboarding.stagedrow", f"batch__id__exact={batch.pk}", "rows")
+
+
+@admin.register(StagedRow)
+class StagedRowAdmin(BigRows):
+    """Rows of imports: what each said, would change, and came to."""
+
+    list_display = [
+        "number", linked("batch"), "key", "action", "matched_by", linked("variant"), "is_applied", "outcome", "undo",
+        "undo_reason",
+    ]  # fmt: skip
+    list_filter = ["action", "undo"]
+    search_fields = ["key"]
+    list_select_related = ["batch", "variant"]
+
+
+@admin.register(ChangeSet)
+class ChangeSetAdmin(BigRows):
+    """Changes of the catalog that belong together, with their way back."""
+
+    list_display = [
+        "title", linked("merchant"), "kind", "created_at", linked("actor", "who"), "undone_at", linked("undone_by"),
+        "changed",
+    ]  # fmt: skip
+    list_filter = ["kind", ("undone_at", admin.EmptyFieldListFilter), "merchant"]
+    search_fields = ["title"]
+    list_select_related = ["merchant", "actor", "undone_by"]
+
+    @admin.display(description="changes")
+    def changed(self, changeset: ChangeSet) -> SafeString:
+        """Its rows before and after."""
+        return rows_of("onboarding.change", f"changeset__id__exact={changeset.pk}", "changes")
+
+
+@admin.register(Change)
+class ChangeAdmin(BigRows):
+    """One row before and after, and what undoing it came to."""
+
+    list_display = ["pk", linked("changeset"), "table", "row_id", "line", "before", "after", "undo", "undo_reason"]
+    list_filter = ["table", "undo"]
+    search_fields = ["=row_id"]
+    list_select_related = ["changeset"]
+
+
+@admin.register(ColumnMapping)
+class ColumnMappingAdmin(BigRows):
+    """How each shop named the columns of its files."""
+
+    list_display = ["__str__", linked("merchant"), "columns", "used_at"]
+    list_filter = ["merchant"]
+    list_select_related = ["merchant"]

@@ -168,7 +168,7 @@ class World:
                 assert {name: journal._plain(row[name]) for name in one.before} == one.before
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, min_size=2, max_size=8))
 def test_what_was_not_touched_since_is_byte_equal_and_the_ledger_verifies(steps):
     world = World()
@@ -180,7 +180,7 @@ def test_what_was_not_touched_since_is_byte_equal_and_the_ledger_verifies(steps)
     assert not verify.verify().breaches
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP.filter(lambda step: step[0] not in ("sale", "merge", "undo")), min_size=1, max_size=6))
 def test_undone_in_the_opposite_order_everything_is_as_it_was(steps):
     world = World()
