@@ -395,10 +395,13 @@ def _bar_html(request: ShopRequest, counts: dict[str, int]) -> SafeString:
 
 def _pace(merchant: Merchant, left: int) -> pace.Pace:
     zone, now = ZoneInfo(merchant.timezone), utc_now()
-    decided = Finding.objects.of(merchant).filter(state__in=DECIDED).order_by("-decided_at")
-    today = decided.filter(decided_at__gte=pace.start_of_day(now=now, zone=zone)).count()
+    decided = Finding.objects.of(merchant).filter(state__in=DECIDED, decided_at__isnull=False).order_by("-decided_at")
+    start = pace.start_of_day(now=now, zone=zone)
     newest = list(decided.values_list("decided_at", flat=True)[: pace.LOOKED_AT])
-    return pace.pace(decided=[at for at in newest if at], today=today, left=left, now=now, zone=zone)
+    today = sum(at >= start for at in newest)
+    if today == pace.LOOKED_AT:
+        today = decided.filter(decided_at__gte=start).count()
+    return pace.pace(decided=newest, today=today, left=left, now=now, zone=zone)
 
 
 def _empty_html(request: ShopRequest, narrowed: Narrowed, counts: dict[str, int]) -> SafeString:

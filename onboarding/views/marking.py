@@ -22,17 +22,23 @@ class Piece:
 
 
 def against(text: str, other: str) -> list[Piece]:
-    """`text` in pieces, marked where `other` differs: whole words first, letters inside words that are alike."""
+    """`text` in pieces, marked where `other` differs: whole words first, letters inside words that are alike.
+
+    Capitals count only where nothing else differs.
+    """
     if text == other:
         return [Piece(text)] if text else []
+    if text.casefold() == other.casefold():
+        return _joined(_letters(text, other))
     mine, theirs = _TOKENS.findall(text), _TOKENS.findall(other)
+    matcher = SequenceMatcher(None, [one.lower() for one in mine], [one.lower() for one in theirs], autojunk=False)
     pieces: list[Piece] = []
-    for kind, start, end, from_, to in SequenceMatcher(None, mine, theirs, autojunk=False).get_opcodes():
+    for kind, start, end, from_, to in matcher.get_opcodes():
         here = "".join(mine[start:end])
         if kind == "equal":
             pieces.append(Piece(here))
         elif kind == "replace":
-            pieces += _letters(here, "".join(theirs[from_:to]))
+            pieces += _letters(here, "".join(theirs[from_:to]), folded=True)
         elif here:
             pieces.append(Piece(here, differs=True))
     return _joined(pieces)
@@ -43,8 +49,11 @@ def are_alike(text: str, other: str) -> bool:
     return SequenceMatcher(None, text, other, autojunk=False).quick_ratio() >= LETTERS_ALIKE_MIN
 
 
-def _letters(text: str, other: str) -> list[Piece]:
-    matcher = SequenceMatcher(None, text, other, autojunk=False)
+def _letters(text: str, other: str, *, folded: bool = False) -> list[Piece]:
+    one, two = (text.lower(), other.lower()) if folded else (text, other)
+    if len(one) != len(text):  # a capital whose small letter is two
+        one, two = text, other
+    matcher = SequenceMatcher(None, one, two, autojunk=False)
     if matcher.ratio() < LETTERS_ALIKE_MIN:
         return [Piece(text, differs=True)]
     return [

@@ -236,10 +236,7 @@
       announce("Answer the question first, by its number.");
       return;
     }
-    if (form.querySelector(":invalid")) {
-      form.reportValidity();
-      return;
-    }
+    if (!form.reportValidity()) return;
     const data = new URLSearchParams(new FormData(form));
     if (button.name) data.set(button.name, button.value);
     const row = rowOf(item.dataset.item);
@@ -543,7 +540,8 @@
     if (typing) {
       if (typing.matches("[data-desk-field]") && event.key === "Enter") {
         event.preventDefault();
-        const button = typing.form.querySelector(typing.dataset.enters || '[data-key="a"]');
+        const wanted = typing.dataset.enters || '[data-key="a"]';
+        const button = [...typing.form.elements].find((one) => one.matches(wanted));
         if (button) decide(button);
       } else if (event.key === "Escape" && desk.contains(typing) && !openedDialog()) {
         event.preventDefault();

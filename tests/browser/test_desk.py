@@ -341,3 +341,116 @@ def test_it_works_without_script(browser, client, live_server, shop):
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("Taken back: Oak Stool")).to_be_visible()
     context.close()
+
+
+def odd_listings(shop: DeskShop) -> dict[str, Any]:
+    """What a mapping page breaks on: long words, no evidence, nothing alike, everything different."""
+    long = shop.suggestion("Extraordinarily" * 12, sku="X" * 90, listed_sku="x" * 150, evidence=[], score=0.51)
+    best = shop.suggestion(
+        "Candle, lavender & thyme, hand-poured in a recycled glass, 220 g", sku="CND-LAV-220", listed_sku="cndlav 220",
+        evidence=[["SKU equal without dashes", 6.0], ["title 0.93", 3.1], ["price differs 40 %", -2.0],
+                  ["another fits better", -1.2]], score=0.9731,
+    )  # fmt: skip
+    for n in range(4):
+        shop.alternative(
+            best, f"Candle, thyme {n}0 g, in a tin", variant=shop.variant(f"Candle, thyme {n}0 g", sku=f"T-{n}")
+        )
+    alone = shop.listing(None, is_unlinked=True, product_title="Brass <Hook>", title="", sku="", is_tracked=False)
+    return {"long": long.listing, "best": best.listing, "alone": alone}
+
+
+def test_the_mapping_pages_have_no_accessibility_violation(browser, client, live_server, shop):
+    made = odd_listings(shop)
+    for n in range(12):
+        shop.suggestion(f"Wool Throw {n}", sku=f"WTH-{n}", connection=shop.till if n % 3 else shop.web)
+    shop.suggestion("Oak Stool", verdict="auto", score=0.999)
+    paths = {
+        "queue": shop.url("mapping"), "none": shop.url("mapping") + "?q=zeppelin",
+        "certain": shop.url("accept_mapping"), "choose": shop.url("choose_variant", made["best"].pk) + "?find=wool",
+    }  # fmt: skip
+    paths |= {name: shop.url("map_listing", listing.pk) for name, listing in made.items()}
+    found = look_at(browser, client, live_server, "mapping", paths, shop.user)
+    assert not found, "\n".join(found)
+
+
+def test_a_person_maps_every_listing_with_the_keyboard_alone(desk, shop):
+    made = [
+        shop.suggestion(title, sku=f"S-{n}")
+        for n, title in enumerate(
+            [
+                "Oak Stool",
+                "Elm Bench",
+                "Wool Throw",
+                "Gift card",
+                "Brass Hook",
+                "Rain Jacket",
+                "Field Cap",
+                "Leather Belt",
+            ]
+        )
+    ]
+    tall = shop.alternative(made[1], "Elm Bench, tall")
+    wide = shop.alternative(made[2], "Wool Throw, wide")
+    other = shop.variant("Copper Hook", sku="CPR-1")
+    listings = [one.listing for one in made]
+    at = desk("mapping")
+    assert {"a", "r", "s", "l", "c", "n", "u", "j", "k", "b", "1", "/", "?"} <= at.keys_named()
+    at.press("a", "2")  # the stool as it stands; the bench is the second one
+    at.wait_for(listings[2].pk)
+    at.press("r")  # not that throw, but the next best one
+    expect(at.item).to_contain_text("Wool Throw, wide")
+    at.press("a")
+    at.wait_for(listings[3].pk)
+    at.press("l")
+    at.page.keyboard.type("Gift card")
+    at.press("Enter")
+    at.wait_for(listings[4].pk)
+    at.press("c")
+    dialog = at.page.locator("dialog[open]")
+    expect(dialog).to_be_visible()
+    assert not problems_of(at.page)
+    at.page.keyboard.press("ControlOrMeta+a")
+    at.page.keyboard.type("copper")
+    expect(dialog.get_by_role("button", name="Copper Hook")).to_be_visible()
+    expect(dialog.locator("[data-desk-results] button")).to_have_count(1)
+    at.press("Enter")
+    at.wait_for(listings[5].pk)
+    at.press("n", "s", "u")  # a new thing; skipped by mistake
+    at.wait_for(listings[6].pk)
+    at.press("s", "a")
+    at.wait_for(listings[6].pk)
+    at.press("a")
+    expect(at.page.get_by_role("heading", name="Every listing is mapped")).to_be_visible()
+    at.press("u")
+    at.wait_for(listings[6].pk)
+    at.press("a")
+    expect(at.page.get_by_role("heading", name="Every listing is mapped")).to_be_visible()
+    at.settled()
+    print(at.times("eight listings"))  # noqa: T201
+    for listing in listings:
+        listing.refresh_from_db()
+    new = Variant.objects.get(product__title="Rain Jacket", listings__isnull=False)
+    wanted = [made[0].variant, tall.variant, wide.variant, None, other, new, made[6].variant, made[7].variant]
+    assert [listing.variant for listing in listings] == wanted
+    assert listings[3].link_reason == "Gift card"
+    assert new != made[5].variant
+    assert not at.faults
+
+
+def test_a_match_that_went_elsewhere_comes_back_and_is_not_linked_unseen(desk, shop):
+    first, second = shop.suggestion("Oak Stool"), shop.suggestion("Oak Stool, tall")
+    rival = shop.alternative(first, "Oak Stool, tall", variant=second.variant)
+    third = shop.suggestion("Wool Throw")
+    at = desk("mapping")
+    at.settled()
+    at.press("2")  # the first listing takes what the second was to have
+    at.wait_for(second.listing_id)
+    at.settled()
+    at.press("a")
+    at.settled()
+    second.listing.refresh_from_db()
+    assert second.listing.variant is None
+    expect(at.page.locator("[data-desk-alarm]")).to_contain_text("has changed meanwhile")
+    assert at.shown == third.listing_id
+    rival.refresh_from_db()
+    assert rival.state == "accepted"
