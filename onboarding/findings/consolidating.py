@@ -25,7 +25,7 @@ Cell = tuple[int, frozenset[tuple[str, str]]]
 
 
 def title_of(options: Mapping[str, Any]) -> str:
-    """A variant's title: its option values."""
+    """A variant's title: its option values, in the order given; the database keeps none."""
     return " / ".join(str(value) for value in options.values())[:300]
 
 
@@ -175,8 +175,7 @@ def place(
             _tell_apart(ids, wanted)
     for pk, change in wanted.items():
         row = moving[pk]
-        if row.title in ("", title_of(row.options)) or "product_id" in change:
-            change["title"] = title_of(change["options"])
+        change["title"] = title_of(change["options"]) if "product_id" in change else _retitled(row, change["options"])
     recorder.update(Variant, wanted)
     if MERGE_THEM in answers:
         for ids in clashes:
@@ -184,6 +183,17 @@ def place(
                 merchant_id=merchant_id, variant_ids=ids, survivor_id=ids[0], choice=choice, recorder=recorder,
                 actor=actor,
             )  # fmt: skip
+
+
+def _retitled(row: Variant, options: Mapping[str, Any]) -> str:
+    """The title with its values as they are now, in the order it had; a title that says something else stays."""
+    parts = row.title.split(" / ")
+    if not row.title:
+        return title_of(options)
+    names = {str(value): name for name, value in row.options.items()}
+    if sorted(parts) != sorted(str(value) for value in row.options.values()) or len(names) != len(parts):
+        return row.title
+    return " / ".join(str(options.get(names[part], part)) for part in parts)[:300]
 
 
 def answers_of(choice: str) -> list[str]:

@@ -84,7 +84,8 @@ def _touched_since(merchant: Merchant, started: datetime) -> overtaking.Touched:
     """What change sets made or undone since then were about: it was read before, and may be otherwise now."""
     sets = ChangeSet.objects.of(merchant).filter(Q(created_at__gte=started) | Q(undone_at__gte=started))
     since = sets.exclude(actor=None, kind=ChangeSet.Kind.FINDING, undone_at=None)  # our own, before we read
-    return overtaking.touched_by(Change.objects.filter(changeset__in=since))
+    changes = Change.objects.filter(changeset__in=since).only("table", "row_id", "after")
+    return overtaking.touched_by(changes.iterator(chunk_size=2000))
 
 
 def _store(

@@ -149,32 +149,42 @@ def _were_kept_apart(found: Sequence[Variant], home: Variant | None, apart: froz
 
 def _family(catalog: Catalog, group: Group, members: Sequence[Member], into: Variant) -> Json:
     """Options named and ordered as the product that is there has them, else as the shop writes them."""
-    named = {canonical_name(name): name for name in into.options}
+    own = _in_order(into)
+    canonical_names = [canonical_name(name) for name in own] or list(group.option_names)
+    names = own or [_name(catalog, name) for name in canonical_names]
     rows: list[Json] = []
     for one in sorted(members, key=lambda member: int(member.record_id)):
         said = {canonical_name(name): _value(value) for name, value in one.options}
-        names = list(named) if named else list(said)
-        if all(name in said for name in names):
-            options = {named.get(name) or _name(catalog, name): said[name] for name in names}
+        if said.keys() >= set(canonical_names):
+            options = {name: said[plain] for name, plain in zip(names, canonical_names, strict=True)}
             rows.append({"variant_id": int(one.record_id), "options": options})
     title = into.product.title if into.options else group.title
     return {
         "op": "family",
         "product_id": into.product_id,
         "title": title,
+        "names": names,
         "rows": rows,
         "editable": [
             {"name": "title", "label": "Product", "value": title},
             *(
                 {
                     "name": f"row:{row['variant_id']}",
-                    "label": _row_label(catalog.variants[row["variant_id"]], list(row["options"])),
+                    "label": _row_label(catalog.variants[row["variant_id"]], names),
                     "value": " / ".join(row["options"].values()),
                 }
                 for row in rows
             ),
         ],
     }
+
+
+def _in_order(variant: Variant) -> list[str]:
+    """Its options' names in the order of its title; the database keeps none."""
+    parts = variant.title.split(" / ")
+    return sorted(
+        variant.options, key=lambda name: parts.index(value) if (value := str(variant.options[name])) in parts else 0
+    )
 
 
 def _row_label(variant: Variant, names: Sequence[str]) -> str:

@@ -18,10 +18,11 @@ PATTERN_USES_MIN = 10
 HABIT_SHARE_MIN = 0.01  # a separator in more of the SKUs than this is how the shop writes some of them
 IN_STORE_CLUSTER_MIN = 5  # so many numbers for use inside one store are a habit: one question, not many
 _SCIENTIFIC = re.compile(r"\d(?:[.,]\d+)?E\+\d{1,3}", re.IGNORECASE)
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)"
+# As spreadsheets write them: "3-Dec", "Mar-20". A shop's own MAR-20 is in capitals.
+_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _DATE = re.compile(
-    rf"\d{{1,2}}[-/]{_MONTH}(?:[-/]\d{{2,4}})?|{_MONTH}[-/]\d{{2,4}}|\d{{4}}-\d{{2}}-\d{{2}} 00:00(?::00)?",
-    re.IGNORECASE,
+    rf"\d{{1,2}}[-/]{_MONTH}(?:[-/]\d{{2,4}})?|{_MONTH}[-/]\d{{2,4}}"
+    r"|\d{4}-\d{2}-\d{2}[ T]00:00(?::00)?|\d{1,2}[/.]\d{1,2}[/.](?:19|20)\d{2}"
 )
 _ERROR = re.compile(r"#(?:REF!|N/A|VALUE!|NAME\?|DIV/0!|NUM!|NULL!)")
 
@@ -268,7 +269,8 @@ def shared_barcodes(catalog: Catalog) -> Iterable[Found]:
     """One barcode on two things: a scan cannot tell them apart, and linking by barcode joins what is not one."""
     by_code: dict[str, list[Variant]] = defaultdict(list)
     for variant in catalog.variants.values():
-        if code := identifiers.gtin(variant.gtin):
+        code = identifiers.gtin(variant.gtin)
+        if code and gtin.check(variant.gtin).valid:
             by_code[code].append(variant)
     for members in by_code.values():
         if len(members) < 2 or _same_name(members):

@@ -221,7 +221,8 @@ def _family(deed: Deed, recorder: Recorder) -> None:
 
 def _typed_options(deed: Deed, row: Json) -> dict[str, str]:
     """The row's options, with their values as a person typed them: "M / Sand"."""
-    options: dict[str, str] = dict(row["options"])
+    names = deed.proposal.get("names") or list(row["options"])
+    options: dict[str, str] = {name: row["options"][name] for name in names if name in row["options"]}
     field = f"row:{row['variant_id']}"
     if field not in deed.proposal:
         return options
