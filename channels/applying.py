@@ -10,7 +10,8 @@ from channels import credentials, incidents
 from channels.models import ChannelLocation, Connection, Listing
 from channels.ports import ChannelOrder, ChannelOrderLine, OrderRef, ReturnLine
 from inventory import ledger, orders
-from inventory.models import Order, StockLevel
+from inventory.models import Order, OrderLine, StockLevel
+from inventory.names import variants_by_sku
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +26,19 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Names:
-    """What the channel's ids mean to us: variants by listing id, locations by the channel's location id."""
+    """What the channel's ids mean to us: variants by listing id, locations by the channel's location id.
+
+    `lines`: (order, line) → variant, for lines whose listing the channel does not name or has deleted: by their SKU.
+    """
 
     variants: Mapping[str, int]
     locations: Mapping[str, int]
+    lines: Mapping[tuple[str, str], int]
+
+    def variant_of(self, order: ChannelOrder, line: ChannelOrderLine) -> int | None:
+        """What was sold; None where nobody knows."""
+        found = self.variants.get(line.listing_external_id)
+        return found if found is not None else self.lines.get((order.external_id, line.external_id))
 
 
 def apply_orders(
@@ -84,7 +94,42 @@ def _names(connection: Connection, whole: Sequence[ChannelOrder]) -> _Names:
     return _Names(
         variants=dict(linked.values_list("external_id", "variant_id")),
         locations=dict(mapped.values_list("external_id", "location_id")),
+        lines=_lines_by_sku(connection, whole),
     )
+
+
+def _lines_by_sku(connection: Connection, whole: Sequence[ChannelOrder]) -> dict[tuple[str, str], int]:
+    """Lines without a living listing, by a SKU that is, or was, one variant's.
+
+    A listing that is there and waits, or was left out on purpose, is a person's question: its SKU answers nothing.
+    What a line was found to be before, it stays: its units lie there.
+    """
+    listed = {line.listing_external_id for order in whole for line in order.lines} - {""}
+    gone = Listing.objects.filter(
+        connection=connection, external_id__in=listed, link=Listing.Link.UNLINKED, deleted_at__isnull=False
+    )
+    loose = {"", *gone.values_list("external_id", flat=True)} if whole else set[str]()
+    lines = {
+        (order.external_id, line.external_id): line.sku
+        for order in whole
+        for line in order.lines
+        if line.listing_external_id in loose and line.sku.strip()
+    }
+    if not lines:
+        return {}
+    by_sku = variants_by_sku(merchant_id=connection.merchant_id, skus=lines.values())
+    known = OrderLine.objects.filter(
+        order__merchant=connection.merchant_id,
+        order__channel_id=connection.pk,
+        order__external_id__in={order_id for order_id, _ in lines},
+        variant__isnull=False,
+    ).order_by("pk")
+    before = {
+        (order_id, line_id): variant_id
+        for order_id, line_id, variant_id in known.values_list("order__external_id", "external_id", "variant_id")
+    }
+    found = {name: before.get(name) or by_sku.get(sku) for name, sku in lines.items()}
+    return {name: variant_id for name, variant_id in found.items() if variant_id is not None}
 
 
 def _state(connection: Connection, order: ChannelOrder, names: _Names, event_id: int | None) -> orders.OrderState:
@@ -95,7 +140,7 @@ def _state(connection: Connection, order: ChannelOrder, names: _Names, event_id:
         updated_at=order.updated_at,
         version=order.version,
         is_cancelled=order.is_cancelled,
-        lines=[_line(line, names) for line in order.lines],
+        lines=[_line(order, line, names) for line in order.lines],
         returns=_returns(order.returns, names),
         total=order.total,
         currency=order.currency,
@@ -104,8 +149,8 @@ def _state(connection: Connection, order: ChannelOrder, names: _Names, event_id:
     )
 
 
-def _line(line: ChannelOrderLine, names: _Names) -> orders.LineState:
-    variant_id = names.variants.get(line.listing_external_id)
+def _line(order: ChannelOrder, line: ChannelOrderLine, names: _Names) -> orders.LineState:
+    variant_id = names.variant_of(order, line)
     holds: dict[int, orders.Hold] = {}
     for hold in line.holds:
         location_id = names.locations.get(hold.location_id)
@@ -188,7 +233,7 @@ def _report_unlinked(connection: Connection, whole: Sequence[ChannelOrder], name
     for order in whole:
         for line in order.lines:
             places = {hold.location_id for hold in line.holds if hold.committed or hold.fulfilled}
-            if places and line.listing_external_id not in names.variants:
+            if places and names.variant_of(order, line) is None:
                 _open_unlinked(connection, key=f"listing:{line.listing_external_id}", what=line.sku or line.title)
             for place in places - names.locations.keys() - {""}:
                 _open_unlinked(connection, key=f"location:{place}", what=f"something at location {place}")

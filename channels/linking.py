@@ -21,7 +21,7 @@ from storestudio.accounts.models import User
 
 # Unique among the connection's listings that are alive and among the merchant's living variants, and not contradicted
 # by the other identifier: a different valid GTIN on both sides is a veto, and so is a GTIN that points elsewhere than
-# the SKU does.
+# the SKU does. A pair that shares a variant with another pair of the same statement waits: two old names, two listings.
 _LINK = """
 WITH waiting AS (
     SELECT id, key, sku_key, gtin FROM (
@@ -29,14 +29,18 @@ WITH waiting AS (
         FROM channels_listing WHERE connection_id = %(connection)s AND deleted_at IS NULL AND {key} <> ''
     ) alive WHERE twins = 1 AND link = 'unlinked'
 ), ours AS (
-    SELECT id, key, sku_key, gtin FROM (
-        SELECT id, {key} AS key, sku_key, gtin, count(*) OVER (PARTITION BY {key}) AS twins
-        FROM inventory_variant WHERE merchant_id = %(merchant)s AND archived_at IS NULL AND {key} <> ''
-    ) living WHERE twins = 1
+    SELECT id, key, sku_key, gtin FROM ({ours}) living WHERE twins = 1
 ), pairs AS (
-    SELECT w.id AS listing_id, o.id AS variant_id
+    SELECT w.id AS listing_id, o.id AS variant_id, count(*) OVER (PARTITION BY o.id) AS rivals
     FROM waiting w JOIN ours o ON o.key = w.key
-    WHERE (w.gtin = '' OR o.gtin = '' OR w.gtin = o.gtin)
+    WHERE (w.gtin = '' OR o.gtin = '' OR w.gtin = o.gtin
+           OR EXISTS (SELECT FROM inventory_variantalias a
+                      WHERE a.merchant_id = %(merchant)s AND a.kind = 'gtin' AND a.key = w.gtin
+                        AND a.variant_id = o.id))
+      AND (w.gtin = '' OR w.gtin = o.gtin
+           OR NOT EXISTS (SELECT FROM inventory_variant x
+                          WHERE x.merchant_id = %(merchant)s AND x.archived_at IS NULL AND x.id <> o.id
+                            AND x.gtin = w.gtin))
       AND NOT EXISTS (SELECT FROM channels_listing l
                       WHERE l.connection_id = %(connection)s AND l.variant_id = o.id)
       AND NOT EXISTS (SELECT FROM inventory_variant x
@@ -48,9 +52,31 @@ WITH waiting AS (
 )
 UPDATE channels_listing l
 SET variant_id = p.variant_id, link = 'linked', link_reason = %(reason)s, linked_at = %(now)s
-FROM pairs p WHERE l.id = p.listing_id
+FROM pairs p WHERE l.id = p.listing_id AND p.rivals = 1
 RETURNING l.id
 """
+
+_NOW = """
+    SELECT id, {key} AS key, sku_key, gtin, count(*) OVER (PARTITION BY {key}) AS twins
+    FROM inventory_variant WHERE merchant_id = %(merchant)s AND archived_at IS NULL AND {key} <> ''
+"""
+
+# What a variant was called before, where no living variant is called so now.
+_BEFORE = """
+    SELECT v.id, a.key, v.sku_key, v.gtin, count(*) OVER (PARTITION BY a.key) AS twins
+    FROM inventory_variantalias a JOIN inventory_variant v ON v.id = a.variant_id
+    WHERE a.merchant_id = %(merchant)s AND a.kind = '{kind}' AND v.archived_at IS NULL
+      AND NOT EXISTS (SELECT FROM inventory_variant x
+                      WHERE x.merchant_id = %(merchant)s AND x.archived_at IS NULL AND x.{key} = a.key)
+"""
+
+# Current names win over former ones, SKUs over barcodes. All are literals.
+_PASSES = (
+    (_LINK.format(key="sku_key", ours=_NOW.format(key="sku_key")), "same SKU, unique on both sides"),
+    (_LINK.format(key="gtin", ours=_NOW.format(key="gtin")), "same GTIN, unique on both sides"),
+    (_LINK.format(key="sku_key", ours=_BEFORE.format(key="sku_key", kind="sku")), "an old SKU of one variant only"),
+    (_LINK.format(key="gtin", ours=_BEFORE.format(key="gtin", kind="gtin")), "an old GTIN of one variant only"),
+)
 
 # A product that was deleted and listed anew has a new id: the dead listing lets go of the variant.
 _LET_GO = """
@@ -87,17 +113,20 @@ class CannotLink(Exception):
 
 
 def link_by_identifier(connection: Connection) -> int:
-    """Link what is certain, SKU first, then GTIN; returns how many. A few statements, whatever the catalog's size."""
+    """Link what is certain: by SKU, by GTIN, then by what variants were called before; returns how many.
+
+    A few statements, whatever the catalog's size.
+    """
     linked: list[int] = []
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute(_LET_GO, {"connection": connection.pk})
             dead = [row[0] for row in cursor.fetchall()]
         ChannelStock.objects.filter(listing__in=dead).delete()
-        for key, reason in (("sku_key", "same SKU, unique on both sides"), ("gtin", "same GTIN, unique on both sides")):
+        for statement, reason in _PASSES:
             with database.cursor() as cursor:
                 cursor.execute(
-                    _LINK.format(key=key),  # one of two literals
+                    statement,
                     {"connection": connection.pk, "merchant": connection.merchant_id, "reason": reason,
                      "now": timezone.now()},
                 )  # fmt: skip
@@ -243,7 +272,8 @@ def _read_new_counts(connection: Connection, listing_ids: list[int]) -> None:
 def adopt_catalog(connection: Connection, *, actor: User | None) -> int:
     """Make products and variants of the listings that match nothing, grouped as the channel groups them.
 
-    A SKU that another waiting listing shares stays out: two listings of one SKU are a question for a person.
+    A SKU that another waiting listing shares stays out: two listings of one SKU are a question for a person. So is one
+    that a variant of ours had before.
     Returns how many variants were made. A few statements a thousand listings.
     """
     link_by_identifier(connection)
@@ -270,6 +300,9 @@ WHERE l.connection_id = %s AND l.link = 'unlinked' AND l.deleted_at IS NULL AND 
   AND NOT EXISTS (SELECT FROM inventory_variant v WHERE v.merchant_id = l.merchant_id AND v.sku_key = l.sku_key)
   AND NOT EXISTS (SELECT FROM inventory_variant v
                   WHERE v.merchant_id = l.merchant_id AND v.gtin <> '' AND v.gtin = l.gtin)
+  AND NOT EXISTS (SELECT FROM inventory_variantalias a
+                  WHERE a.merchant_id = l.merchant_id AND ((a.kind = 'sku' AND a.key = l.sku_key)
+                                                           OR (a.kind = 'gtin' AND l.gtin <> '' AND a.key = l.gtin)))
 ORDER BY l.product_external_id, l.id
 """
 
