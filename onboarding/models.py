@@ -106,6 +106,7 @@ class ImportBatch(MerchantOwned):
     rows_done = models.PositiveIntegerField(default=0)
     cancel_asked_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True, help_text="A worker has it until then.")
+    tries = models.PositiveSmallIntegerField(default=0, help_text="Failures in a row.")
     phase = models.CharField(max_length=10, choices=Phase, blank=True)
     phase_at = models.DateTimeField(null=True, blank=True, help_text="When its present work began: for rate and rest.")
     bytes_read = models.BigIntegerField(default=0)

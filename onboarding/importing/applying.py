@@ -216,7 +216,9 @@ def _change_products(chunk: Chunk, rows: Sequence[StagedRow]) -> None:
     lines: dict[int, int] = {}
     for row in rows:
         product = chunk.products.get(row.product_id or 0)
-        for name, column in OF_PRODUCT.items() if product else ():
+        if product is None:
+            continue
+        for name, column in OF_PRODUCT.items():
             if name in row.diff and _is_as_seen(chunk, row, name, getattr(product, column)):
                 changes.setdefault(product.pk, {})[column] = row.diff[name][1]
                 lines[product.pk] = row.number

@@ -100,7 +100,7 @@ def approve(*, batch_id: int, actor: User | None, word: str = "") -> ImportBatch
             audit.record(
                 actor=actor, merchant=batch.merchant, action="catalog.import", target=batch.changeset, summary=title
             )
-        batch.state, batch.cancel_asked_at = State.APPLYING, None
+        batch.state, batch.cancel_asked_at, batch.error = State.APPLYING, None, ""
         batch.phase, batch.phase_at = Phase.APPLY, utc_now()
         batch.work_total, batch.rows_done = applying.pending(batch).count(), 0
         waking.wake(batch.pk)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
@@ -46,7 +47,7 @@ def undo(batch: ImportBatch, *, on_progress: Callable[[int], None]) -> None:
     with suppress(journal.AlreadyUndone):
         journal.undo(changeset_id=batch.changeset.pk, actor=actor, on_progress=on_progress)
     with transaction.atomic(), database.cursor() as cursor:
-        values = {"batch": batch.pk, "changeset": batch.changeset.pk, "untouched": _UNTOUCHED}
+        values: dict[str, Any] = {"batch": batch.pk, "changeset": batch.changeset.pk, "untouched": _UNTOUCHED}
         # Fresh figures: a planner that takes the batch for a few rows would join them row by row, for minutes.
         cursor.execute("ANALYZE (SKIP_LOCKED) onboarding_change, onboarding_stagedrow")
         cursor.execute(_ALL, values)

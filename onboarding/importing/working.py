@@ -12,7 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.timezone import now as utc_now
 
 from onboarding.importing import applying, settling, staging, undoing, uploads
@@ -24,6 +24,7 @@ LEASE = timedelta(seconds=60)
 SLICE_S = 15.0  # then the worker lets other work have its turn
 State, Phase = ImportBatch.State, ImportBatch.Phase
 AT_WORK = (State.READING, State.APPLYING, State.UNDOING)
+TRIES_MAX = 10
 FILES_KEPT = timedelta(days=30)
 
 
@@ -37,7 +38,7 @@ def due() -> list[int]:
 def work(*, batch_id: int, slice_s: float = SLICE_S) -> bool:
     """Take the batch up for one slice; whether there is more to do. False also where another worker has it.
 
-    An exception leaves the lease to run out: the batch is tried again a minute later, from its last commit.
+    After an exception the batch is tried again from its last commit, and given up after TRIES_MAX in a row.
     """
     now = utc_now()
     free = Q(lease_until=None) | Q(lease_until__lt=now)
@@ -52,8 +53,23 @@ def work(*, batch_id: int, slice_s: float = SLICE_S) -> bool:
         _end(batch, State.FAILED, error=str(error))
     except staging.NeedsMapping:
         _end(batch, State.MAPPING)
-    ImportBatch.objects.filter(pk=batch_id).update(lease_until=None)
+    except Exception as error:
+        _note_failure(batch_id, error)
+        raise
+    ImportBatch.objects.filter(pk=batch_id).update(lease_until=None, tries=0)
     return ImportBatch.objects.filter(pk=batch_id, state__in=AT_WORK).exists()
+
+
+def _note_failure(batch_id: int, error: Exception) -> None:
+    """Say what went wrong and when it is tried again; what cannot be done after many tries waits for a person."""
+    batch = ImportBatch.objects.get(pk=batch_id)
+    words = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"[:500]
+    if batch.tries + 1 < TRIES_MAX or batch.state == State.UNDOING:
+        again = utc_now() + min(LEASE, timedelta(seconds=2 ** (batch.tries + 1)))
+        ImportBatch.objects.filter(pk=batch_id).update(error=words, tries=F("tries") + 1, lease_until=again)
+        return
+    _end(batch, State.FAILED if batch.changeset_id is None else State.CANCELLED, error=words)
+    ImportBatch.objects.filter(pk=batch_id).update(lease_until=None, tries=0)
 
 
 def _renew(batch: ImportBatch) -> bool:
@@ -67,8 +83,9 @@ def _is_cancelled(batch: ImportBatch) -> bool:
 
 
 def _enter(batch: ImportBatch, phase: str, *, total: int | None) -> None:
+    batch.error = ""
     batch.phase, batch.phase_at, batch.rows_done, batch.work_total = phase, utc_now(), 0, total
-    batch.save(update_fields=["phase", "phase_at", "rows_done", "work_total"])
+    batch.save(update_fields=["phase", "phase_at", "rows_done", "work_total", "error"])
 
 
 def _end(batch: ImportBatch, state: str, *, error: str = "") -> None:

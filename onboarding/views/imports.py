@@ -107,6 +107,7 @@ def _page(request: ShopRequest, batch: ImportBatch) -> dict[str, object]:
         "counts": showing.counts_of(batch),
         "page": showing.page_of(batch, query=request.GET, places=places),
         "earlier": uploads.earlier(batch),
+        "can_remap": batch.connection_id is None and batch.chunks.exists(),
     }
     if batch.state == State.STAGED:
         context |= {
@@ -114,7 +115,6 @@ def _page(request: ShopRequest, batch: ImportBatch) -> dict[str, object]:
             "word": deciding.WORD,
             "rehearsal": showing.rehearsal_of(batch),
             "places_form": PlacesOfFileForm(batch=batch) if showing.has_stock(batch) else None,
-            "can_remap": batch.connection_id is None and batch.chunks.exists(),
         }
     if batch.state == State.UNDONE:
         context |= {"buckets": undoing.buckets(batch), "loose_ends": undoing.loose_ends(batch)}

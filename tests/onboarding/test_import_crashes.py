@@ -232,3 +232,29 @@ def test_a_file_in_pieces_reads_as_one(shop, monkeypatch):
         assert stream.read(3) == body[31:34]
         stream.seek(10_000)
         assert stream.read() == b""
+
+
+def test_what_fails_again_and_again_is_given_up_with_its_reason_and_can_be_carried_on(shop, monkeypatch):
+    batch = staged(shop, table(ROWS))
+    deciding.approve(batch_id=batch.pk, actor=None)
+    working.work(batch_id=batch.pk, slice_s=0)
+
+    def broken(**_):
+        raise ValueError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(applying, "apply_rows", broken)
+        for tries in range(1, working.TRIES_MAX + 1):
+            ImportBatch.objects.filter(pk=batch.pk).update(lease_until=None)
+            with pytest.raises(ValueError, match="disk"):
+                working.work(batch_id=batch.pk)
+            batch.refresh_from_db()
+            assert "the disk is full" in batch.error
+            if tries < working.TRIES_MAX:
+                assert (batch.state, batch.tries) == (STATE.APPLYING, tries)
+                assert not working.work(batch_id=batch.pk), "it waits longer each time"
+    assert batch.state == STATE.CANCELLED
+    deciding.approve(batch_id=batch.pk, actor=None)
+    batch = run(batch)
+    assert (batch.state, batch.error) == (STATE.APPLIED, "")
+    assert Variant.objects.filter(merchant=shop).count() == 30
