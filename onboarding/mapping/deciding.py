@@ -122,7 +122,9 @@ def accept_auto(*, connection_id: int, actor: User | None) -> int:
             )  # fmt: skip
         now = utc_now()
         accepted = Suggestion.objects.filter(pk__in=[rows[pk].pk for pk in linked])
-        accepted.update(state=State.ACCEPTED, decided_at=now, decided_by=actor, changeset=recorder.changeset)
+        accepted.update(
+            state=State.ACCEPTED, is_best=False, decided_at=now, decided_by=actor, changeset=recorder.changeset
+        )
         _clear_rivals(
             connection_id, listing_ids=linked, variant_ids=[rows[pk].variant_id for pk in linked],
             changeset=recorder.changeset,
