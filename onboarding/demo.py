@@ -79,7 +79,6 @@ GOODS: Sequence[tuple[str, Sequence[Row]]] = (
     _flat("Slate cheeseboard", "", "33.00"),
     _flat("Driftwood mirror", "", "120.00"),
     _flat("Hurricane lamp oil", "", "9.00"),
-    _flat("Boot scraper", "", "27.00"),
     # One SKU for two things.
     _flat("Rope doorstop", "HP-310", "24.00"),
     _flat("Enamel jug", "HP-310", "29.00"),
@@ -131,7 +130,7 @@ GOODS: Sequence[tuple[str, Sequence[Row]]] = (
     # Options written in many ways.
     _sized("Rain smock", "RSM", "88.00", {"Size": "XL"}, {"Size": "L"}),
     _sized("Boiled wool vest", "BWV", "74.00", {"Size": "X-Large"}, {"Size": "L"}),
-    _sized("Deck trouser", "DTR", "92.00", {"Size": "xl "}, {"Size": "L"}),
+    _sized("Deck trouser", "DTR", "92.00", {"Size": "xl "}, {"Size": "XL"}, {"Size": "L"}),
     _sized("Wool mitten", "WMT", "26.00", {"Color": "Grey"}, {"Color": "Navy"}),
     _sized("Bobble hat", "BBH", "24.00", {"Colour": "grey"}, {"Colour": "NAVY"}),
     _sized("Ground coffee", "GRC", "10.50", {"Weight": "250g"}, {"Weight": "1kg"}),

@@ -14,7 +14,8 @@ from inventory.models import Variant
 from onboarding import demo
 from onboarding.findings import decisions, detecting
 from onboarding.models import Finding
-from storestudio.accounts.models import Merchant
+from storestudio.accounts.models import Merchant, User
+from tests.onboarding.findings_shop import frozen
 
 
 def run(*words):
@@ -47,6 +48,28 @@ def test_the_demo_shop_has_sixty_open_findings_of_every_kind_and_a_second_start_
     assert not cells.exclude(dirty_at=None).exists(), "the old list touches no channel"
     assert Listing.objects.of(shop).filter(link="linked").count() == linked
     assert Variant.objects.of(shop).count() > 200
+    assert verify.verify().breaches == []
+    assert_all_can_be_cleared_and_taken_back(shop)
+
+
+def assert_all_can_be_cleared_and_taken_back(shop):
+    """Yes to everything, the first answer to every question; then all of it back."""
+    before, actor = frozen(), User.objects.get(email="staff@demo.storestudio.example")
+    while finding := decisions.queue(shop).first():
+        try:
+            assert decisions.preview(finding), finding
+            choice = ""
+        except decisions.Question as asked:
+            choice = asked.choices[0][0]
+        decisions.accept(finding_id=finding.pk, actor=actor, choice=choice)
+    assert not Finding.objects.filter(state__in=["open", "rejected"]).exists()
+    assert Finding.objects.filter(state="accepted").count() >= demo.FINDINGS - 1, "hardly one answers another"
+    assert detecting.detect(merchant=shop)["new"] == 0, "what was mended stays mended"
+    assert verify.verify().breaches == []
+    while decisions.undo_last(merchant=shop, actor=actor):
+        pass
+    assert frozen() == before
+    assert decisions.queue(shop).count() == demo.FINDINGS
     assert verify.verify().breaches == []
 
 
