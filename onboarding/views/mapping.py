@@ -149,7 +149,7 @@ def _act(request: ShopRequest, listing: Listing, *, do: str) -> None:
 
 def _suggestion(listing: Listing, said: str | None) -> int:
     """The suggestion that was looked at, if it is one of this listing's."""
-    found = Suggestion.objects.filter(listing=listing, pk=number(said)).values_list("pk", flat=True).first()
+    found = Suggestion.objects.filter(listing=listing, pk=number(said) or 0).values_list("pk", flat=True).first()
     if found is None:
         raise rules.BadProposal("", "That suggestion is not there any more.")
     return int(found)

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import re
-import statistics
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
+from django.urls import reverse
 from playwright.sync_api import expect
 
+from inventory import verify
 from inventory.models import Variant
 from onboarding.findings import decisions
 from onboarding.models import Finding
+from storestudio.accounts.models import Membership, Merchant
 from tests import factories
 from tests.browser.test_pages_in_browser import look_at, open_context, problems_of, sign_in
-from tests.onboarding.desk_shop import DeskShop, member, set_sku
+from tests.onboarding.desk_shop import KEYSTROKE_MS_MAX, DeskShop, is_busy_elsewhere, member, set_sku
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-KEYSTROKE_MS_MAX = 100
 State = Finding.State
 
 
@@ -30,6 +34,7 @@ class Desk:
     def __init__(self, page: Any) -> None:
         self.page = page
         self.took: list[float] = []
+        self.worked: list[float] = []
         self.faults: list[str] = []
         page.on("response", self._clock)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -39,6 +44,7 @@ class Desk:
         found = re.search(r"desk;dur=([\d.]+)", response.headers.get("server-timing", ""))
         if found:
             self.took.append(float(found[1]))
+            self.worked.append(float(re.search(r"cpu;dur=([\d.]+)", response.headers["server-timing"])[1]))
 
     def press(self, *keys: str) -> None:
         for key in keys:
@@ -71,12 +77,20 @@ class Desk:
         expect(self.page.locator("[data-sending]")).to_have_count(0)
         self.page.wait_for_load_state("networkidle")
 
-    def times(self, name: str) -> str:
-        ordered = sorted(self.took)
-        return (
-            f"{name}: {len(ordered)} answers, median {statistics.median(ordered):.0f} ms, 95 % within "
-            f"{ordered[int(len(ordered) * 0.95) - 1]:.0f} ms, longest {ordered[-1]:.0f} ms"
-        )
+    def keystrokes_in_time(self, name: str) -> bool:
+        """Whether the server answered in time: its work for each, and the clock for 19 of 20 where nobody else is busy."""
+        busy = is_busy_elsewhere()
+        told = f"{name}: {distribution(self.took)}; at work {distribution(self.worked)}"
+        print(told + (" (this machine is busy elsewhere)" if busy else ""))  # noqa: T201
+        waited = sorted(self.took)[round(len(self.took) * 0.95) - 1]
+        return max(self.worked) < KEYSTROKE_MS_MAX and (busy or waited < KEYSTROKE_MS_MAX)
+
+
+def distribution(times: list[float]) -> str:
+    ordered = sorted(times)
+    parts = {"median": 0.5, "90 %": 0.9, "99 %": 0.99, "longest": 1.0}
+    told = ", ".join(f"{name} {ordered[max(0, round(len(ordered) * part) - 1)]:.0f} ms" for name, part in parts.items())
+    return f"{len(ordered)} answers, {told}"
 
 
 @pytest.fixture
@@ -187,14 +201,93 @@ def test_a_person_clears_a_dozen_findings_of_different_kinds_with_the_keyboard_a
     at.press("a")
     expect(at.page.get_by_role("heading", name="All clear")).to_be_visible()
     at.settled()
-    print(at.times("a dozen findings"))  # noqa: T201
     assert not Finding.objects.filter(state=State.OPEN).exists()
     assert {one.state for one in Finding.objects.all()} == {State.ACCEPTED}
     assert Variant.objects.filter(sku="WOOL-7").exists()
     assert Variant.objects.filter(options={"Size": "XXL"}).count() == 1
     assert Variant.objects.filter(options={"Size": "XL"}).count() == 3
     assert not at.faults
-    assert statistics.median(at.took) < KEYSTROKE_MS_MAX
+    assert at.keystrokes_in_time("a dozen findings")
+
+
+def test_a_person_clears_the_sixty_planted_findings_of_the_demo_shop_with_the_keyboard_alone(
+    browser, client, live_server, settings
+):
+    settings.ROOT_URLCONF, settings.SANDBOX_URL = "channels.sandbox.urls", live_server.url
+    call_command("demo", stdout=StringIO())
+    call_command("demo_findings", stdout=StringIO())
+    settings.ROOT_URLCONF = "storestudio.urls"
+    merchant = Merchant.objects.get(slug="harbour-and-pine")
+    planted = set(decisions.queue(merchant).values_list("pk", flat=True))
+    assert len(planted) == 60
+    context = open_context(browser, width=1440, theme="light")
+    sign_in(context, client, live_server, Membership.objects.get(merchant=merchant, role="onboarding").user)
+    page = context.new_page()
+    at = Desk(page)
+    page.goto(live_server.url + reverse("findings", args=[merchant.slug]))
+    expect(page.locator("[data-desk-bar]")).to_contain_text("60 left")
+    done = Clearing(at).run()
+    at.settled()
+    expect(page.get_by_role("heading", name="All clear")).to_be_visible()
+    context.close()
+    states = Counter(Finding.objects.filter(pk__in=planted).values_list("state", flat=True))
+    print(f"pressed {dict(done)}; the sixty are {dict(states)}")  # noqa: T201
+    assert not decisions.queue(merchant).exists()
+    assert states.total() == 60
+    assert states["open"] == 0
+    assert {"edit", "exclusion", "answer", "undo"} <= set(done)
+    assert verify.verify().breaches == []
+    assert not at.faults
+    assert at.keystrokes_in_time("sixty findings")
+
+
+# Two cuts of one trouser, so it is told; standardising their sizes then has to ask.
+TWO_THINGS = "Deck trouser · xl is there 2 times"
+
+
+class Clearing:
+    """Somebody who never saw the tool: accepts, and tries each other key that the page offers once."""
+
+    def __init__(self, at: Desk) -> None:
+        self.at = at
+        self.done: Counter[str] = Counter()
+
+    def run(self) -> Counter[str]:
+        for _ in range(200):
+            self.at.settled()
+            pk = self.at.shown
+            if not pk:
+                return self.done
+            self._decide()
+            expect(self.at.page.locator(f'[data-desk-item] [data-item="{pk}"]')).to_have_count(0)
+            if self.done["accept"] == 3 and not self.done["undo"]:
+                self._try("undo", "u")
+                self.at.wait_for(pk)
+        raise AssertionError("The queue does not end.")
+
+    def _decide(self) -> None:
+        item = self.at.item
+        title = item.locator("h2").inner_text()
+        if item.locator("[data-desk-refusal]").count() or title == TWO_THINGS:
+            self._try("reject", "r")
+        elif item.get_by_text("First a question").count():
+            self._try("answer", "1")
+        elif item.get_by_label("SKU", exact=True).count() and not self.done["edit"]:
+            self._try("edit", "e")
+            self.at.press("End")
+            self.at.page.keyboard.type("-B")
+            self.at.press("Enter")
+        elif item.locator("[data-key=x]").count() and not self.done["exclusion"]:
+            self._try("exclusion", "x", str(item.locator("[data-desk-exclude]").count()))
+            expect(item.locator("[data-desk-exclude]:checked")).to_have_count(1)
+            self.at.press("r" if item.locator("[data-desk-refusal]").count() else "a")
+        else:
+            self._try("accept", "a")
+
+    def _try(self, what: str, *keys: str) -> None:
+        assert set(keys) <= self.at.keys_named() | set("123456789")
+        self.at.press(*keys)
+        self.done[what] += 1
 
 
 def test_keys_typed_at_once_are_all_used_in_order_and_on_the_right_findings(desk, shop):
@@ -426,7 +519,7 @@ def test_a_person_maps_every_listing_with_the_keyboard_alone(desk, shop):
     at.press("a")
     expect(at.page.get_by_role("heading", name="Every listing is mapped")).to_be_visible()
     at.settled()
-    print(at.times("eight listings"))  # noqa: T201
+    assert at.keystrokes_in_time("eight listings")
     for listing in listings:
         listing.refresh_from_db()
     new = Variant.objects.get(product__title="Rain Jacket", listings__isnull=False)
