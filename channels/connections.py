@@ -153,8 +153,8 @@ def _store_listings(connection: Connection, remote: Iterable[RemoteListing], *, 
         unique_fields=["connection", "external_id"],
         update_fields=[
             "inventory_id", "product_external_id", "product_title", "title", "sku", "sku_key", "gtin", "barcode",
-            "options", "vendor", "category", "image_url", "price", "is_tracked", "sells_past_zero", "external_updated_at",
-            "deleted_at", "seen_at",
+            "options", "vendor", "category", "image_url", "price", "is_tracked", "sells_past_zero",
+            "external_updated_at", "deleted_at", "seen_at",
         ],
     )  # fmt: skip
 

@@ -126,7 +126,7 @@ def undo(*, write_id: int, actor: User | None) -> CatalogWrite:
     What somebody changed there since is found stale when it is sent, and kept. Raises NotAllowed.
     """
     with _deciding(write_id, states=(State.DONE,), otherwise="Only what was sent can be put back.") as write:
-        earlier = CatalogWrite.objects.filter(undoes=write).exclude(state=State.CANCELLED).first()
+        earlier: CatalogWrite | None = CatalogWrite.objects.filter(undoes=write).exclude(state=State.CANCELLED).first()
         if earlier is not None:
             if earlier.state == State.DRAFT:
                 return earlier

@@ -139,7 +139,8 @@ def _bind(write: CatalogWrite, capabilities: Capabilities) -> list[Line] | None:
 def _seen(line: Line) -> fields.Json:
     """As it was when a person said yes; of a product whose options an earlier call renamed, that is no change."""
     names = line.after.get("option_names")
-    return line.before | ({"option_names": names} if names else {})
+    before: fields.Json = line.before
+    return before | ({"option_names": names} if names else {})
 
 
 def _is_renamed_only(line: Line, found: ListingNow) -> bool:
@@ -208,7 +209,8 @@ def _take(line: Line, result: ListingResult) -> None:
         # A neighbour was to blame. Nothing was written, so its next call is a new one, and by itself.
         line.own, line.sent_at, line.goes_alone = None, None, True
         return
-    _settle(line, str(result.outcome), result.message, there=result.now if result.outcome != "applied" else None)
+    is_applied = result.outcome == WriteOutcome.APPLIED
+    _settle(line, str(result.outcome), result.message, there=None if is_applied else result.now)
 
 
 def _settle(line: Line, outcome: str, message: str = "", *, there: ListingNow | None = None) -> None:

@@ -28,7 +28,8 @@ def read(client: Client, *, external_ids: Sequence[str]) -> list[ListingNow]:
 
 
 def _nodes(client: Client, ids: Sequence[str]) -> dict[str, Json]:
-    names, found = list(dict.fromkeys(ids)), {}
+    names = list(dict.fromkeys(ids))
+    found: dict[str, Json] = {}
     for start in range(0, len(names), READS_MAX):
         chunk = names[start : start + READS_MAX]
         data = client.run(documents.LISTINGS, {"ids": chunk}, operation="StudioListings")
