@@ -14,7 +14,10 @@ from onboarding.models import (
     FindingRun,
     ImportBatch,
     ListingWish,
+    MappingRun,
+    SkuPattern,
     StagedRow,
+    Suggestion,
 )
 from storestudio.accounts.backoffice import BigRows, ReadOnlyRows, linked, rows_of
 
@@ -123,3 +126,36 @@ class ColumnMappingAdmin(BigRows):
     list_display = ["__str__", linked("merchant"), "columns", "used_at"]
     list_filter = ["merchant"]
     list_select_related = ["merchant"]
+
+
+@admin.register(MappingRun)
+class MappingRunAdmin(ReadOnlyRows):
+    """When each connection's listings were compared with the catalog, and how sure that was."""
+
+    list_display = [
+        "__str__", linked("merchant"), linked("connection"), "asked_at", "lease_until", "stage", "built_at",
+        "auto_from", "auto_error", "review_from", "review_error", "error",
+    ]  # fmt: skip
+    list_select_related = ["merchant", "connection"]
+    ordering = ["-pk"]
+
+
+@admin.register(SkuPattern)
+class SkuPatternAdmin(ReadOnlyRows):
+    """How shops write their SKUs; set by renaming in the SKU designer."""
+
+    list_display = ["pattern", linked("merchant"), "changed_at", linked("changed_by")]
+    list_select_related = ["merchant", "changed_by"]
+    search_fields = ["pattern"]
+
+
+@admin.register(Suggestion)
+class SuggestionAdmin(BigRows):
+    """Which listing may be which variant; decided on the mapping desk."""
+
+    list_display = [
+        "__str__", linked("listing"), linked("variant"), "score", "verdict", "is_best", "state", "made_at",
+        "decided_at", linked("decided_by"),
+    ]  # fmt: skip
+    list_filter = ["state", "verdict", "is_best", "merchant"]
+    list_select_related = ["listing", "variant", "decided_by"]

@@ -346,6 +346,16 @@ class SuggestionFactory(factory.django.DjangoModelFactory):
     information = factory.Sequence(lambda n: 100.0 - n)
 
 
+class SkuPatternFactory(factory.django.DjangoModelFactory):
+    """How a shop writes its SKUs."""
+
+    class Meta:
+        model = onboarding.SkuPattern
+
+    merchant = factory.SubFactory(MerchantFactory)
+    pattern = "{vendor:3}-{style:4}-{color:3}-{size}"
+
+
 class CleanupRuleFactory(factory.django.DjangoModelFactory):
     """An answer kept: write XL for X-Large."""
 
