@@ -8,6 +8,7 @@ urlpatterns: list[URLPattern] = [
     path("<slug:shop>/findings/", findings.findings, name="findings"),
     path("<slug:shop>/findings/<int:finding_id>/", findings.finding, name="finding"),
     path("<slug:shop>/findings/accept/", findings.accept_findings, name="accept_findings"),
+    path("<slug:shop>/findings/look/", findings.look_for_findings, name="look_for_findings"),
     path("<slug:shop>/findings/undo/", findings.undo_finding, name="undo_finding"),
     path("<slug:shop>/imports/", imports.imports, name="imports"),
     path("<slug:shop>/imports/new/", imports.new_import, name="new_import"),
@@ -33,5 +34,6 @@ urlpatterns: list[URLPattern] = [
     path("<slug:shop>/mapping/<int:listing_id>/", mapping.map_listing, name="map_listing"),
     path("<slug:shop>/mapping/<int:listing_id>/variants/", mapping.choose_variant, name="choose_variant"),
     path("<slug:shop>/mapping/accept/", mapping.accept_mapping, name="accept_mapping"),
+    path("<slug:shop>/mapping/compare/", mapping.compare_listings, name="compare_listings"),
     path("<slug:shop>/mapping/undo/", mapping.undo_mapping, name="undo_mapping"),
 ]

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec
 
@@ -73,6 +74,18 @@ def whole(amount: float) -> str:
 def stamp(*facts: object) -> str:
     """A short mark of what a person saw; an answer to something else is asked again."""
     return hashlib.blake2s(json.dumps(facts, sort_keys=True, default=str).encode(), digest_size=6).hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """Looking anew in the background: under way, or when it was last done."""
+
+    is_waiting: bool
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    at: datetime | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True)

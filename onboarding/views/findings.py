@@ -21,8 +21,8 @@ from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from inventory.paging import number
-from onboarding.findings import decisions
-from onboarding.models import Finding
+from onboarding.findings import decisions, looking
+from onboarding.models import Finding, FindingRun
 from onboarding.views import desk, finding_item, pace
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view, wants_partial
 from storestudio.accounts.models import Merchant
@@ -92,6 +92,8 @@ def findings(request: ShopRequest) -> HttpResponse:
     """The desk with the riskiest finding open; `?after=` begins the queue further down."""
     if wants_partial(request) and request.GET.get("part") == "rows":
         return HttpResponse(_more(request, Narrowed.of(request.GET), request.GET))
+    if wants_partial(request) and request.GET.get("part") == "run":
+        return HttpResponse(_run_html(request, was_waiting=True))
     return _desk(request, None, edit=finding_item.Edit())
 
 
@@ -179,6 +181,31 @@ def undo_finding(request: ShopRequest) -> HttpResponse:
 
 @desk.timed
 @shop_view(roles=MAY_MANAGE)
+@require_POST
+def look_for_findings(request: ShopRequest) -> HttpResponse:
+    """Have the catalog looked through anew, by a worker."""
+    looking.ask(request.merchant)
+    return _to_queue(request)
+
+
+def _run_html(request: ShopRequest, *, was_waiting: bool = False) -> SafeString:
+    """Whether the catalog is being looked through, how far that is, when it was last done."""
+    row = FindingRun.objects.of(request.merchant).first()
+    run = desk.Run(is_waiting=False)
+    if row is not None:
+        run = desk.Run(row.asked_at is not None, row.stage, row.done, row.total, row.looked_at, row.error)
+    context = {
+        "run": run,
+        "was_waiting": was_waiting,
+        "home": reverse("findings", args=[request.merchant.slug]),
+        "ask": reverse("look_for_findings", args=[request.merchant.slug]),
+        "words": "Looking through the catalog",
+    }
+    return _render(request, "run", context)
+
+
+@desk.timed
+@shop_view(roles=MAY_MANAGE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def accept_findings(request: ShopRequest) -> HttpResponse:
     """Accept all that are at least this sure: first how many and which, then the yes."""
@@ -242,6 +269,7 @@ def _desk(
         "bar": _bar_html(request, counts),
         "item": _item_html(request, found, edit, outlook) if found is not None else "",
         "words": words,
+        "run": _run_html(request),
         "empty": _empty_html(request, narrowed, counts),
     }
     return render(request, "onboarding/findings.html", context, status=status)

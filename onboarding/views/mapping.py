@@ -25,7 +25,7 @@ from inventory.models import Variant
 from inventory.paging import number
 from onboarding import mapping as rules
 from onboarding.mapping.looking import living, named
-from onboarding.models import ChangeSet, Suggestion
+from onboarding.models import ChangeSet, MappingRun, Suggestion
 from onboarding.views import desk, mapping_item, pace
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view, wants_partial
 from storestudio.accounts.models import Merchant
@@ -76,6 +76,8 @@ def mapping(request: ShopRequest) -> HttpResponse:
     """The desk with the listing open whose answer teaches most; those that resemble nothing come last."""
     if wants_partial(request) and request.GET.get("part") == "rows":
         return HttpResponse(_more(request, Narrowed.of(request.GET), request.GET))
+    if wants_partial(request) and request.GET.get("part") == "run":
+        return HttpResponse(_run_html(request, was_waiting=True))
     return _desk(request, None)
 
 
@@ -217,6 +219,40 @@ def choose_variant(request: ShopRequest, listing_id: int) -> HttpResponse:
 
 @desk.timed
 @shop_view(roles=MAY_MANAGE)
+@require_POST
+def compare_listings(request: ShopRequest) -> HttpResponse:
+    """Have the waiting listings compared with the catalog anew, by a worker."""
+    for connection_id in sorted(_waiting_at(request.merchant)):
+        rules.request_build(connection_id=connection_id)
+    return _to_queue(request)
+
+
+def _run_html(request: ShopRequest, *, was_waiting: bool = False) -> SafeString:
+    """Whether listings are being compared, how far that is, when it was last done."""
+    rows = list(MappingRun.objects.of(request.merchant).order_by("connection"))
+    at_work = [one for one in rows if one.asked_at is not None or one.stage]
+    built = [one.built_at for one in rows if one.built_at is not None]
+    first = next((one for one in at_work if one.stage), None) or next(iter(at_work), None)
+    run = desk.Run(
+        is_waiting=bool(at_work),
+        stage=first.stage if first else "",
+        done=first.done if first else 0,
+        total=first.total if first else 0,
+        at=min(built) if built else None,
+        error=next((one.error for one in rows if one.error), ""),
+    )
+    context = {
+        "run": run,
+        "was_waiting": was_waiting,
+        "home": reverse("mapping", args=[request.merchant.slug]),
+        "ask": reverse("compare_listings", args=[request.merchant.slug]),
+        "words": "Comparing listings",
+    }
+    return _render(request, "run", context)
+
+
+@desk.timed
+@shop_view(roles=MAY_MANAGE)
 @require_http_methods(["GET", "HEAD", "POST"])
 def accept_mapping(request: ShopRequest) -> HttpResponse:
     """Link all that is certain, a channel at a time: first how many and which, then the yes."""
@@ -318,6 +354,7 @@ def _desk(request: ShopRequest, listing: Listing | None, *, words: str = "", sta
         "bar": _bar_html(request, waiting),
         "item": _item_html(request, listing) if listing is not None else "",
         "words": words,
+        "run": _run_html(request),
         "empty": _empty_html(request, narrowed, waiting),
     }
     return render(request, "onboarding/mapping.html", context, status=status)

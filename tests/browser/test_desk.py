@@ -78,7 +78,7 @@ class Desk:
         self.page.wait_for_load_state("networkidle")
 
     def keystrokes_in_time(self, name: str) -> bool:
-        """Whether the server answered in time: its work for each, and the clock for 19 of 20 where nobody else is busy."""
+        """Whether the server answered in time: its own work always, 19 times of 20 by the clock."""
         busy = is_busy_elsewhere()
         told = f"{name}: {distribution(self.took)}; at work {distribution(self.worked)}"
         print(told + (" (this machine is busy elsewhere)" if busy else ""))  # noqa: T201

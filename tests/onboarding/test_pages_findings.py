@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now as utc_now
 
 from inventory.models import Variant
-from onboarding.findings import decisions
+from onboarding.findings import decisions, looking
 from onboarding.models import Finding, ListingWish
 from tests import factories
 from tests.onboarding.desk_shop import KEYSTROKE_MS_MAX, DeskShop, Kind, is_busy_elsewhere, outcome, queued, text
@@ -288,3 +288,13 @@ def test_each_keystroke_is_answered_within_a_hundred_milliseconds(client, shop):
         worked.append(float(re.search(r"cpu;dur=([\d.]+)", timing)[1]))
     print(f"keystrokes: median {statistics.median(took):.0f} ms, longest {max(took):.0f} ms of {len(took)}")  # noqa: T201
     assert statistics.median(worked if is_busy_elsewhere() else took) < KEYSTROKE_MS_MAX
+
+
+def test_the_catalog_is_looked_through_again_when_asked_and_says_how_far_it_is(client, shop):
+    assert "Not looked at yet" in text(client.get(shop.url("findings")))
+    client.post(shop.url("look_for_findings"))
+    assert "Looking through the catalog soon" in text(client.get(shop.url("findings")))
+    looking.look(merchant_id=shop.merchant.pk)
+    part = client.get(shop.url("findings"), {"part": "run"}, headers=HTMX)
+    assert "Done. Show what is new" in text(part)
+    assert "Looked just now" in text(client.get(shop.url("findings")))

@@ -258,3 +258,11 @@ def test_each_keystroke_is_answered_within_a_hundred_milliseconds(client, shop):
         worked.append(float(re.search(r"cpu;dur=([\d.]+)", timing)[1]))
     print(f"keystrokes: median {statistics.median(took):.0f} ms, longest {max(took):.0f} ms of {len(took)}")  # noqa: T201
     assert statistics.median(worked if is_busy_elsewhere() else took) < KEYSTROKE_MS_MAX
+
+
+def test_listings_are_compared_again_when_asked(client, shop):
+    one = shop.suggestion("Oak Stool", sku="OAK-1")
+    client.post(shop.url("compare_listings"))
+    assert "Comparing listings soon" in text(client.get(shop.url("mapping")))
+    mapping.build(connection_id=one.listing.connection_id)
+    assert "Looked just now" in text(client.get(shop.url("mapping")))
