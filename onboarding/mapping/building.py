@@ -38,6 +38,14 @@ def request_build(*, connection_id: int) -> None:
     )
 
 
+def request_builds(*, merchant_id: int) -> None:
+    """The shop's catalog changed: ask for all its connections where listings wait."""
+    waiting = Listing.objects.filter(merchant=merchant_id, link=Listing.Link.UNLINKED, deleted_at=None).order_by()
+    open_ones = Connection.objects.filter(pk__in=waiting.values("connection")).exclude(state=Connection.State.CLOSED)
+    for connection_id in open_ones.order_by("pk").values_list("pk", flat=True):
+        request_build(connection_id=connection_id)
+
+
 def due() -> list[int]:
     """Connections whose suggestions somebody waits for, or that were never compared, and nobody is at it."""
     now = utc_now()

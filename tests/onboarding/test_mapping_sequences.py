@@ -13,6 +13,7 @@ from onboarding import mapping
 from onboarding.mapping import assigning
 from onboarding.models import ChangeSet, Suggestion
 from tests import factories
+from tests.onboarding.imports_shop import applied, table
 
 pytestmark = pytest.mark.django_db
 State = Suggestion.State
@@ -120,3 +121,14 @@ def test_a_decision_among_two_thousand_listings_answers_at_once():
         mapping.accept(suggestion_id=one.pk, actor=None)
         took.append(time.perf_counter() - start)
     assert sorted(took)[len(took) // 2] < 0.1, took
+
+
+def test_an_applied_import_asks_for_the_waiting_listings_of_its_shop_to_be_compared_again():
+    till = factories.ConnectionFactory()
+    factories.ListingFactory(connection=till, is_unlinked=True)
+    quiet = factories.ConnectionFactory(merchant=till.merchant)
+    mapping.build(connection_id=till.pk)
+    assert till.pk not in mapping.due()
+    applied(till.merchant, table([{"Title": "Mug", "SKU": "MUG-1", "Price": "12.50"}]))
+    assert till.pk in mapping.due()
+    assert quiet.pk not in mapping.due(), "control: nothing waits there"
