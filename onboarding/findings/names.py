@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from channels.models import Listing
 from inventory import identifiers
@@ -12,6 +13,7 @@ from inventory.models import Variant
 from onboarding.findings.catalog import Catalog
 from onboarding.findings.found import SHOWN_MAX, Found, Json, Kind
 from onboarding.matching import gtin
+from storestudio.accounts.models import Merchant
 
 PATTERN_SHARE_MIN = 0.7  # of a shop's SKUs; fewer is no pattern
 PATTERN_USES_MIN = 10
@@ -27,13 +29,38 @@ _DATE = re.compile(
 _ERROR = re.compile(r"#(?:REF!|N/A|VALUE!|NAME\?|DIV/0!|NUM!|NULL!)")
 
 
+@dataclass(frozen=True)
+class OwnPattern:
+    """The pattern that a shop has chosen for its SKUs: who follows it, and the SKU it makes of those who do not."""
+
+    text: str
+    followers: frozenset[int]
+    designed: Mapping[int, str]
+
+
+# The designer of SKUs knows patterns and puts its reader here (onboarding/apps.py); findings know no designer.
+_readers: list[Callable[[Merchant], OwnPattern | None]] = []
+
+
+def read_patterns_with(reader: Callable[[Merchant], OwnPattern | None]) -> None:
+    """Let this tell which pattern a shop has chosen."""
+    _readers[:] = [reader]
+
+
+def own_pattern(merchant: Merchant) -> OwnPattern | None:
+    """The shop's chosen pattern; None where there is none."""
+    return _readers[0](merchant) if _readers else None
+
+
 def missing(catalog: Catalog) -> Iterable[Found]:
-    """Variants without a SKU: a SKU made of what the shop calls its siblings, or of the title."""
+    """Variants without a SKU: its listing's, one of the shop's pattern, or one made of the title."""
     taken = {variant.sku_key for variant in catalog.variants.values()}
+    own = own_pattern(catalog.merchant) if "" in taken else None
+    designed = own.designed if own else {}
     for variant in catalog.variants.values():
         if variant.sku_key:
             continue
-        proposed = _free(_sku_from_title(variant), taken)
+        proposed = _free(designed.get(variant.pk) or _sku_from_title(variant), taken)
         taken.add(identifiers.sku_key(proposed))
         listed = {one.sku_key: one.sku for one in catalog.listings_of.get(variant.pk, ()) if one.sku_key not in taken}
         listed.pop("", None)
@@ -142,6 +169,36 @@ def damaged(catalog: Catalog) -> Iterable[Found]:
 
 
 def off_pattern(catalog: Catalog) -> Iterable[Found]:
+    """SKUs off the pattern that the shop has chosen and mostly follows; else off the way that most are written in."""
+    return _off_own_pattern(catalog) or _off_habit(catalog)
+
+
+def _off_own_pattern(catalog: Catalog) -> Sequence[Found]:
+    """None where no pattern was chosen, or few SKUs follow it: then they are renamed together."""
+    own = own_pattern(catalog.merchant)
+    if own is None:
+        return []
+    named = [variant for variant in catalog.variants.values() if variant.sku_key]
+    off = [variant for variant in named if variant.pk not in own.followers]
+    if len(named) < PATTERN_USES_MIN or len(off) > (1 - PATTERN_SHARE_MIN) * len(named):
+        return []
+    return [
+        Found(
+            kind=Kind.SKU_PATTERN,
+            key=f"variant:{variant.pk}",
+            title=f"{variant.sku} is off your pattern {own.text}",
+            members=[catalog.variant_member(variant)],
+            proposal=set_sku(variant, own.designed[variant.pk]),
+            confidence=0.85,
+            evidence=[(f"{len(named) - len(off)} of {len(named)} SKUs follow {own.text}", 3.0)],
+            variant_ids=[variant.pk],
+        )
+        for variant in off
+        if variant.pk in own.designed and not _damage(variant.sku, width=0)[0]
+    ]
+
+
+def _off_habit(catalog: Catalog) -> Iterable[Found]:
     """SKUs written otherwise than most of the shop's: lower case, blanks, a separator that nothing else has."""
     living = [variant for variant in catalog.variants.values() if variant.sku_key]
     separators = Counter(mark for variant in living for mark in set(re.sub(r"[A-Za-z\d]", "", variant.sku)))

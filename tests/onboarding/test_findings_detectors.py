@@ -8,6 +8,7 @@ import pytest
 
 from onboarding.findings import catalog, goods, names, selling
 from onboarding.findings.found import Kind, risk
+from onboarding.models import SkuPattern
 from tests import factories
 from tests.onboarding.findings_shop import BARCODE, found, stock, variant
 
@@ -62,6 +63,24 @@ def test_a_tidied_sku_that_another_variant_has_is_not_proposed(shop):
         variant(shop, f"Thing {n}", sku=f"THG-{n:03d}")
     variant(shop, "Pan", sku="PAN-20"), variant(shop, "Other pan", sku="pan_20")
     assert found(shop, names.off_pattern) == []
+
+
+def test_a_pattern_that_the_shop_has_chosen_and_mostly_follows_is_what_counts(shop):
+    product = factories.ProductFactory(merchant=shop, title="Harbour tee", vendor="Acme")
+    for colour in ("Red", "Blue", "Green"):
+        for size in ("S", "M", "L", "XL"):
+            tee(shop, product=product, sku=f"ACM-{colour[:3].upper()}-{size}", Colour=colour, Size=size)
+    odd = tee(shop, product=product, sku="WEIRD-99-7", Colour="White", Size="S")
+    bare = tee(shop, product=product, sku="", Colour="White", Size="M")
+    assert found(shop, names.off_pattern) == [], "control: no pattern was chosen, and it is written like the others"
+    chosen = SkuPattern.objects.create(merchant=shop, pattern="{vendor:3}-{color:3}-{size}")
+    (one,) = found(shop, names.off_pattern)
+    assert (one.variant_ids, one.proposal["sku"]) == ([odd.pk], "ACM-WHT-S")
+    (none,) = found(shop, names.missing)
+    assert (none.variant_ids, none.proposal["sku"]) == ([bare.pk], "ACM-WHT-M")
+    chosen.pattern = "{vendor:3}-{style:4}-{size}"
+    chosen.save()
+    assert found(shop, names.off_pattern) == [], "hardly any follows it: the designer renames them together"
 
 
 def test_two_listings_of_one_channel_with_one_sku_are_found_and_of_two_channels_not(shop):
