@@ -15,7 +15,6 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils.timezone import now as utc_now
 
-from onboarding import mapping
 from onboarding.importing import applying, settling, staging, undoing, uploads
 from onboarding.models import ImportBatch, ImportChunk, StagedRow
 from onboarding.reading.rows import UnreadableFile
@@ -164,7 +163,6 @@ def _apply(batch: ImportBatch, go_on: Callable[[], bool]) -> None:
         batch.applied_at = utc_now()
         batch.save(update_fields=["applied_at"])
         _end(batch, State.APPLIED)
-        mapping.request_builds(merchant_id=batch.merchant_id)
         audit.record(
             actor=batch.changeset.actor if batch.changeset else None, merchant=batch.merchant,
             action="import.applied", target=batch, summary=f"{batch.name}: {batch.rows_done} rows applied",

@@ -5,7 +5,7 @@ decision (deciding) settles its rivals at once and gives the competing listings 
 """
 
 from onboarding.findings.questions import AlreadyDecided, BadProposal
-from onboarding.mapping.building import Busy, build, due, request_build, request_builds
+from onboarding.mapping.building import Busy, build, due, request_build
 from onboarding.mapping.deciding import accept, accept_auto, adopt, choose, exclude, reject, skip, undo_last, unskip
 from onboarding.mapping.looking import MappingProgress, alternatives, progress, queue, unmatched
 
@@ -26,7 +26,6 @@ __all__ = [
     "queue",
     "reject",
     "request_build",
-    "request_builds",
     "skip",
     "undo_last",
     "unmatched",

@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Exists, OuterRef, Q, Sum
 from django.utils.timezone import now as utc_now
 
 from channels.models import Connection, Listing
@@ -17,7 +17,7 @@ from inventory.models import StockLevel, Variant, VariantAlias
 from onboarding.mapping import assigning, looking
 from onboarding.matching import pairs
 from onboarding.matching.records import Record
-from onboarding.models import MappingRun, Suggestion
+from onboarding.models import ImportBatch, MappingRun, Suggestion
 
 State, Verdict = Suggestion.State, Suggestion.Verdict
 LEASE = timedelta(minutes=30)  # longer than comparing 100,000 listings with as many variants
@@ -38,20 +38,17 @@ def request_build(*, connection_id: int) -> None:
     )
 
 
-def request_builds(*, merchant_id: int) -> None:
-    """The shop's catalog changed: ask for all its connections where listings wait."""
-    waiting = Listing.objects.filter(merchant=merchant_id, link=Listing.Link.UNLINKED, deleted_at=None).order_by()
-    open_ones = Connection.objects.filter(pk__in=waiting.values("connection")).exclude(state=Connection.State.CLOSED)
-    for connection_id in open_ones.order_by("pk").values_list("pk", flat=True):
-        request_build(connection_id=connection_id)
-
-
 def due() -> list[int]:
-    """Connections whose suggestions somebody waits for, or that were never compared, and nobody is at it."""
+    """Connections somebody waits for, that were never compared, or not since an import, and nobody is at it."""
     now = utc_now()
-    free = MappingRun.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now), asked_at__isnull=False)
-    asked = list(free.order_by("asked_at").values_list("connection", flat=True))
     waiting = Listing.objects.filter(link=Listing.Link.UNLINKED, deleted_at=None).order_by()
+    since = Q(applied_at__gt=OuterRef("built_at")) | Q(changeset__undone_at__gt=OuterRef("built_at"))
+    imported = ImportBatch.objects.filter(since, merchant=OuterRef("merchant")).order_by()
+    is_wanted = Q(asked_at__isnull=False) | Q(
+        Exists(imported), Exists(waiting.filter(connection=OuterRef("connection")))
+    )
+    free = MappingRun.objects.filter(is_wanted, Q(lease_until=None) | Q(lease_until__lt=now))
+    asked = list(free.order_by("asked_at", "pk").values_list("connection", flat=True))
     read = Connection.objects.filter(mapping_run=None, pk__in=waiting.values("connection"))
     never = read.exclude(state=Connection.State.CLOSED).order_by("pk").values_list("pk", flat=True)
     return [*asked, *never]
@@ -63,7 +60,7 @@ def build(*, connection_id: int, on_progress: Progress | None = None) -> dict[st
     Open suggestions are replaced; pairs a person rejected stay rejected. Raises Busy.
     """
     connection = Connection.objects.select_related("merchant").get(pk=connection_id)
-    run = _take(connection)
+    run, started_at = _take(connection), utc_now()
 
     def report(stage: str, done: int, total: int) -> None:
         MappingRun.objects.filter(pk=run.pk).update(stage=stage[:60], done=done, total=total)
@@ -82,7 +79,7 @@ def build(*, connection_id: int, on_progress: Progress | None = None) -> dict[st
     finally:
         MappingRun.objects.filter(pk=run.pk).update(lease_until=None, stage="", done=0, total=0)
     MappingRun.objects.filter(pk=run.pk, asked_at__lte=run.asked_at or utc_now()).update(asked_at=None)
-    MappingRun.objects.filter(pk=run.pk).update(built_at=utc_now())
+    MappingRun.objects.filter(pk=run.pk).update(built_at=started_at)  # what changed meanwhile is not in it
     return counts
 
 
