@@ -23,6 +23,7 @@ FIELD_PREFIX = "field-"
 # Which members of a proposal can be left out of it, by what it does.
 EXCLUDABLE: Mapping[str, str] = {
     "merge": "variant", "family": "variant", "write_value": "value", "write_name": "value", "wish": "listing",
+    "clear_gtins": "variant",
 }  # fmt: skip
 MEMBER_KINDS = {"variant": "Catalog", "listing": "Listing", "product": "Product", "value": "Value"}
 WISHES = {"sku": "SKU", "gtin": "Barcode", "is_tracked": "Stock tracked", "sells_past_zero": "Sells on at zero"}
@@ -245,6 +246,10 @@ def _deed(finding: Finding) -> str:
             return f"Give it the SKU {proposal.get('sku')}. The old one stays as an alias."
         case "set_gtin":
             return f"Set the barcode to {proposal['gtin']}." if proposal.get("gtin") else "Clear the barcode."
+        case "clear_gtins":
+            return "Clear these barcodes. Scanned, they still find their variants."
+        case "exclude":
+            return "Leave the second listing alone on purpose: the first one shows the number."
         case "set_price":
             return f"Set the price to {proposal.get('price')}."
         case "unarchive":
