@@ -9,8 +9,8 @@ from django.db import DataError
 from django.utils.timezone import now as utc_now
 
 from inventory.models import Product, Variant
-from onboarding import journal
-from onboarding.importing import applying, deciding, settling, staging, uploads, working
+from onboarding import journal, tasks
+from onboarding.importing import applying, deciding, settling, staging, uploads, waking, working
 from onboarding.models import Change, ImportBatch, StagedRow
 from tests import factories
 from tests.onboarding.imports_shop import COLUMNS, actions, applied, frozen, rows_of, run, staged, table, undone, upload
@@ -258,3 +258,30 @@ def test_what_fails_again_and_again_is_given_up_with_its_reason_and_can_be_carri
     batch = run(batch)
     assert (batch.state, batch.error) == (STATE.APPLIED, "")
     assert Variant.objects.filter(merchant=shop).count() == 30
+
+
+def test_a_lost_message_is_made_up_for_by_the_sweep(shop, monkeypatch):
+    sent = []
+    monkeypatch.setattr(waking, "send", sent.append)
+    batch = upload(shop, table(ROWS))
+    tasks.sweep_imports()
+    assert sent == [batch.pk]
+    tasks.work_on_import(batch_id=batch.pk)
+    batch.refresh_from_db()
+    assert batch.state == STATE.MAPPING
+    sent.clear()
+    tasks.sweep_imports()
+    assert not sent
+
+
+def test_a_slice_that_leaves_work_asks_for_the_next_one(shop, monkeypatch):
+    sent = []
+    monkeypatch.setattr(waking, "send", sent.append)
+    batch = staged(shop, table(ROWS))
+    deciding.approve(batch_id=batch.pk, actor=None)
+    monkeypatch.setattr(working.work, "__kwdefaults__", {"slice_s": 0.0})
+    tasks.work_on_import(batch_id=batch.pk)
+    assert sent == [batch.pk]
+    assert run(batch).state == STATE.APPLIED
+    tasks.work_on_import(batch_id=batch.pk)
+    assert sent == [batch.pk]

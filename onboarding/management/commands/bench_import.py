@@ -34,6 +34,7 @@ class Command(BaseCommand):
         """Print a line a step: seconds, rows a second, the most memory this process ever held."""
         count = options["rows"]
         shop = Merchant.objects.create(name="Import bench", slug=f"import-bench-{int(time.time())}")
+        self.stdout.write(f"{'before the first step':34} {'':9}  {'':9}         peak {_peak_mb():5.0f} MB")
         batch = _upload(shop, count)
         self._step("read, compare, rehearse", count, lambda: _work(batch))
         deciding.approve(batch_id=batch.pk, actor=None)
@@ -71,8 +72,12 @@ class Command(BaseCommand):
         return took_s
 
     def _line(self, label: str, count: int, took_s: float) -> None:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        self.stdout.write(f"{label:34} {took_s:6.2f} s {count / took_s:9.0f} rows/s   peak {peak:5.0f} MB")
+        self.stdout.write(f"{label:34} {took_s:6.2f} s {count / took_s:9.0f} rows/s   peak {_peak_mb():5.0f} MB")
+
+
+def _peak_mb() -> float:
+    """The most this process ever held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _work(batch: ImportBatch) -> None:
