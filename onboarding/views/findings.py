@@ -20,6 +20,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from channels.models import Listing
 from inventory.paging import number
 from onboarding.findings import decisions, looking
 from onboarding.models import Finding, FindingRun
@@ -418,7 +419,7 @@ def _chips_html(request: ShopRequest, narrowed: Narrowed, counts: dict[str, int]
 
 
 def _bar_html(request: ShopRequest, counts: dict[str, int]) -> SafeString:
-    return _render(request, "bar", {"pace": _pace(request.merchant, sum(counts.values())), "noun": "finding"})
+    return _render(request, "bar", {"pace": _pace(request.merchant, sum(counts.values())), "other": "still to map"})
 
 
 def _pace(merchant: Merchant, left: int) -> pace.Pace:
@@ -429,7 +430,8 @@ def _pace(merchant: Merchant, left: int) -> pace.Pace:
     today = sum(at >= start for at in newest)
     if today == pace.LOOKED_AT:
         today = decided.filter(decided_at__gte=start).count()
-    return pace.pace(decided=newest, today=today, left=left, now=now, zone=zone)
+    other = Listing.objects.of(merchant).filter(link=Listing.Link.UNLINKED, deleted_at=None).count()
+    return pace.pace(decided=newest, today=today, left=left, now=now, zone=zone, other=other)
 
 
 def _empty_html(request: ShopRequest, narrowed: Narrowed, counts: dict[str, int]) -> SafeString:

@@ -25,7 +25,7 @@ from inventory.models import Variant
 from inventory.paging import number
 from onboarding import mapping as rules
 from onboarding.mapping.looking import living, named
-from onboarding.models import ChangeSet, MappingRun, Suggestion
+from onboarding.models import ChangeSet, Finding, MappingRun, Suggestion
 from onboarding.views import desk, mapping_item, pace
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view, wants_partial
 from storestudio.accounts.models import Merchant
@@ -454,7 +454,7 @@ def _chips_html(request: ShopRequest, narrowed: Narrowed, waiting: Mapping[int, 
 
 
 def _bar_html(request: ShopRequest, waiting: Mapping[int, int]) -> SafeString:
-    return _render(request, "bar", {"pace": pace_of(request.merchant, sum(waiting.values()))})
+    return _render(request, "bar", {"pace": pace_of(request.merchant, sum(waiting.values())), "other": "findings"})
 
 
 def pace_of(merchant: Merchant, left: int) -> pace.Pace:
@@ -466,7 +466,8 @@ def pace_of(merchant: Merchant, left: int) -> pace.Pace:
     today = sum(at >= start for at in newest)
     if today == pace.LOOKED_AT:
         today = made.filter(created_at__gte=start).count()
-    return pace.pace(decided=newest, today=today, left=left, now=now, zone=zone)
+    other = Finding.objects.of(merchant).filter(state=Finding.State.OPEN).count()
+    return pace.pace(decided=newest, today=today, left=left, now=now, zone=zone, other=other)
 
 
 def _empty_html(request: ShopRequest, narrowed: Narrowed, waiting: Mapping[int, int]) -> SafeString:

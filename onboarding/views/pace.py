@@ -26,6 +26,8 @@ class Pace:
     seconds_each: float | None
     done_at: datetime | None
     workdays: int
+    other: int = 0  # what waits at the other desk
+    ready_at: datetime | None = None  # when both are done: the shop can be rehearsed and go live
 
     @property
     def hours_a_day(self) -> float:
@@ -48,18 +50,26 @@ class Pace:
         return self.today / (self.today + self.left) if self.today + self.left else 1.0
 
 
-def pace(*, decided: Sequence[datetime], today: int, left: int, now: datetime, zone: ZoneInfo) -> Pace:
-    """`decided`: when the newest decisions were made, newest first; `zone`: the shop's, which says what a day is."""
+def pace(*, decided: Sequence[datetime], today: int, left: int, now: datetime, zone: ZoneInfo, other: int = 0) -> Pace:
+    """`decided`: when the newest decisions were made, newest first; `zone`: the shop's, which says what a day is.
+
+    `other`: how many decisions wait at the other desk; they are taken to need as long each.
+    """
     each = _seconds_each(decided[:LOOKED_AT])
-    if each is None or not left:
-        return Pace(left=left, today=today, seconds_each=each, done_at=None, workdays=0)
-    workdays = math.ceil(each * left / 3600 / HOURS_A_DAY)
+    if each is None:
+        return Pace(left=left, today=today, seconds_each=None, done_at=None, workdays=0, other=other)
+    done_at, workdays = _done(each * left, now=now, zone=zone)
+    ready_at, _ = _done(each * (left + other), now=now, zone=zone)
+    return Pace(left, today, each, done_at, workdays, other, ready_at)
+
+
+def _done(seconds: float, *, now: datetime, zone: ZoneInfo) -> tuple[datetime, int]:
+    """When so much time at the desk will have passed, and on how many working days."""
+    workdays = math.ceil(seconds / 3600 / HOURS_A_DAY)
     if workdays <= 1:
-        done = now + timedelta(seconds=each * left)
-    else:
-        day = _workday(now.astimezone(zone).date(), workdays - 1)
-        done = datetime(day.year, day.month, day.day, 12, tzinfo=zone)
-    return Pace(left=left, today=today, seconds_each=each, done_at=done, workdays=workdays)
+        return now + timedelta(seconds=seconds), workdays
+    day = _workday(now.astimezone(zone).date(), workdays - 1)
+    return datetime(day.year, day.month, day.day, 12, tzinfo=zone), workdays
 
 
 def _seconds_each(decided: Sequence[datetime]) -> float | None:

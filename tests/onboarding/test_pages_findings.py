@@ -214,6 +214,8 @@ def test_the_bar_tells_how_many_are_left_and_when_they_are_done(client, shop):
     said = text(client.get(shop.url("findings")))
     assert "6 left · 6 decided today" in said
     assert "5 a minute · done in 72 s" in said.replace("\xa0", " ")
+    shop.suggestion("Oak Stool")
+    assert "with 1 still to map, ready to go live" in text(client.get(shop.url("findings")))
 
 
 def test_an_empty_queue_says_so_and_what_comes_next(client, shop):
