@@ -5,30 +5,49 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0002_user_words'),
-        ('onboarding', '0005_catalog_writes_are_sent'),
+        ("accounts", "0002_user_words"),
+        ("onboarding", "0005_catalog_writes_are_sent"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='FindingRun',
+            name="FindingRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('asked_at', models.DateTimeField(blank=True, help_text='Somebody wants it done; None: nothing to do.', null=True)),
-                ('lease_until', models.DateTimeField(blank=True, help_text='A worker has it until then.', null=True)),
-                ('stage', models.CharField(blank=True, max_length=60)),
-                ('done', models.PositiveIntegerField(default=0)),
-                ('total', models.PositiveIntegerField(default=0)),
-                ('looked_at', models.DateTimeField(blank=True, help_text='When the last look that has ended began.', null=True)),
-                ('counts', models.JSONField(blank=True, default=dict, help_text='New, still so, gone, answered by rule.')),
-                ('error', models.CharField(blank=True, max_length=300)),
-                ('merchant', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='accounts.merchant')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "asked_at",
+                    models.DateTimeField(
+                        blank=True, help_text="Somebody wants it done; None: nothing to do.", null=True
+                    ),
+                ),
+                ("lease_until", models.DateTimeField(blank=True, help_text="A worker has it until then.", null=True)),
+                ("stage", models.CharField(blank=True, max_length=60)),
+                ("done", models.PositiveIntegerField(default=0)),
+                ("total", models.PositiveIntegerField(default=0)),
+                (
+                    "looked_at",
+                    models.DateTimeField(blank=True, help_text="When the last look that has ended began.", null=True),
+                ),
+                (
+                    "counts",
+                    models.JSONField(blank=True, default=dict, help_text="New, still so, gone, answered by rule."),
+                ),
+                ("error", models.CharField(blank=True, max_length=300)),
+                (
+                    "merchant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="+", to="accounts.merchant"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('asked_at__isnull', False)), fields=['asked_at'], name='findingrun_due')],
-                'constraints': [models.UniqueConstraint(fields=('merchant',), name='findingrun_one_per_shop')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("asked_at__isnull", False)), fields=["asked_at"], name="findingrun_due"
+                    )
+                ],
+                "constraints": [models.UniqueConstraint(fields=("merchant",), name="findingrun_one_per_shop")],
             },
         ),
     ]

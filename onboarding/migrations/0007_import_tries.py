@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('onboarding', '0006_finding_runs'),
+        ("onboarding", "0006_finding_runs"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='importbatch',
-            name='tries',
-            field=models.PositiveSmallIntegerField(default=0, help_text='Failures in a row.'),
+            model_name="importbatch",
+            name="tries",
+            field=models.PositiveSmallIntegerField(default=0, help_text="Failures in a row."),
         ),
     ]
