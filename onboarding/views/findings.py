@@ -163,6 +163,14 @@ def _act(request: ShopRequest, found: Finding, *, do: str, edit: finding_item.Ed
 @require_POST
 def undo_finding(request: ShopRequest) -> HttpResponse:
     """Take the newest decision back and show its finding again."""
+    theirs = _newest_of_others(request)
+    if theirs is not None and not request.POST.get("theirs"):
+        by = theirs.decided_by.get_short_name() if theirs.decided_by else "somebody"
+        words = f"The newest decision is {by}’s: {theirs.title}. Undo once more to take it back."
+        if wants_partial(request):
+            return _answer(request, outcome="theirs", words=words)
+        messages.warning(request, words)
+        return redirect(reverse("findings", args=[request.merchant.slug]) + "?theirs=1")
     before = Finding.objects.of(request.merchant).filter(state__in=DECIDED).count()
     reopened = decisions.undo_last(merchant=request.merchant, actor=request.actor)
     words = f"Taken back: {reopened.title}" if reopened else "There is no decision left to take back."
@@ -203,6 +211,13 @@ def _run_html(request: ShopRequest, *, was_waiting: bool = False) -> SafeString:
         "words": "Looking through the catalog",
     }
     return _render(request, "run", context)
+
+
+def _newest_of_others(request: ShopRequest) -> Finding | None:
+    """The newest decision, if somebody else made it: that is not taken back by a slip of a finger."""
+    made = Finding.objects.of(request.merchant).filter(state__in=DECIDED, decided_at__isnull=False)
+    newest: Finding | None = made.order_by("-decided_at", "-pk").select_related("decided_by").first()
+    return newest if newest is not None and newest.decided_by_id not in (None, request.actor.pk) else None
 
 
 @desk.timed
@@ -270,6 +285,7 @@ def _desk(
         "bar": _bar_html(request, counts),
         "item": _item_html(request, found, edit, outlook) if found is not None else "",
         "words": words,
+        "theirs": request.GET.get("theirs", ""),
         "run": _run_html(request),
         "empty": _empty_html(request, narrowed, counts),
     }

@@ -28,7 +28,7 @@ from onboarding.mapping.looking import living, named
 from onboarding.models import ChangeSet, Finding, MappingRun, Suggestion
 from onboarding.views import desk, mapping_item, pace
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view, wants_partial
-from storestudio.accounts.models import Merchant
+from storestudio.accounts.models import Merchant, User
 
 State, Verdict, Link = Suggestion.State, Suggestion.Verdict, Listing.Link
 MORE_ROWS = 10
@@ -162,6 +162,14 @@ def _suggestion(listing: Listing, said: str | None) -> int:
 @require_POST
 def undo_mapping(request: ShopRequest) -> HttpResponse:
     """Take the newest decision back and show its listing again."""
+    theirs = _newest_of_others(request.merchant, request.actor)
+    if theirs is not None and not request.POST.get("theirs"):
+        by = theirs.actor.get_short_name() if theirs.actor else "somebody"
+        words = f"The newest decision is {by}’s: {theirs.title}. Undo once more to take it back."
+        if wants_partial(request):
+            return _answer(request, outcome="theirs", words=words)
+        messages.warning(request, words)
+        return redirect(reverse("mapping", args=[request.merchant.slug]) + "?theirs=1")
     waiting = _waiting(request.merchant)
     taken_back = rules.undo_last(merchant=request.merchant, actor=request.actor)
     words = f"Taken back: {taken_back.title}" if taken_back else "There is no decision left to take back."
@@ -176,6 +184,13 @@ def undo_mapping(request: ShopRequest) -> HttpResponse:
         there = reverse("mapping", args=[request.merchant.slug]) + Narrowed.of(request.POST).query
         return desk.answer(outcome="undone", words=words, parts=[], reload=there)
     return _answer(request, outcome="undone", words=words, show=listing)
+
+
+def _newest_of_others(merchant: Merchant, actor: User) -> ChangeSet | None:
+    """The newest decision, if somebody else made it: that is not taken back by a slip of a finger."""
+    made = ChangeSet.objects.of(merchant).filter(kind=ChangeSet.Kind.MAPPING, undone_at=None)
+    newest: ChangeSet | None = made.order_by("-created_at", "-pk").select_related("actor").first()
+    return newest if newest is not None and newest.actor_id not in (None, actor.pk) else None
 
 
 def _waiting(merchant: Merchant) -> int:
@@ -354,6 +369,7 @@ def _desk(request: ShopRequest, listing: Listing | None, *, words: str = "", sta
         "bar": _bar_html(request, waiting),
         "item": _item_html(request, listing) if listing is not None else "",
         "words": words,
+        "theirs": request.GET.get("theirs", ""),
         "run": _run_html(request),
         "empty": _empty_html(request, narrowed, waiting),
     }

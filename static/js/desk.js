@@ -23,6 +23,7 @@
   /* Keys typed while the next item is not there yet; decisions on their way to the server. */
   let keys = [];
   let waiting = false;
+  let awaited = "";
   let posts = [];
   let sending = false;
   let excluding = false;
@@ -62,6 +63,10 @@
   const rowOf = (id) => find('[data-row="' + CSS.escape(String(id)) + '"]', list);
   const shownItem = () => find("[data-item]", place);
   const shownId = () => (shownItem() ? shownItem().dataset.item : "");
+  const current = () => {
+    const link = find("[aria-current]", list);
+    return link ? link.closest("[data-row]") : null;
+  };
   const linkOf = (row) => row.querySelector("a");
   const parse = (html) => {
     const box = document.createElement("template");
@@ -85,6 +90,7 @@
     place.replaceChildren(node);
     place.removeAttribute("aria-busy");
     waiting = false;
+    awaited = "";
     const focus = find("[data-desk-focus]", place);
     if (focus) focus.focus({ preventScroll: true });
     if (window.scrollY > 0 && place.getBoundingClientRect().top < 0) window.scrollTo({ top: 0 });
@@ -121,8 +127,7 @@
 
   /* The items that come next and are not read yet, the one that is waited for first. */
   const comingIds = (count) => {
-    const link = find("[aria-current]", list);
-    let row = link ? link.closest("[data-row]") : list.firstElementChild;
+    let row = current() || list.firstElementChild;
     const ids = [];
     for (let seen = 0; row && seen <= count; seen += 1) {
       const id = row.dataset.row;
@@ -148,18 +153,23 @@
       readAhead();
       return;
     }
+    const following = nextOf(row);
     waiting = true;
+    awaited = id;
     place.setAttribute("aria-busy", "true");
     read(id).then(
       () => {
-        if (!waiting) return;
-        const after = rowOf(id);
-        if (after && ahead.has(id)) go(after);
-        else go(list.firstElementChild);
+        /* Something else may be waited for by now. */
+        if (!waiting || awaited !== id) return;
+        const there = rowOf(id);
+        if (there && ahead.has(id)) go(there);
+        else go(following && following.parentNode === list ? following : list.firstElementChild);
         pump();
       },
       () => {
+        if (awaited !== id) return;
         waiting = false;
+        awaited = "";
         keys = [];
         place.removeAttribute("aria-busy");
         warn("No answer from StoreStudio. Nothing is lost: press J to try again.");
@@ -293,7 +303,7 @@
     sending = false;
     desk.removeAttribute("data-sending");
     if (waiting && !list.firstElementChild) finish();
-    else if (waiting) go(list.querySelector("[aria-current]") ? list.querySelector("[aria-current]").closest("[data-row]") : list.firstElementChild);
+    else if (waiting) go(current() || list.firstElementChild);
     else readAhead();
     pump();
   };
@@ -319,6 +329,14 @@
     const item = part("item");
     if (item) ahead.set(item.content.querySelector("[data-item]").dataset.item, item.innerHTML);
     forget(post);
+    /* What somebody else decided is taken back only when asked twice. */
+    theirs.value = outcome === "theirs" ? "1" : "";
+    if (outcome === "theirs") {
+      waiting = false;
+      place.removeAttribute("aria-busy");
+      warn(words);
+      return undefined;
+    }
     if (["question", "refused", "changed", "again"].includes(outcome)) comeBack(post, part("show"), words);
     else if (outcome === "undone") reopen(part("row"), part("show"), words);
     else {
@@ -326,7 +344,10 @@
         waiting = false;
         if (outcome === "later") post.does = "skip";
         leave(post);
-      } else if (post.waits) waiting = false;
+      } else if (post.waits) {
+        waiting = false;
+        place.removeAttribute("aria-busy");
+      }
       last = outcome === "skip" ? { id: post.id, url: post.url } : null;
       say(words);
       if (drop(gone) || outcome === "already") announce(words);
@@ -416,6 +437,7 @@
 
   /* ---- undo ---- */
 
+  const theirs = find("[data-desk-undo] [name=theirs]");
   const undo = () => {
     const data = new URLSearchParams();
     new URL(desk.dataset.home, location.href).searchParams.forEach((value, name) => data.set(name, value));
@@ -425,7 +447,7 @@
       if (last) {
         post.url = last.url;
         data.set("do", "unskip");
-      }
+      } else if (theirs.value) data.set("theirs", theirs.value);
     };
     posts.push({ id: "", url: desk.dataset.undo, data, prepare, row: null, node: null, waits: true, touches: "" });
     send();
@@ -687,8 +709,7 @@
 
   window.addEventListener("beforeunload", (event) => { if (posts.length) event.preventDefault(); });
   if (shownItem()) ahead.set(shownId(), place.innerHTML);
-  const current = find("[aria-current]", list);
-  if (current) mark(current.closest("[data-row]"));
+  if (current()) mark(current());
   const first = find("[data-desk-focus]", place);
   if (first) first.focus({ preventScroll: true });
   readAhead();

@@ -383,6 +383,17 @@ def test_undo_follows_skips_and_bulk_alike(desk, shop):
     expect(at.page.locator("[data-desk-rows] [data-row]")).to_have_count(4)
 
 
+def test_a_decision_of_somebody_else_is_undone_only_by_a_second_press(desk, shop):
+    first, second = shop.sku("Throw", "thr 1", "THR-1"), shop.sku("Belt", "blt 1", "BLT-1")
+    decisions.reject(finding_id=first.pk, actor=factories.UserFactory(name="Jo Bell"))
+    at = desk()
+    at.press("u")
+    expect(at.page.locator("[data-desk-alarm]")).to_contain_text("Jo’s")
+    assert at.shown == second.pk
+    at.press("u")
+    at.wait_for(first.pk)
+
+
 def test_keys_are_explained_and_can_be_switched_off(desk, shop):
     made = [shop.sku(f"Throw {n}", f"thr {n}", f"THR-{n}") for n in range(2)]
     at = desk()

@@ -171,6 +171,17 @@ def test_undo_brings_the_finding_back_to_be_decided_again(client, shop):
     assert outcome(client.post(shop.url("undo_finding"), headers=HTMX)) == "nothing"
 
 
+def test_what_somebody_else_decided_is_taken_back_only_when_asked_twice(client, shop):
+    finding = shop.sku("Throw", "thr 1", "THR-1")
+    decisions.accept(finding_id=finding.pk, actor=factories.UserFactory(name="Jo Bell"))
+    answer = client.post(shop.url("undo_finding"), headers=HTMX)
+    assert outcome(answer) == "theirs"
+    assert "The newest decision is Jo’s" in answer.content.decode()
+    assert Variant.objects.get().sku == "THR-1"
+    assert outcome(client.post(shop.url("undo_finding"), {"theirs": "1"}, headers=HTMX)) == "undone"
+    assert Variant.objects.get().sku == "thr 1"
+
+
 def test_accept_many_shows_how_many_first_and_is_undone_at_once(client, shop):
     sure = [shop.sku(f"Throw {n}", f"thr {n}", f"THR-{n}", confidence=0.97) for n in range(3)]
     doubtful = shop.sku("Belt", "blt 1", "BLT-1", confidence=0.7)
