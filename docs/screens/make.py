@@ -1,4 +1,4 @@
-"""Takes the pictures in this folder from a running demo, in a real browser: four pages, two widths, light and dark.
+"""Takes the pictures in this folder from a running demo, in a real browser: six pages, two widths, light and dark.
 
     .venv/bin/python docs/screens/make.py --base-url http://127.0.0.1:8000 --email … --password …
 
@@ -92,6 +92,8 @@ def _sign_in(browser: Any, options: argparse.Namespace) -> tuple[Any, list[Shot]
         Shot("stock", f"{today}stock/"),
         Shot("variant", variant),
         Shot("connection", connection),
+        Shot("findings", f"{today}findings/"),
+        Shot("mapping", f"{today}mapping/"),
     ]
 
 

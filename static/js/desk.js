@@ -16,6 +16,7 @@
   const noun = desk.dataset.noun;
   const AHEAD = 3;
   const ROWS_LOW = 8;
+  const PATIENCE_MS = 20000;
 
   /* id → markup of an item that was read ahead. */
   const ahead = new Map();
@@ -289,7 +290,7 @@
       }
       try {
         const response = await fetch(post.url, {
-          method: "POST", body: post.data, credentials: "same-origin",
+          method: "POST", body: post.data, credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE_MS),
           headers: { "HX-Request": "true", "X-CSRFToken": token() },
         });
         const answer = parse(await answered(response));
@@ -306,6 +307,7 @@
     else if (waiting) go(current() || list.firstElementChild);
     else readAhead();
     pump();
+    if (posts.length) send();
   };
   const token = () => {
     const field = document.querySelector("[name=csrfmiddlewaretoken]");
