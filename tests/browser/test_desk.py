@@ -22,7 +22,7 @@ from onboarding.models import Finding
 from storestudio.accounts.models import Membership, Merchant
 from tests import factories
 from tests.browser.test_pages_in_browser import look_at, open_context, problems_of, sign_in
-from tests.onboarding.desk_shop import KEYSTROKE_MS_MAX, DeskShop, is_busy_elsewhere, member, set_sku
+from tests.onboarding.desk_shop import KEYSTROKE_MS_MAX, DeskShop, member, set_sku
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 State = Finding.State
@@ -78,12 +78,12 @@ class Desk:
         self.page.wait_for_load_state("networkidle")
 
     def keystrokes_in_time(self, name: str) -> bool:
-        """Whether the server answered in time: its own work always, 19 times of 20 by the clock."""
-        busy = is_busy_elsewhere()
-        told = f"{name}: {distribution(self.took)}; at work {distribution(self.worked)}"
-        print(told + (" (this machine is busy elsewhere)" if busy else ""))  # noqa: T201
-        waited = sorted(self.took)[round(len(self.took) * 0.95) - 1]
-        return max(self.worked) < KEYSTROKE_MS_MAX and (busy or waited < KEYSTROKE_MS_MAX)
+        """Whether the server's own work for an answer stayed in bounds, 19 times of 20; the clock's time is printed.
+
+        The clock also counts what else this machine does (a browser, a database, other tests) and decides nothing.
+        """
+        print(f"{name}: {distribution(self.took)}; at work {distribution(self.worked)}")  # noqa: T201
+        return sorted(self.worked)[round(len(self.worked) * 0.95) - 1] < KEYSTROKE_MS_MAX
 
 
 def distribution(times: list[float]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from decimal import Decimal
 from typing import Any
@@ -18,11 +17,6 @@ from tests import factories
 
 Kind = Finding.Kind
 KEYSTROKE_MS_MAX = 100
-
-
-def is_busy_elsewhere() -> bool:
-    """Whether this machine has more to do than it has processors for; a clock on the wall tells nothing then."""
-    return os.getloadavg()[0] > (os.cpu_count() or 1)
 
 
 def text(answer: Any) -> str:

@@ -127,8 +127,11 @@ class Running:
         """The one direct child whose command line holds `words`."""
         assert self.process is not None
         for pid in descendants(self.process.pid):
-            stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            try:
+                stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue  # gone since
             if int(stat[1]) == self.process.pid and words in line:
                 return pid
         return 0
