@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import requests
 from django.db import transaction
+from django.dispatch import Signal
 from django.utils import timezone
 
 from channels.sandbox import faults
@@ -13,15 +14,33 @@ from channels.sandbox.models import Delivery, Fault
 
 RETRY_S = (1, 2, 4, 8, 16, 32, 60, 120)  # the vendors' minutes, run as seconds
 ANSWER_TIMEOUT_S = 10
+ATTEMPTS_MAX = 1 + len(RETRY_S)
+
+# A delivery got through, or was given up (`delivery`): a vendor that counts failures listens.
+settled = Signal()
 
 
-def enqueue(*, vendor: str, account: str, topic: str, url: str, headers: dict[str, str], body: bytes) -> None:
-    """Owe one webhook, in the caller's transaction; planned webhook faults (drop, duplicate, late) act here."""
+def enqueue(
+    *,
+    vendor: str,
+    account: str,
+    topic: str,
+    url: str,
+    headers: dict[str, str],
+    body: bytes,
+    attempts_max: int = ATTEMPTS_MAX,
+) -> None:
+    """Owe one webhook, in the caller's transaction; planned webhook faults (drop, duplicate, late) act here.
+
+    `attempts_max`: how often it is tried in all; 1 for a vendor that never repeats.
+    """
 
     def hit(kind: str) -> Fault | None:
         return faults.strikes(vendor=vendor, operation=f"webhook {topic}", kind=kind)
 
-    row = Delivery(vendor=vendor, account=account, topic=topic, url=url, headers=headers, body=body)
+    row = Delivery(
+        vendor=vendor, account=account, topic=topic, url=url, headers=headers, body=body, attempts_max=attempts_max
+    )
     if hit(Fault.Kind.DROP):
         row.state = Delivery.State.DROPPED
     late = hit(Fault.Kind.DELAY) or hit(Fault.Kind.REORDER)
@@ -38,6 +57,7 @@ def enqueue(*, vendor: str, account: str, topic: str, url: str, headers: dict[st
             url=url,
             headers=headers,
             body=body,
+            attempts_max=attempts_max,
             due_at=row.due_at + delay,
         )
 
@@ -76,8 +96,10 @@ def _settle(row: Delivery, outcome: str) -> None:
     row.last_status = outcome
     if outcome.startswith("2"):
         row.state, row.delivered_at = Delivery.State.DELIVERED, now
-    elif row.attempts > len(RETRY_S):
+    elif row.attempts >= row.attempts_max:
         row.state = Delivery.State.GAVE_UP
     else:
         row.due_at = now + timedelta(seconds=RETRY_S[row.attempts - 1])
     row.save(update_fields=["attempts", "last_status", "state", "delivered_at", "due_at"])
+    if row.state != Delivery.State.PENDING:
+        settled.send(sender=Delivery, delivery=row)

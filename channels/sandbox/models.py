@@ -21,6 +21,7 @@ class Delivery(models.Model):
     due_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=12, choices=State, default=State.PENDING)
     attempts = models.PositiveSmallIntegerField(default=0)
+    attempts_max = models.PositiveSmallIntegerField(default=9, help_text="1: this vendor never repeats a delivery.")
     last_status = models.CharField(max_length=200, blank=True)
     delivered_at = models.DateTimeField(null=True)
 
