@@ -17,7 +17,7 @@ from channels.models import (
     ConnectionWork,
     Listing,
 )
-from channels.ports import CatalogPage, Connector, ConnectorError, Count, RemoteListing
+from channels.ports import CatalogPage, Connector, ConnectorError, Count, RemoteListing, ToldListing
 from inventory import identifiers, ledger
 from inventory.models import Location, StockLevel
 from storestudio.accounts import audit
@@ -182,6 +182,19 @@ def _listing(connection: Connection, remote: RemoteListing, *, seen_at: datetime
         external_updated_at=remote.updated_at,
         deleted_at=seen_at if remote.is_deleted else None,
         seen_at=seen_at,
+    )
+
+
+def is_as_told(known: Listing | None, told: ToldListing) -> bool:
+    """Whether a listing is what a webhook says it is, as far as it says."""
+    if known is None or known.deleted_at is not None:
+        return False
+    return (
+        (known.sku, known.barcode) == (told.sku[:200], told.barcode[:255])
+        and (known.is_tracked, known.sells_past_zero) == (told.is_tracked, told.sells_past_zero)
+        and (told.product_title is None or told.product_title[:300] == known.product_title)
+        and told.price in (None, known.price)
+        and (told.options is None or dict(told.options) == known.options)
     )
 
 

@@ -22,8 +22,18 @@ from django.db.models import F
 from django.utils import timezone
 
 from channels import applying, connections, contact, credentials, incidents, intake, reconcile, registry
-from channels.models import Connection, InboundEvent
-from channels.ports import ChannelOrder, Connector, ConnectorError, Count, Hint, HintKind, MalformedPayload, OrderRef
+from channels.models import Connection, InboundEvent, Listing
+from channels.ports import (
+    ChannelOrder,
+    Connector,
+    ConnectorError,
+    Count,
+    Hint,
+    HintKind,
+    MalformedPayload,
+    OrderRef,
+    ToldListing,
+)
 from inventory.models import Order
 from storestudio.accounts import audit
 from storestudio.accounts.models import User
@@ -47,6 +57,7 @@ class _Batch:
     by_kind: dict[HintKind, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
     orders_told: dict[int, OrderRef] = field(default_factory=dict)
     counts_told: dict[int, tuple[Count, ...]] = field(default_factory=dict)
+    listings_told: dict[int, tuple[ToldListing, ...]] = field(default_factory=dict)
     is_whole_catalog: bool = False
 
 
@@ -103,6 +114,8 @@ def _sort(connection: Connection, events: Sequence[InboundEvent]) -> _Batch:
                 batch.by_stock[inventory_id].append(event)
             if hint.counts:
                 batch.counts_told[event.pk] = hint.counts
+            if hint.listings:
+                batch.listings_told[event.pk] = hint.listings
         else:
             batch.by_kind[hint.kind].append(event)
             batch.is_whole_catalog |= hint.kind == HintKind.CATALOG and bool(hint.ids)
@@ -154,6 +167,18 @@ def _drop_known_counts(connection: Connection, batch: _Batch) -> None:
     _drop(batch.by_stock, known)
 
 
+def _ask_for_catalog(connection: Connection, batch: _Batch) -> None:
+    """Some channels have one message for any change of a product: where it tells a listing as we do not know it, a hint
+    of our own has the catalog read again, apart from the count that this event is about."""
+    told = {one.external_id for listings in batch.listings_told.values() for one in listings}
+    if not told:
+        return
+    known = {row.external_id: row for row in Listing.objects.filter(connection=connection, external_id__in=told)}
+    for event_id, listings in batch.listings_told.items():
+        if any(not connections.is_as_told(known.get(one.external_id), one) for one in listings):
+            intake.hint(connection=connection, kind=HintKind.CATALOG, ids=[], key=f"listing:{event_id}")
+
+
 def _drop(by_id: dict[str, list[InboundEvent]], events: Sequence[InboundEvent]) -> None:
     gone = {event.pk for event in events}
     for name in list(by_id):
@@ -185,6 +210,7 @@ def _work_off(connection: Connection, batch: _Batch) -> None:
     _drop_known_orders(connection, batch)
     if batch.by_order:
         _guarded(connection, _distinct(batch.by_order), lambda: _apply_orders(connection, batch.by_order))
+    _ask_for_catalog(connection, batch)
     _drop_known_counts(connection, batch)
     if batch.by_stock:
         _guarded(connection, _distinct(batch.by_stock), lambda: _check_counts(connection, list(batch.by_stock)))

@@ -56,6 +56,19 @@ class WriteMode(StrEnum):
 
 
 @dataclass(frozen=True)
+class Secret:
+    """A key a person copies from the vendor's pages to let us in; `name` is what the credentials keep it under."""
+
+    name: str
+    label: str
+    is_required: bool = True
+
+
+ACCESS_TOKEN = Secret("access_token", "access token")
+REFRESH_TOKEN = Secret("refresh_token", "refresh token", is_required=False)
+
+
+@dataclass(frozen=True)
 class Capabilities:
     """What a channel can do; decides how the publisher and the inbox treat it."""
 
@@ -73,6 +86,7 @@ class Capabilities:
     joins_options: bool = False  # options are one text, the variation's name, under "Variation"
     sku_length_max: int = 255
     barcode_digits_min: int = 8  # shorter GTINs are padded with zeros to so many digits
+    secrets: tuple[Secret, ...] = (ACCESS_TOKEN, REFRESH_TOKEN)  # what a person types, the one that opens first
 
 
 @dataclass(frozen=True)
@@ -134,17 +148,33 @@ class Count:
 
 
 @dataclass(frozen=True)
+class ToldListing:
+    """What a webhook says of a listing. None: not told."""
+
+    external_id: str
+    sku: str
+    barcode: str
+    is_tracked: bool
+    sells_past_zero: bool
+    product_title: str | None = None
+    price: Decimal | None = None
+    options: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Hint:
     """A webhook is a hint: what to read again, never a value.
 
     `ids` are order ids, inventory ids for STOCK; for CATALOG any id means: read it whole, something was deleted.
-    `orders` and `counts` are what the payload says of them, only ever used to see that we know it already.
+    `orders`, `counts` and `listings` are what the payload says of them, only ever used to see that we know it already.
+    `listings`: of a STOCK hint that may just as well mean that the catalog changed; fields not told are None.
     """
 
     kind: HintKind
     ids: tuple[str, ...] = ()
     orders: tuple[OrderRef, ...] = ()
     counts: tuple[Count, ...] = ()
+    listings: tuple[ToldListing, ...] = ()
 
 
 @dataclass(frozen=True)
