@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 
+from channels import registry
 from channels.models import ChannelLocation, Connection
 from inventory.models import Location
 
@@ -70,10 +71,23 @@ class ReasonForm(forms.Form):
 
 
 class ReconnectForm(forms.Form):
-    """A new key for an account that no longer accepts the old one."""
+    """New keys for an account that no longer accepts the old ones; one field for each that the channel asks for."""
 
-    access_token = forms.CharField(max_length=2000, strip=True, label="New access token")
-    refresh_token = forms.CharField(max_length=2000, strip=True, required=False, label="New refresh token")
+    def __init__(self, *args: Any, connection: Connection, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for secret in registry.capabilities(connection.channel).secrets:
+            self.fields[secret.name] = forms.CharField(
+                max_length=2000,
+                strip=True,
+                required=secret.is_required,
+                label=f"New {secret.label}",
+                widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+            )
+
+    @property
+    def words(self) -> str:
+        """What has to be copied, such as “access token” or “consumer key and consumer secret”."""
+        return " and ".join(str(field.label).removeprefix("New ") for field in self if field.field.required)
 
     def secrets(self) -> dict[str, str]:
         """What was typed; an empty field leaves the stored secret as it is."""

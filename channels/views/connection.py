@@ -14,7 +14,7 @@ from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_safe
 
 from channels import health, payload_views
-from channels.forms import ReasonForm
+from channels.forms import ReasonForm, ReconnectForm
 from channels.models import ChannelWriteLine, Connection, InboundEvent, Incident, Listing
 from channels.views.paging import newest_first
 from storestudio.accounts import live
@@ -93,7 +93,9 @@ def _hours(request: ShopRequest) -> int:
 
 
 def _state(request: ShopRequest, context: dict[str, Any]) -> SafeString:
-    return live.part(request, "channels/_state.html", context)
+    return live.part(
+        request, "channels/_state.html", {**context, "reconnect_form": ReconnectForm(connection=context["connection"])}
+    )
 
 
 def _lag(request: ShopRequest, context: dict[str, Any]) -> SafeString:

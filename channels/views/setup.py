@@ -187,11 +187,11 @@ def resume(request: ShopRequest, connection_id: int) -> HttpResponse:
 def reconnect(request: ShopRequest, connection_id: int) -> HttpResponse:
     """Take a new key for the same account; what waited meanwhile is applied, what is due is sent."""
     connection = connection_of(request, connection_id)
-    form = ReconnectForm(request.POST)
+    form = ReconnectForm(request.POST, connection=connection)
     if connection.state != Connection.State.RECONNECT:
         messages.info(request, f"{connection.label} lets us in already.")
     elif not form.is_valid():
-        messages.error(request, "Paste the new access token. Nothing has changed.")
+        messages.error(request, f"Paste the new {form.words}. Nothing has changed.")
     else:
         connections.reconnect(connection=connection, secrets=form.secrets(), actor=request.actor)
         messages.success(request, f"{connection.label} is asked again at once; what it told us meanwhile is applied.")

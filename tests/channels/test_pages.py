@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now as utc_now
 
-from channels import credentials
+from channels import credentials, registry
 from channels.models import ChannelStock, Connection, InboundEvent, Incident, Listing
 from storestudio.accounts.models import AuditEntry, Membership
 from tests import factories
@@ -335,3 +335,12 @@ def test_a_new_key_connects_again_and_is_stored_encrypted(client, live):
     assert "fresh-key" not in client.get(to("channel", live)).content.decode()
     assert not Incident.objects.filter(resolved_at=None).exists()
     assert "already" in said(client.post(to("reconnect_channel", live), {"access_token": "other"}))
+
+
+def test_reconnecting_asks_for_the_keys_of_that_channel(client, live):
+    live.state = Connection.State.RECONNECT
+    live.save()
+    page = client.get(to("channel", live)).content.decode()
+    wanted = registry.capabilities(live.channel).secrets
+    assert all(f'name="{secret.name}"' in page for secret in wanted)
+    assert "Make a new access token at" in page
