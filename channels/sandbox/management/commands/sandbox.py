@@ -140,14 +140,17 @@ def _share(text: str) -> float:
 
 
 def describe(merchant: Merchant) -> dict[str, Any]:
-    """What a client of the vendors' own needs to trade in a shop's sandbox accounts."""
+    """What a client of the vendors' own needs to trade in a shop's sandbox accounts.
+
+    Only variants that both vendors count: what a vendor does not track is never told a number, so nothing would follow.
+    """
     till = Connection.objects.of(merchant).filter(channel="square").exclude(state="closed").get()
     web = Connection.objects.of(merchant).filter(channel="shopify").exclude(state="closed").get()
     account, shop = Account.objects.get(pk=till.account_id), Shop.objects.get(domain=web.account_id)
     token = shop.tokens.filter(kind="access", revoked_at=None).order_by("-expires_at", "-pk").first()
     by_variant: dict[int, dict[int, Listing]] = {}
-    linked = Listing.objects.of(merchant).filter(link="linked", deleted_at=None).select_related("variant__product")
-    for listing in linked.order_by("variant_id"):
+    linked = Listing.objects.of(merchant).filter(link="linked", is_tracked=True, deleted_at=None)
+    for listing in linked.select_related("variant__product").order_by("variant_id"):
         if listing.variant_id is not None:
             by_variant.setdefault(listing.variant_id, {})[listing.connection_id] = listing
     places: dict[int, dict[int, ChannelLocation]] = {}
