@@ -8,6 +8,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.db import models
 
+from channels.sandbox import standins
 from channels.sandbox.models import Delivery, Fault, Switch
 from storestudio.accounts.backoffice import BigRows, Rows
 
@@ -67,7 +68,7 @@ def _register(model: type[models.Model]) -> None:
 
 
 # A key may be a secret itself (a token as primary key): such tables are not shown at all.
-for _label in ("sandbox_square", "sandbox_shopify"):
-    for _model in apps.get_app_config(_label).get_models():
+for _name in standins.names():
+    for _model in apps.get_app_config(f"sandbox_{_name}").get_models():
         if not _is_secret(_model._meta.pk.name if _model._meta.pk else "") and "token" not in _model.__name__.lower():
             _register(_model)

@@ -13,6 +13,7 @@ from django.conf import settings
 from channels import approvals, connections, linking
 from channels.models import ChannelLocation, Connection
 from channels.sandbox import goods as goods_room
+from channels.sandbox import standins
 from channels.sandbox.goods import Goods
 from channels.sandbox.shopify import accounts as shopify_accounts
 from channels.sandbox.shopify.models import Shop
@@ -81,6 +82,25 @@ def bring_up(
         with stage(say, f"{connection.label}: subscribed, counts read, approved"):
             go_live(connection, actor)
     return Pair(merchant, till, web)
+
+
+def add_channel(*, merchant: Merchant, channel: str, actor: User, say: Say) -> Connection:
+    """One more account for a shop that trades already, with its goods and numbers: connected, linked, live."""
+    hands = standins.of(channel)
+    places = list(Location.objects.of(merchant).filter(is_active=True).order_by("pk").values_list("name", flat=True))
+    stock = goods_room.from_shop(merchant)
+    with stage(say, f"{sum(len(product.variants) for product in stock)} variants loaded into a {channel} account"):
+        account = hands.open_account(merchant=merchant, places=places, goods=stock)
+    connection = hands.connect(merchant, account, actor)
+    with stage(say, f"{connection.label}: catalog imported"):
+        connections.refresh_locations(connection)
+        map_by_name(connection, actor)
+        seen = connections.import_catalog(connection)
+    linked = connection.listings.filter(link="linked").count()
+    say(f"{connection.label}: {seen} listings, {linked} linked, {seen - linked} waiting")
+    with stage(say, f"{connection.label}: subscribed, counts read, approved"):
+        go_live(connection, actor)
+    return connection
 
 
 def connect_till(merchant: Merchant, account: Account, actor: User) -> Connection:

@@ -7,6 +7,7 @@ import gzip
 import io
 import re
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from channels.sandbox.shopify import accounts as shopify_accounts
 from channels.sandbox.shopify.models import Shop
 from channels.sandbox.square.models import Account
 from inventory import identifiers
+from inventory.models import StockLevel, Variant
+from storestudio.accounts.models import Merchant
 
 OBJECTS_MAX = 1000  # of one batch-upsert
 CHANGES_MAX = 100  # of one change of inventory
@@ -138,6 +141,41 @@ def _price(text: str) -> Decimal | None:
         return Decimal(text).quantize(Decimal("0.01"))
     except InvalidOperation:
         return None
+
+
+def from_shop(merchant: Merchant) -> list[Goods]:
+    """A shop's own catalog with what is available now, in whole units: what another channel of it would list."""
+    counts: dict[int, dict[str, int]] = defaultdict(dict)
+    levels = StockLevel.objects.of(merchant).filter(last_seq__gt=0)
+    for variant_id, place, units in levels.values_list("variant_id", "location__name", "available"):
+        counts[variant_id][place] = max(0, int(units))
+    by_product: dict[int, list[Variant]] = defaultdict(list)
+    kept = Variant.objects.of(merchant).filter(archived_at=None).exclude(sku="").select_related("product")
+    for variant in kept.order_by("product_id", "pk"):
+        by_product[variant.product_id].append(variant)
+    return [_from_variants(variants, counts) for variants in by_product.values()]
+
+
+def _from_variants(variants: Sequence[Variant], counts: Mapping[int, Mapping[str, int]]) -> Goods:
+    product, options = variants[0].product, tuple(variants[0].options)
+    is_alike = all(tuple(variant.options) == options for variant in variants)
+    return Goods(
+        handle=f"{made_sku(product.title, ())[:60].lower()}-{product.pk}",
+        title=product.title,
+        variants=[
+            GoodsVariant(
+                sku=variant.sku,
+                price=variant.price or Decimal("1.00"),
+                values=tuple(map(str, variant.options.values())) if is_alike else (variant.title,),
+                barcode=variant.gtin.lstrip("0"),
+                counts=counts.get(variant.pk, {}),
+            )
+            for variant in variants
+        ],
+        options=options if is_alike else ("Variation",),
+        vendor=product.vendor,
+        category=product.category,
+    )
 
 
 def load_till(account: Account, *, base_url: str, goods: Sequence[Goods]) -> None:

@@ -3,6 +3,8 @@
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
+from channels.sandbox import standins
+
 
 def healthz(request: HttpRequest) -> HttpResponse:
     """Alive."""
@@ -11,6 +13,5 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("healthz", healthz),
-    path("square/", include("channels.sandbox.square.urls")),
-    path("shopify/", include("channels.sandbox.shopify.urls")),
+    *(path(f"{name}/", include(f"channels.sandbox.{name}.urls")) for name in standins.names()),
 ]

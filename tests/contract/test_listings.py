@@ -146,11 +146,12 @@ def test_the_same_write_again_has_no_further_effect(connector: Connector, shop: 
 
 
 def test_a_lost_answer_leaves_the_outcome_unknown_and_the_repeat_finds_it_done(
-    channel: str, connector: Connector, shop: Shop
+    channel: str, connector: Connector, shop: Shop, adapter: Adapter
 ) -> None:
     mine = change(connector, shop, 0, sku="CLEAN-1")
-    operation = {"square": "catalog.batch_upsert"}.get(channel, "productVariantsBulkUpdate")
-    Fault.objects.create(vendor=channel, kind=Fault.Kind.TIMEOUT_AFTER, operation=operation, remaining=1)
+    Fault.objects.create(
+        vendor=channel, kind=Fault.Kind.TIMEOUT_AFTER, operation=adapter.listing_write_operation, remaining=1
+    )
 
     with pytest.raises(ConnectorError) as lost:
         send(connector, mine)

@@ -19,6 +19,7 @@ from django.utils.timezone import now as utc_now
 from channels import credentials
 from channels import models as channels
 from channels.models import Connection, InboundEvent
+from channels.sandbox import standins
 from inventory import ledger
 from inventory import models as inventory
 from storestudio.accounts import audit, backoffice
@@ -26,7 +27,7 @@ from storestudio.accounts import models as accounts
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-APPS = ("accounts", "inventory", "channels", "sandbox", "sandbox_square", "sandbox_shopify")
+APPS = ("accounts", "inventory", "channels", "sandbox", *(f"sandbox_{name}" for name in standins.names()))
 OURS = [model for model in admin.site._registry if model._meta.app_label in APPS]
 LEDGER = [
     inventory.StockMovement, inventory.StockMovementKey, inventory.StockLevel, inventory.Order, accounts.AuditEntry,

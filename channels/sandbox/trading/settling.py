@@ -11,9 +11,8 @@ from django.db import connection as database
 from django.db.models import Count, F, Q, Sum
 
 from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, InboundEvent, Incident
+from channels.sandbox import standins
 from channels.sandbox.models import Delivery
-from channels.sandbox.shopify.models import InventoryLevel
-from channels.sandbox.square.models import InventoryCount
 from inventory import verify
 from inventory.models import OrderHold, StockLevel, StockMovement
 from storestudio.accounts.models import Merchant
@@ -22,7 +21,6 @@ ZERO = Decimal(0)
 SHOWN_MAX = 10  # breaches named one by one
 # A movement is stamped when its transaction works, and seen when it commits: this much later at most.
 COMMIT_LAG_S = 2
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -80,24 +78,9 @@ def breaches(merchant: Merchant) -> list[str]:
     return wrong
 
 
-def shown_by_vendor(connection: Connection) -> Mapping[Key, Decimal]:
-    """What the vendor itself shows, by our ids of item and place: read where the stand-in keeps it."""
-    if connection.channel == "square":
-        counts = InventoryCount.objects.filter(account=connection.account_id, state="IN_STOCK")
-        return {
-            (item, place): quantity
-            for item, place, quantity in counts.values_list("catalog_object_id", "location_id", "quantity")
-        }
-    levels = InventoryLevel.objects.filter(item__shop__domain=connection.account_id, is_active=True)
-    return {
-        (f"gid://shopify/InventoryItem/{item}", f"gid://shopify/Location/{place}"): Decimal(quantity)
-        for item, place, quantity in levels.values_list("item_id", "location_id", "available")
-    }
-
-
 def cell_breaches(connection: Connection) -> list[str]:
     """Cells where the vendor's number, what we believe, what we want and what the rules say are not one number."""
-    shown = shown_by_vendor(connection)
+    shown = standins.of(connection.channel).shown(connection)
     available = {
         (variant, place): level
         for variant, place, level in StockLevel.objects.of(connection.merchant).values_list(

@@ -41,6 +41,8 @@ class Shop:
 class Adapter(Protocol):
     """Plays merchant and customers at one vendor's stand-in. Every call commits before it returns."""
 
+    listing_write_operation: str  # of the stand-in, as planned faults name it: what `write_listings` calls to write
+
     def open_shop(self, *, server_url: str, webhook_url: str) -> Shop:
         """A fresh shop, a stranger to all others, at the sandbox served below `server_url`.
 

@@ -65,6 +65,8 @@ query Shown($item: ID!, $place: ID!) {
 class ShopifyAdapter:
     """Acts through the Admin API with the app's token; a stock edit in the admin is the stand-in's own move."""
 
+    listing_write_operation = "productVariantsBulkUpdate"
+
     def open_shop(self, *, server_url: str, webhook_url: str) -> Shop:
         domain = f"contract-{uuid.uuid4().hex[:8]}.myshopify.com"
         owner = accounts.create_shop(domain=domain, name="Contract shop", locations=["Front", "Back"])

@@ -13,10 +13,8 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from channels.models import ChannelLocation, Connection, Listing
-from channels.sandbox import bringup, deliveries, goods
+from channels.sandbox import bringup, deliveries, goods, standins
 from channels.sandbox.models import Delivery, Fault, Switch
-from channels.sandbox.shopify.models import Shop
-from channels.sandbox.square.models import Account
 from storestudio.accounts.models import Membership, Merchant, User
 
 IDLE_S = 0.05
@@ -40,9 +38,12 @@ class Command(BaseCommand):
         )
         load.add_argument("--trace", type=Path, help="trading trace whose stock codes become the catalog")
         load.add_argument("--units", type=int, default=100, help="opening count of each variant at each place")
+        opening = steps.add_parser("open", help="one more channel for a shop, with its goods, connected and live")
+        opening.add_argument("channel", choices=standins.names())
+        opening.add_argument("--shop", default="harbour-and-pine", help="slug of the shop")
         fault = steps.add_parser("fault", help="misbehave on request").add_subparsers(dest="action", required=True)
         add = fault.add_parser("add", help="plan a misbehaviour")
-        add.add_argument("vendor", choices=["square", "shopify"])
+        add.add_argument("vendor", choices=standins.names())
         add.add_argument(
             "kind", choices=Fault.Kind.values, help="; ".join(f"{k}: {words}" for k, words in Fault.Kind.choices)
         )
@@ -104,6 +105,16 @@ class Command(BaseCommand):
             say=self.stdout.write,
         )  # fmt: skip
 
+    def open(self, options: dict[str, Any]) -> None:
+        """The shop's own goods and numbers, as a shop that has sold there for years would list them."""
+        merchant = Merchant.objects.filter(slug=options["shop"]).first()
+        if merchant is None:
+            raise CommandError(f"There is no shop {options['shop']}. Load the demo first: manage.py demo")
+        owner = Membership.objects.filter(merchant=merchant, role=Membership.Role.OWNER).order_by("pk").first()
+        if owner is None:
+            raise CommandError(f"{merchant.name} has no owner to say yes.")
+        bringup.add_channel(merchant=merchant, channel=options["channel"], actor=owner.user, say=self.stdout.write)
+
     def fault(self, options: dict[str, Any]) -> None:
         """Plan, list or clear misbehaviour; ends with what is planned."""
         if options["action"] == "add":
@@ -140,44 +151,36 @@ def _share(text: str) -> float:
 
 
 def describe(merchant: Merchant) -> dict[str, Any]:
-    """What a client of the vendors' own needs to trade in a shop's sandbox accounts.
+    """What a client of the vendors' own needs to trade in a shop's accounts: goods and places all of them know.
 
-    Only variants that both vendors count: what a vendor does not track is never told a number, so nothing would follow.
+    Only variants that all of them count: what a vendor does not track is never told a number, so nothing would follow.
     """
-    till = Connection.objects.of(merchant).filter(channel="square").exclude(state="closed").get()
-    web = Connection.objects.of(merchant).filter(channel="shopify").exclude(state="closed").get()
-    account, shop = Account.objects.get(pk=till.account_id), Shop.objects.get(domain=web.account_id)
-    token = shop.tokens.filter(kind="access", revoked_at=None).order_by("-expires_at", "-pk").first()
+    ours = Connection.objects.of(merchant).filter(channel__in=standins.names()).exclude(state="closed").order_by("pk")
+    hands = {connection.pk: standins.of(connection.channel) for connection in ours}
     by_variant: dict[int, dict[int, Listing]] = {}
     linked = Listing.objects.of(merchant).filter(link="linked", is_tracked=True, deleted_at=None)
     for listing in linked.select_related("variant__product").order_by("variant_id"):
         if listing.variant_id is not None:
             by_variant.setdefault(listing.variant_id, {})[listing.connection_id] = listing
-    places: dict[int, dict[int, ChannelLocation]] = {}
+    by_place: dict[int, dict[int, ChannelLocation]] = {}
     for place in ChannelLocation.objects.of(merchant).filter(location__isnull=False).order_by("location_id"):
         if place.location_id is not None:
-            places.setdefault(place.location_id, {})[place.connection_id] = place
+            by_place.setdefault(place.location_id, {})[place.connection_id] = place
     return {
-        "square": {"base_url": till.base_url, "access_token": account.personal_token},
-        "shopify": {
-            "graphql_url": f"{web.base_url}/admin/api/2026-10/graphql.json",
-            "access_token": token.value if token else "",
-        },
+        **{connection.channel: dict(hands[connection.pk].describe(connection)) for connection in ours},
         "locations": [
-            {"name": pair[till.pk].name, "square_id": pair[till.pk].external_id, "shopify_id": pair[web.pk].external_id}
-            for pair in places.values()
-            if till.pk in pair and web.pk in pair
+            {"name": places[min(hands)].name, **standins.ids_of(hands[pk].name_place(places[pk]) for pk in hands)}
+            for places in by_place.values()
+            if hands.keys() <= places.keys()
         ],
         "variants": [
             {
-                "sku": pair[till.pk].sku,
-                "title": _title(pair[till.pk]),
-                "square_id": pair[till.pk].external_id,
-                "shopify_variant_id": pair[web.pk].external_id,
-                "shopify_inventory_item_id": pair[web.pk].inventory_id,
+                "sku": listings[min(hands)].sku,
+                "title": _title(listings[min(hands)]),
+                **standins.ids_of(hands[pk].name_listing(listings[pk]) for pk in hands),
             }
-            for pair in by_variant.values()
-            if till.pk in pair and web.pk in pair
+            for listings in by_variant.values()
+            if hands.keys() <= listings.keys()
         ],
     }
 

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         cells = sum(row.cells.count() for row in settling.connections_of(merchant))
         self.stdout.write(
             self.style.SUCCESS(
-                f"At rest after {time.monotonic() - started:.1f} s: all {cells} cells of both channels, as the vendors "
+                f"At rest after {time.monotonic() - started:.1f} s: all {cells} cells of its channels, as the vendors "
                 "show them, equal the rules; the ledger adds up; every unit is explained."
             )
         )
