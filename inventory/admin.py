@@ -233,10 +233,13 @@ class ReservationLines(ReadOnlyLines):
 class ReservationAdmin(BigRows):
     """Timed holds."""
 
-    list_display = ["idempotency_key", linked("merchant"), "state", "created_at", "expires_at", "ended_at"]
+    list_display = [
+        "public_id", "reference", linked("merchant"), "state", "created_at", "expires_at", "ended_at",
+        linked("ended_by"), linked("order"),
+    ]  # fmt: skip
     list_filter = ["state", "merchant"]
-    list_select_related = ["merchant"]
-    search_fields = ["=idempotency_key"]
+    list_select_related = ["merchant", "ended_by", "order"]
+    search_fields = ["=public_id", "=idempotency_key", "=reference"]
     inlines = [ReservationLines]
 
 

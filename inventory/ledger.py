@@ -142,7 +142,7 @@ def _execute(
             cursor.execute(_POST, [merchant_id, source, channel_id, is_promise, lines])
             rows = cursor.fetchall()
     except DatabaseError as error:
-        raise _translated(error) from error
+        raise translated(error) from error
     return [Posted(*row[1:2], *row[3:14]) for row in rows]
 
 
@@ -167,7 +167,8 @@ def _line(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _translated(error: DatabaseError) -> Exception:
+def translated(error: DatabaseError) -> Exception:
+    """The ledger's own exception for what its functions in the database raise; any other error as it is."""
     cause = error.__cause__
     state, detail = getattr(cause, "sqlstate", None), getattr(getattr(cause, "diag", None), "message_detail", None)
     if state == "SS001":

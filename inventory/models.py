@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import F, Q
 from django.utils.timezone import now as utc_now
@@ -251,11 +252,21 @@ class Reservation(MerchantOwned):
         RELEASED = "released", "Released"
         EXPIRED = "expired", "Expired"
 
+    public_id = models.UUIDField(
+        db_default=RandomUUID(), unique=True, editable=False, help_text="What others know it by."
+    )
+    channel_id = models.BigIntegerField(null=True, help_text="The connection that asked for it; opaque here.")
     idempotency_key = models.CharField(max_length=200)
+    content = models.CharField(max_length=32, blank=True, help_text="Digest of what was asked for under the key.")
+    reference = models.CharField(max_length=120, blank=True, help_text="What the asker calls it, such as a cart.")
     state = models.CharField(max_length=10, choices=State, default=State.HELD)
     expires_at = models.DateTimeField()
     created_at = models.DateTimeField(default=utc_now)
     ended_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    order = models.ForeignKey(
+        "inventory.Order", on_delete=models.PROTECT, null=True, blank=True, related_name="reservations"
+    )
 
     class Meta:
         constraints = [
@@ -265,10 +276,15 @@ class Reservation(MerchantOwned):
                 name="reservation_ended_when_not_held",
             ),
         ]
-        indexes = [models.Index(fields=["expires_at"], name="reservation_due", condition=Q(state="held"))]
+        indexes = [
+            models.Index(fields=["expires_at"], name="reservation_due", condition=Q(state="held")),
+            models.Index(fields=["merchant", "expires_at"], name="reservation_held", condition=Q(state="held")),
+            models.Index(fields=["merchant", "-id"], name="reservation_by_time"),
+            models.Index(fields=["order"], name="reservation_of_order", condition=Q(order__isnull=False)),
+        ]
 
     def __str__(self) -> str:
-        return f"reservation {self.idempotency_key} ({self.state}) #{self.pk}"
+        return f"hold {self.reference or self.public_id} ({self.state}) #{self.pk}"
 
 
 class ReservationLine(models.Model):

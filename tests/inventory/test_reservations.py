@@ -6,7 +6,7 @@ import pytest
 from django.db import connection, transaction
 
 from inventory import ledger, reservations, verify
-from inventory.models import Location, Product, Reservation, StockLevel, Variant
+from inventory.models import Location, Product, Reservation, StockLevel, StockMovement, Variant
 from storestudio.accounts.models import Merchant
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -134,3 +134,57 @@ def test_control_reading_first_and_posting_without_the_guard_oversells():
 
         call_command("flush", verbosity=0, interactive=False)
     pytest.fail("the control never oversold: the guarded test proves nothing")
+
+
+@pytest.mark.django_db
+def test_a_hold_past_its_time_stands_in_nobodys_way_though_nobody_swept_it():
+    cell = make_cell(3)
+    old = hold(cell, "old", 3)
+    merchant, variant, location = cell
+    granted = reservations.grant(
+        merchant_id=merchant.pk, key="new", now=LATER, expires_at=LATER + timedelta(minutes=1),
+        wants=[reservations.Want(variant.pk, location.pk, Decimal(3))],
+    )  # fmt: skip
+    old.refresh_from_db()
+    assert (old.state, granted.is_new) == ("expired", True)
+    assert StockLevel.objects.get().reserved == 3
+    assert verify.verify().breaches == []
+
+
+@pytest.mark.django_db
+def test_a_key_used_for_something_else_is_a_conflict_and_holds_nothing():
+    cell = make_cell(3)
+    hold(cell, "a", 1)
+    with pytest.raises(ledger.IdempotencyConflict):
+        hold(cell, "a", 2)
+    assert StockLevel.objects.get().reserved == 1
+
+
+@pytest.mark.django_db
+def test_a_hold_can_be_kept_longer_until_it_is_over():
+    held = hold(make_cell(3), "a", 1)
+    longer = LATER + timedelta(minutes=5)
+    reservations.extend(reservation_id=held.pk, expires_at=longer, now=NOON)
+    assert reservations.expire_due(now=LATER) == 0
+    with pytest.raises(reservations.ReservationEnded, match="expired"):
+        reservations.extend(reservation_id=held.pk, expires_at=longer + timedelta(minutes=5), now=longer)
+
+
+@pytest.mark.django_db
+def test_a_hold_costs_one_statement_granted_or_refused(django_assert_num_queries):
+    cell = make_cell(3)
+    with django_assert_num_queries(1):
+        hold(cell, "a", 2, 1)
+    with django_assert_num_queries(1), pytest.raises(ledger.InsufficientStock) as refused:
+        hold(cell, "b", 1)
+    (short,) = refused.value.shortages
+    assert Decimal(str(short["available"])) == 0
+
+
+@pytest.mark.django_db
+def test_the_sweep_ends_the_holds_of_many_shops_and_each_movement_says_why():
+    cell = make_cell(5)
+    held = [hold(cell, str(n), 1) for n in range(3)]
+    assert reservations.expire_due(now=LATER) == 3
+    reasons = set(StockMovement.objects.filter(kind="unreserve").values_list("reason", flat=True))
+    assert reasons == {f"hold {str(one.public_id)[:8]}, its time was over" for one in held}

@@ -1,0 +1,20 @@
+from pathlib import Path
+
+from django.db import migrations
+
+SQL = Path(__file__).resolve().parent.parent / "sql"
+
+UNDO = """
+DROP FUNCTION inventory_end_reservations(bigint, bigint[], text, timestamptz, bigint, text, boolean);
+DROP FUNCTION inventory_reserve(bigint, bigint, text, text, uuid, text, timestamptz, timestamptz, jsonb, jsonb);
+DROP FUNCTION inventory_hold_movement(inventory_reservationline, uuid, text, timestamptz, int, bigint, text);
+DROP FUNCTION inventory_refused_by_channel(bigint, jsonb);
+"""
+
+
+class Migration(migrations.Migration):
+    """Holds are granted and ended in one call each."""
+
+    dependencies = [("inventory", "0009_holds")]
+
+    operations = [migrations.RunSQL((SQL / "reserve.sql").read_text(), UNDO)]

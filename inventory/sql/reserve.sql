@@ -1,0 +1,142 @@
+-- Timed holds in one call each: a promise is judged and granted without a round trip while its levels are locked.
+
+-- What a channel may not promise of what is wanted (p_wants: [{variant_id, location_id, quantity}, …]), one object a
+-- refused line with the number it may (`available`); null where nothing is refused. Empty here: nobody but the stock
+-- itself says no. An app that knows channels replaces it in a migration of its own (docs/adr/0002).
+CREATE OR REPLACE FUNCTION inventory_refused_by_channel(p_channel bigint, p_wants jsonb) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT NULL::jsonb
+$$;
+
+-- Grants a hold whole or not at all. p_wants is what was asked for, p_cells what that takes from the shelves; both one
+-- object a cell. Outcomes: `held` (new), `known` (same key and content: the first hold), `clash` (same key, other
+-- content), `short` (refused; `shortages` says where), `overdue` (refused, but holds of this merchant are past their
+-- time: end them and ask again). Nothing is written unless it is `held`.
+CREATE OR REPLACE FUNCTION inventory_reserve(
+    p_merchant bigint, p_channel bigint, p_key text, p_content text, p_public_id uuid, p_reference text,
+    p_now timestamptz, p_expires_at timestamptz, p_wants jsonb, p_cells jsonb
+) RETURNS TABLE (outcome text, reservation_id bigint, shortages jsonb) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_id bigint;
+    v_content text;
+    v_short jsonb;
+BEGIN
+    SELECT r.id, r.content INTO v_id, v_content
+    FROM inventory_reservation r WHERE r.merchant_id = p_merchant AND r.idempotency_key = p_key;
+    IF v_id IS NOT NULL THEN
+        RETURN QUERY SELECT CASE WHEN v_content IN (p_content, '') THEN 'known' ELSE 'clash' END, v_id, NULL::jsonb;
+        RETURN;
+    END IF;
+
+    -- Asked twice: before the locks, so that what is sold out is refused without waiting for anyone; and under them,
+    -- where nothing can change any more before the units are taken.
+    FOR v_round IN 1..2 LOOP
+        SELECT jsonb_agg(jsonb_build_object('variant_id', x.variant_id, 'location_id', x.location_id,
+                                            'available', coalesce(s.available, 0)))
+        INTO v_short
+        FROM jsonb_to_recordset(p_cells) AS x(variant_id bigint, location_id bigint, quantity numeric)
+        LEFT JOIN inventory_stocklevel s ON s.variant_id = x.variant_id AND s.location_id = x.location_id
+        WHERE coalesce(s.available, 0) < x.quantity;
+        IF v_short IS NULL AND p_channel IS NOT NULL THEN
+            v_short := inventory_refused_by_channel(p_channel, p_wants);
+        END IF;
+        IF v_short IS NOT NULL THEN
+            RETURN QUERY SELECT CASE WHEN EXISTS (
+                SELECT FROM inventory_reservation r
+                WHERE r.merchant_id = p_merchant AND r.state = 'held' AND r.expires_at <= p_now
+            ) THEN 'overdue' ELSE 'short' END, NULL::bigint, v_short;
+            RETURN;
+        END IF;
+        IF v_round = 1 THEN
+            PERFORM s.id
+            FROM jsonb_to_recordset(p_cells) AS x(variant_id bigint, location_id bigint)
+            JOIN inventory_stocklevel s ON s.variant_id = x.variant_id AND s.location_id = x.location_id
+            WHERE s.merchant_id = p_merchant
+            ORDER BY s.id FOR NO KEY UPDATE OF s;
+        END IF;
+    END LOOP;
+
+    INSERT INTO inventory_reservation (merchant_id, channel_id, idempotency_key, content, public_id, reference, state,
+                                       expires_at, created_at)
+    VALUES (p_merchant, p_channel, p_key, p_content, p_public_id, p_reference, 'held', p_expires_at, p_now)
+    ON CONFLICT (merchant_id, idempotency_key) DO NOTHING
+    RETURNING id INTO v_id;
+    IF v_id IS NULL THEN  -- the same request came twice at once, and the other one was first
+        RETURN QUERY SELECT CASE WHEN r.content = p_content THEN 'known' ELSE 'clash' END, r.id, NULL::jsonb
+        FROM inventory_reservation r WHERE r.merchant_id = p_merchant AND r.idempotency_key = p_key;
+        RETURN;
+    END IF;
+    WITH lines AS (
+        INSERT INTO inventory_reservationline (reservation_id, variant_id, location_id, quantity)
+        SELECT v_id, x.variant_id, x.location_id, x.quantity
+        FROM jsonb_to_recordset(p_cells) AS x(variant_id bigint, location_id bigint, quantity numeric)
+        ORDER BY x.variant_id, x.location_id
+        RETURNING *
+    )
+    SELECT jsonb_agg(inventory_hold_movement(ROW(lines.*)::inventory_reservationline, p_public_id, p_reference, p_now, 1,
+                                             NULL, ''))
+    INTO v_short FROM lines;
+    PERFORM inventory_post(p_merchant, 'reservation', p_channel, true, v_short);
+    RETURN QUERY SELECT 'held', v_id, NULL::jsonb;
+END $$;
+
+-- A line of a hold as the ledger posts it: p_sign 1 takes the units, -1 gives them back.
+CREATE OR REPLACE FUNCTION inventory_hold_movement(
+    p_line inventory_reservationline, p_public_id uuid, p_reference text, p_now timestamptz, p_sign int, p_actor bigint,
+    p_reason text
+) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_build_object(
+        'variant_id', p_line.variant_id, 'location_id', p_line.location_id,
+        'kind', CASE WHEN p_sign > 0 THEN 'reserve' ELSE 'unreserve' END,
+        'key', format('%s:%s:%s', p_line.reservation_id, p_line.id, CASE WHEN p_sign > 0 THEN 'hold' ELSE 'end' END),
+        'occurred_at', p_now, 'on_hand', 0, 'committed', 0, 'reserved', p_sign * p_line.quantity, 'unavailable', 0,
+        'incoming', 0, 'counted', NULL, 'order_id', NULL, 'event_id', NULL, 'actor_id', p_actor,
+        'reason', left(concat_ws(', ', 'hold ' || coalesce(nullif(p_reference, ''), left(p_public_id::text, 8)),
+                                 nullif(p_reason, '')), 300),
+        -- No channel's own number moves by itself when we promise units to somebody.
+        'moved_channel', false)
+$$;
+
+-- Ends holds that are still held and gives their units back in one posting; those past their time end as expired,
+-- whatever is asked. Returns each that ended now, with its state. p_waits false: leave those alone that another is at.
+-- Locks the holds in primary-key order, then their levels. All must be one merchant's.
+CREATE OR REPLACE FUNCTION inventory_end_reservations(
+    p_merchant bigint, p_ids bigint[], p_state text, p_now timestamptz, p_actor bigint, p_reason text, p_waits boolean
+) RETURNS TABLE (reservation_id bigint, state text) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    v_ids bigint[];
+    v_movements jsonb;
+BEGIN
+    IF p_waits THEN
+        SELECT array_agg(l.id) INTO v_ids FROM (
+            SELECT r.id FROM inventory_reservation r
+            WHERE r.id = ANY(p_ids) AND r.merchant_id = p_merchant AND r.state = 'held' ORDER BY r.id FOR NO KEY UPDATE
+        ) l;
+    ELSE
+        SELECT array_agg(l.id) INTO v_ids FROM (
+            SELECT r.id FROM inventory_reservation r
+            WHERE r.id = ANY(p_ids) AND r.merchant_id = p_merchant AND r.state = 'held'
+            ORDER BY r.id FOR NO KEY UPDATE SKIP LOCKED
+        ) l;
+    END IF;
+    IF v_ids IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    UPDATE inventory_reservation r
+    SET state = CASE WHEN r.expires_at <= p_now THEN 'expired' ELSE p_state END, ended_at = p_now,
+        ended_by_id = CASE WHEN r.expires_at <= p_now THEN NULL ELSE p_actor END
+    WHERE r.id = ANY(v_ids)
+    RETURNING r.id, r.state::text;
+    SELECT jsonb_agg(inventory_hold_movement(
+               l, r.public_id, r.reference, p_now, -1, r.ended_by_id,
+               CASE r.state WHEN 'expired' THEN 'its time was over' WHEN 'committed' THEN 'became an order'
+                            ELSE coalesce(nullif(p_reason, ''), 'released') END) ORDER BY l.id)
+    INTO v_movements
+    FROM inventory_reservationline l JOIN inventory_reservation r ON r.id = l.reservation_id
+    WHERE l.reservation_id = ANY(v_ids);
+    IF v_movements IS NOT NULL THEN
+        PERFORM inventory_post(p_merchant, 'reservation', NULL, false, v_movements);
+    END IF;
+END $$;
