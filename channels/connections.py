@@ -119,8 +119,9 @@ def import_catalog(connection: Connection, *, since: datetime | None = None) -> 
     Page by page, one statement each: memory does not grow with the catalog. Raises ConnectorError; pages read so far
     stay, and the watermark moves only at the end. A listing that a whole reading did not meet is marked deleted.
     """
-    started_at, cursor, seen = timezone.now(), "", 0
-    read_until: datetime | None = None
+    started_at, seen = timezone.now(), 0
+    cursor = "" if since is None else connection.catalog_cursor
+    read_until, resume = None, connection.catalog_cursor
     for _ in range(PAGES_MAX):
 
         def read(connector: Connector, cursor: str = cursor) -> CatalogPage:
@@ -129,7 +130,7 @@ def import_catalog(connection: Connection, *, since: datetime | None = None) -> 
         page = credentials.with_fresh_token(connection.pk, read)
         _store_listings(connection, page.listings, seen_at=started_at)
         seen += len(page.listings)
-        read_until = page.read_until or read_until
+        read_until, resume = page.read_until or read_until, page.resume or resume
         cursor = page.next_cursor
         if not cursor:
             break
@@ -139,7 +140,9 @@ def import_catalog(connection: Connection, *, since: datetime | None = None) -> 
         gone = Listing.objects.filter(connection=connection, deleted_at=None, seen_at__lt=started_at)
         gone.update(deleted_at=timezone.now())
     linking.link_by_identifier(connection)
-    Connection.objects.filter(pk=connection.pk).update(catalog_read_until=read_until or started_at)
+    Connection.objects.filter(pk=connection.pk).update(
+        catalog_read_until=read_until or started_at, catalog_cursor=resume
+    )
     contact.heard(connection_id=connection.pk)
     return seen
 

@@ -7,18 +7,20 @@ taken by conditional UPDATE, so that any number of dispatchers may run.
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 
 from django.db import connection as database
 from django.utils import timezone
 
+from channels import registry
 from channels.models import ConnectionWork
 
 QUEUED = timedelta(seconds=10)  # how long a message may wait for a free worker before the work is offered again
 RUNNING = timedelta(seconds=15)  # a worker works at most 5 s in one go; a dead one is missed this long at most
-POLL_EVERY = timedelta(seconds=30)
 
 _TAKE_DUE = """
 UPDATE channels_connectionwork w
@@ -38,7 +40,10 @@ WHERE w.connection_id = n.id AND w.leased_until <= clock_timestamp()
           SELECT FROM channels_channelwrite cw
           WHERE cw.connection_id = n.id AND cw.state = 'sending' AND cw.next_attempt_at <= clock_timestamp()))
       WHEN 'poll' THEN n.state IN ('live', 'paused') AND (
-          n.polled_at IS NULL OR n.polled_at <= clock_timestamp() - make_interval(secs => %s) OR EXISTS (
+          n.polled_at IS NULL OR EXISTS (
+          SELECT FROM jsonb_each_text(%s::jsonb) every
+          WHERE every.key = n.channel AND n.polled_at <= clock_timestamp() - make_interval(secs => every.value::float8)
+        ) OR EXISTS (
           SELECT FROM channels_channelstock c WHERE c.connection_id = n.id AND c.recheck_at <= clock_timestamp()))
       END
 RETURNING w.connection_id, w.kind, w.lease
@@ -54,10 +59,16 @@ class Work:
     lease: uuid.UUID
 
 
+@cache
+def _poll_every_s() -> str:
+    """How often each channel is polled, in seconds, as JSON."""
+    return json.dumps({name: registry.capabilities(name).poll_every_s for name in registry.CHANNELS})
+
+
 def take_due() -> list[Work]:
     """Lease all due work that nobody holds, in one statement; call outside a transaction."""
     with database.cursor() as cursor:
-        cursor.execute(_TAKE_DUE, [QUEUED.total_seconds(), POLL_EVERY.total_seconds()])
+        cursor.execute(_TAKE_DUE, [QUEUED.total_seconds(), _poll_every_s()])
         return [Work(*row) for row in cursor.fetchall()]
 
 

@@ -52,7 +52,15 @@ class Connection(MerchantOwned):
     orders_read_until = models.DateTimeField(null=True, help_text="Watermark of the order feed, the channel's clock.")
     changes_read_until = models.DateTimeField(null=True, help_text="Watermark of the stock-change feed.")
     catalog_read_until = models.DateTimeField(null=True)
+    # Where the channel numbers its changes, the feeds go on from here (channels.ports, `resume`).
+    orders_cursor = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
+    changes_cursor = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
+    catalog_cursor = models.CharField(max_length=200, blank=True, default="", db_default="", editable=False)
+    write_mark = models.BigIntegerField(
+        default=0, db_default=0, editable=False, help_text="Of the newest write it acknowledged, where it has marks."
+    )
     polled_at = models.DateTimeField(null=True)
+    swept_at = models.DateTimeField(null=True, help_text="When some of its numbers were read again for no reason.")
     last_heard_at = models.DateTimeField(null=True)
     resting_until = models.DateTimeField(null=True, help_text="No calls before: rate limit or open breaker.")
     failures = models.PositiveIntegerField(default=0, help_text="Calls failed in a row.")
@@ -274,6 +282,7 @@ class ChannelWrite(MerchantOwned):
     created_at = models.DateTimeField(default=utc_now)
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(default=utc_now)
+    mark = models.BigIntegerField(default=0, db_default=0, help_text="The connection's write_mark when it was made.")
     sent_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)

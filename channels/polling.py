@@ -12,7 +12,8 @@ from channels.ports import Connector, ConnectorError, HintKind, OrdersPage
 from inventory.models import Order
 
 OVERLAP = timedelta(minutes=2)
-SWEEP_CELLS = 40  # read again with each poll, so that a change nobody told of is found in the end
+SWEEP_CELLS = 40  # read again now and then, so that a change nobody told of is found in the end
+SWEEP_EVERY = timedelta(seconds=30)
 HISTORY = timedelta(days=14)  # open orders older than the connection still hold stock
 
 
@@ -28,11 +29,17 @@ def poll(*, connection_id: int) -> None:
     try:
         _read_orders(connection, started_at=started_at)
         reconcile.recheck_due(connection_id=connection_id)
-        if not inbox.is_behind(connection_id=connection_id):
+        if _sweep_is_due(connection, now=started_at) and not inbox.is_behind(connection_id=connection_id):
             reconcile.sweep(connection_id=connection_id, limit=SWEEP_CELLS)
+            Connection.objects.filter(pk=connection_id).update(swept_at=started_at)
     except ConnectorError as error:
         contact.failed(connection_id=connection_id, error=error)
     Connection.objects.filter(pk=connection_id).update(polled_at=started_at)
+
+
+def _sweep_is_due(connection: Connection, *, now: datetime) -> bool:
+    """However often the order feed is read, numbers are read again at one pace; a poll a little early counts."""
+    return connection.swept_at is None or now - connection.swept_at > SWEEP_EVERY * 0.9
 
 
 def _read_orders(connection: Connection, *, started_at: datetime) -> None:
@@ -44,7 +51,7 @@ def _read_orders(connection: Connection, *, started_at: datetime) -> None:
         )
     )
     since = (connection.orders_read_until or connection.opened_at - HISTORY) - OVERLAP
-    cursor = ""
+    cursor = resume = connection.orders_cursor
     read_until = connection.orders_read_until
     while True:
 
@@ -53,13 +60,13 @@ def _read_orders(connection: Connection, *, started_at: datetime) -> None:
 
         page = credentials.with_fresh_token(connection.pk, read)
         _hint(connection, page)
-        read_until = page.read_until or read_until
+        read_until, resume = page.read_until or read_until, page.resume or resume
         cursor = page.next_cursor
         if not cursor:
             break
     contact.heard(connection_id=connection.pk)
     # Only once every page is in the inbox: a page that failed is read again from the old watermark.
-    Connection.objects.filter(pk=connection.pk).update(orders_read_until=read_until or started_at)
+    Connection.objects.filter(pk=connection.pk).update(orders_read_until=read_until or started_at, orders_cursor=resume)
 
 
 def _hint(connection: Connection, page: OrdersPage) -> None:

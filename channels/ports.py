@@ -86,6 +86,7 @@ class Capabilities:
     joins_options: bool = False  # options are one text, the variation's name, under "Variation"
     sku_length_max: int = 255
     barcode_digits_min: int = 8  # shorter GTINs are padded with zeros to so many digits
+    poll_every_s: float = 30.0  # how often its order feed is read; short where webhooks are only half a promise
     secrets: tuple[Secret, ...] = (ACCESS_TOKEN, REFRESH_TOKEN)  # what a person types, the one that opens first
 
 
@@ -211,21 +212,32 @@ class RemoteListing:
 
 @dataclass(frozen=True)
 class CatalogPage:
-    """Some listings, and the cursor of the next page ("" on the last). `read_until`: watermark for the next time."""
+    """Some listings, and the cursor of the next page ("" on the last). `read_until`: watermark for the next time.
+
+    `resume`, here and on the other feeds, is for channels that number changes instead of timing them: the cursor with
+    which the next reading of what is new begins, in place of "". Such a channel misses nothing and reads nothing twice.
+    """
 
     listings: Sequence[RemoteListing]
     next_cursor: str
     read_until: datetime | None
+    resume: str = ""
 
 
 @dataclass(frozen=True)
 class CountWrite:
-    """One number to tell: from what we believe it shows to what it should show."""
+    """One number to tell: from what we believe it shows to what it should show.
+
+    For channels that know no idempotency key. `is_first`: surely never sent before, so that nothing has to be looked
+    up. `mark`: of the last write acknowledged before this one; what of ours is newer there is an earlier attempt of it.
+    """
 
     inventory_id: str
     location_id: str
     from_quantity: Decimal
     to_quantity: Decimal
+    is_first: bool = False
+    mark: int = 0
 
 
 class WriteOutcome(StrEnum):
@@ -237,11 +249,15 @@ class WriteOutcome(StrEnum):
 
 @dataclass(frozen=True)
 class CountResult:
-    """What became of one CountWrite, in the order given. `quantity_after` where the vendor tells."""
+    """What became of one CountWrite, in the order given. `quantity_after` where the vendor tells.
+
+    `mark`: where in the channel's history it stands, where that is how repeats are told from new writes.
+    """
 
     outcome: WriteOutcome
     quantity_after: Decimal | None = None
     message: str = ""
+    mark: int = 0
 
 
 @dataclass(frozen=True)
@@ -360,6 +376,7 @@ class OrdersPage:
     orders: Sequence[OrderRef]
     next_cursor: str
     read_until: datetime | None
+    resume: str = ""
 
 
 @dataclass(frozen=True)
@@ -381,6 +398,7 @@ class StockChangesPage:
     changes: Sequence[StockChange]
     next_cursor: str
     read_until: datetime | None
+    resume: str = ""
 
 
 @dataclass(frozen=True)

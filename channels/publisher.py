@@ -67,6 +67,7 @@ def _take_open_write(connection: Connection) -> ChannelWrite | None:
     write: ChannelWrite | None = due.order_by("pk").first()
     if write is None or not due.filter(pk=write.pk).update(next_attempt_at=now + LEASE, attempts=F("attempts") + 1):
         return None
+    write.attempts += 1  # it is not the first attempt any more, whatever became of that one
     return write
 
 
@@ -98,6 +99,7 @@ def _bind(connection: Connection, cells: Sequence[ChannelStock], numbers: Mappin
         created_at=now,
         attempts=1,
         next_attempt_at=now + LEASE,
+        mark=connection.write_mark,
     )
     ChannelWriteLine.objects.bulk_create(
         ChannelWriteLine(
@@ -167,6 +169,8 @@ def _send(connection: Connection, write: ChannelWrite) -> int:
             location_id=line.cell.channel_location.external_id,
             from_quantity=line.from_quantity,
             to_quantity=line.to_quantity,
+            is_first=write.attempts == 1,
+            mark=write.mark,
         )
         for line in lines
     ]
@@ -250,6 +254,8 @@ def _settle(
         with database.cursor() as cursor:
             cursor.execute(_SETTLE_CELLS, values)
             cursor.execute(_SETTLE_LINES, values)
+        mark = max((result.mark for result in results), default=0)
+        Connection.objects.filter(pk=connection.pk, write_mark__lt=mark).update(write_mark=mark)
         for line, result in zip(lines, results, strict=True):
             if result.outcome == WriteOutcome.REFUSED:
                 _block(connection, line, result.message)

@@ -241,7 +241,7 @@ def read_stock_changes(*, connection_id: int) -> int:
             "external_id", "location_id"
         )
     )
-    cursor, posted = "", 0
+    cursor, posted = connection.changes_cursor, 0
     while True:
 
         def read(connector: Connector, cursor: str = cursor) -> StockChangesPage:
@@ -251,6 +251,8 @@ def read_stock_changes(*, connection_id: int) -> int:
         posted += _post_changes(connection, page.changes, places)
         if page.read_until:
             Connection.objects.filter(pk=connection_id).update(changes_read_until=page.read_until)
+        if page.resume:
+            Connection.objects.filter(pk=connection_id).update(changes_cursor=page.resume)
         cursor = page.next_cursor
         if not cursor:
             return posted
