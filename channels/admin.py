@@ -15,6 +15,8 @@ from channels import connections, inbox
 from channels.models import (
     Approval,
     ApprovalLine,
+    AvailabilityRule,
+    CellPolicy,
     ChannelLocation,
     ChannelStock,
     ChannelWrite,
@@ -24,6 +26,8 @@ from channels.models import (
     InboundEvent,
     Incident,
     Listing,
+    RuleChange,
+    RuleWork,
 )
 from inventory import identifiers
 from storestudio.accounts.backoffice import (
@@ -354,3 +358,44 @@ def _say(page: Any, request: HttpRequest, *, done: str, refused: list[str]) -> N
         page.message_user(request, words, messages.WARNING)
     if len(refused) > 10:
         page.message_user(request, f"and {len(refused) - 10} more", messages.WARNING)
+
+
+@admin.register(AvailabilityRule)
+class AvailabilityRuleAdmin(ReadOnlyRows):
+    """What may be sold where. Rules are changed on the shop's own page, which shows first what moves."""
+
+    list_display = [
+        "__str__", linked("merchant"), linked("variant"), "category", linked("location"), linked("connection"),
+        "mode", "is_paused", "note", "deleted_at",
+    ]  # fmt: skip
+    list_filter = ["mode", ("deleted_at", admin.EmptyFieldListFilter), "merchant"]
+    list_select_related = ["merchant", "variant", "location", "connection"]
+    search_fields = ["category", "note", "=variant__sku"]
+
+
+@admin.register(RuleChange)
+class RuleChangeAdmin(ReadOnlyRows):
+    """Who changed which rule, from what to what."""
+
+    list_display = ["at", linked("rule"), linked("actor", "who"), linked("merchant"), "undone_at"]
+    list_filter = [("undone_at", admin.EmptyFieldListFilter), "merchant"]
+    list_select_related = ["rule", "actor", "merchant"]
+
+
+@admin.register(RuleWork)
+class RuleWorkAdmin(ReadOnlyRows):
+    """Products whose rules wait to be worked out; empty most of the time."""
+
+    list_display = ["product_id", "created_at"]
+
+
+@admin.register(CellPolicy)
+class CellPolicyAdmin(BigRows):
+    """What all rules come to for each cell, and what its mode rests on."""
+
+    list_display = [
+        "cell_id", linked("cell"), "mode", units("safety_stock"), units("channel_buffer"), units("hidden"), "cap",
+        "is_paused", "turns_at", "measured_at",
+    ]  # fmt: skip
+    list_filter = ["mode", "is_paused", "oversell"]
+    list_select_related = ["cell"]

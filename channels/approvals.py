@@ -90,9 +90,12 @@ def is_awaiting_yes() -> Q:
 
 
 def _preview_line(cell: ChannelStock, counted: set[tuple[int, int]]) -> PreviewLine:
-    before, after = cell.observed, cell.desired or Decimal(0)
+    before, after = cell.observed, cell.desired
     flags = []
-    if (cell.listing.variant_id, cell.channel_location.location_id) not in counted:
+    if after is None:  # a rule says that it is not counted
+        flags.append("not_told")
+        after = before or Decimal(0)
+    elif (cell.listing.variant_id, cell.channel_location.location_id) not in counted:
         flags.append("not_counted")
     elif before is None:
         flags.append("unknown_there")

@@ -358,6 +358,7 @@ def close(*, connection: Connection, actor: User | None) -> None:
         contact.failed(connection_id=connection.pk, error=error)
     with transaction.atomic():
         Connection.objects.filter(pk=connection.pk).update(state=State.CLOSED, state_reason="Disconnected by hand")
+        publisher.refresh_desired(connection_id=connection.pk)  # what was set aside for it goes back to the others
         incidents.resolve(
             merchant_id=connection.merchant_id, kind=incidents.Kind.RECONNECT, key=f"connection:{connection.pk}",
             how="disconnected", actor=actor,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db import connection as database
@@ -10,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
-from channels.models import Incident
+from channels.models import AvailabilityRule, CellPolicy, Incident
 from inventory.models import StockLevel
 from storestudio.accounts import numbers
 from storestudio.accounts.models import User
@@ -70,7 +72,13 @@ def sweep_oversold(*, merchant_id: int | None = None) -> int:
     if merchant_id is not None:
         short, open_ones = short.filter(merchant=merchant_id), open_ones.filter(merchant=merchant_id)
     known = {incident.key: incident for incident in open_ones}
-    cells = {f"cell:{level.variant_id}:{level.location_id}": level for level in short.order_by("pk")}
+    levels = list(short.order_by("pk"))
+    agreed = _agreed(levels)
+    cells = {
+        f"cell:{level.variant_id}:{level.location_id}": level
+        for level in levels
+        if -level.available > agreed.get((level.variant_id, level.location_id), 0)
+    }
     for key, level in cells.items():
         missing = numbers.plain(-level.available)
         if key in known and known[key].detail.get("missing") == missing:
@@ -87,3 +95,19 @@ def sweep_oversold(*, merchant_id: int | None = None) -> int:
     covered = [incident.pk for key, incident in known.items() if key not in cells]
     open_ones.filter(pk__in=covered).update(resolved_at=timezone.now(), resolution="covered again")
     return len(cells)
+
+
+def _agreed(levels: Sequence[StockLevel]) -> dict[tuple[int, int], Decimal]:
+    """Units that a rule lets channels sell beyond what is there, by a promised day: nobody need be told of those."""
+    rows = CellPolicy.objects.filter(
+        cell__listing__variant__in={level.variant_id for level in levels},
+        oversell__in=[AvailabilityRule.Oversell.BACKORDER, AvailabilityRule.Oversell.PREORDER],
+        oversell_until__gt=timezone.now(),
+    ).values_list("cell__listing__variant", "cell__channel_location__location", "oversell_max")
+    incoming = {(level.variant_id, level.location_id): level.incoming for level in levels}
+    agreed: dict[tuple[int, int], Decimal] = {}
+    for variant_id, location_id, most in rows:
+        cell = (variant_id, location_id)
+        units = incoming.get(cell, Decimal(0)) if most is None else most
+        agreed[cell] = max(agreed.get(cell, Decimal(0)), units)
+    return agreed

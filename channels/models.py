@@ -4,10 +4,11 @@ import secrets
 import uuid
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Now
 from django.utils.timezone import now as utc_now
 
-from inventory.models import Location, Variant, quantity_field
+from inventory.models import ZERO, Location, Variant, quantity_field
 from storestudio.accounts.models import User
 from storestudio.accounts.scoping import MerchantOwned
 
@@ -61,6 +62,9 @@ class Connection(MerchantOwned):
     )
     polled_at = models.DateTimeField(null=True)
     swept_at = models.DateTimeField(null=True, help_text="When some of its numbers were read again for no reason.")
+    updates_every_s = models.PositiveIntegerField(
+        null=True, blank=True, help_text="It takes our numbers, or gives its news, only this often; empty: at once."
+    )
     last_heard_at = models.DateTimeField(null=True)
     resting_until = models.DateTimeField(null=True, help_text="No calls before: rate limit or open breaker.")
     failures = models.PositiveIntegerField(default=0, help_text="Calls failed in a row.")
@@ -228,6 +232,181 @@ class ChannelStock(MerchantOwned):
 
     def __str__(self) -> str:
         return f"listing {self.listing_id} at channel location {self.channel_location_id}"
+
+
+class AvailabilityRule(MerchantOwned):
+    """What may be sold of some goods, at some places, on some channels; what it leaves empty, others decide.
+
+    Where it holds: `variant` or `category`, `location`, `connection`; an empty one means all. Each setting is decided
+    apart, by the most specific rule that says something of it (docs/availability.md). Deleted ones stay for history.
+    """
+
+    class Mode(models.TextChoices):
+        SHARED = "shared", "Shared"
+        BUFFERED = "buffered", "Buffered"
+        ESCROW = "escrow", "Set aside"
+
+    class Oversell(models.TextChoices):
+        """Whether more may be sold than there is: up to units that are on their way, by a date."""
+
+        NEVER = "never", "Never"
+        BACKORDER = "backorder", "Backorder"
+        PREORDER = "preorder", "Pre-order"
+
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    category = models.CharField(max_length=120, blank=True)
+    location = models.ForeignKey(Location, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, null=True, blank=True, related_name="rules")
+    safety_stock = quantity_field(null=True, blank=True, default=None, help_text="Never sold, at each place.")
+    channel_buffer = quantity_field(
+        null=True, blank=True, default=None, help_text="Kept from the channel besides, at each place."
+    )
+    share_percent = models.DecimalField(
+        max_digits=5, decimal_places=2, null=True, blank=True, help_text="Of what is left then, in percent."
+    )
+    cap = quantity_field(null=True, blank=True, default=None, help_text="At most so many, at each place.")
+    is_paused = models.BooleanField(null=True, blank=True, help_text="Sells nothing.")
+    is_tracked = models.BooleanField(null=True, blank=True, help_text="No: its number is never told.")
+    mode = models.CharField(max_length=8, choices=Mode, blank=True)
+    oversell = models.CharField(max_length=9, choices=Oversell, blank=True)
+    oversell_max = quantity_field(
+        null=True, blank=True, default=None, help_text="Units on their way; empty: what the level says is incoming."
+    )
+    promised_date = models.DateField(null=True, blank=True)
+    message = models.CharField(max_length=200, blank=True, help_text="What customers are told.")
+    sells_from = models.DateTimeField(null=True, blank=True)
+    first_connection = models.ForeignKey(
+        Connection, on_delete=models.CASCADE, null=True, blank=True, related_name="+", help_text="Sells it first."
+    )
+    first_until = models.DateTimeField(null=True, blank=True, help_text="From then on the others sell it too.")
+    starts_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(default=utc_now)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(variant=None) | Q(category=""), name="availabilityrule_variant_or_category"
+            ),
+            models.CheckConstraint(
+                condition=Q(safety_stock__isnull=False)
+                | Q(channel_buffer__isnull=False)
+                | Q(share_percent__isnull=False)
+                | Q(cap__isnull=False)
+                | Q(is_paused__isnull=False)
+                | Q(is_tracked__isnull=False)
+                | ~Q(mode="")
+                | ~Q(oversell="")
+                | Q(sells_from__isnull=False)
+                | Q(first_until__isnull=False),
+                name="availabilityrule_says_something",
+            ),
+            models.CheckConstraint(
+                condition=(Q(safety_stock=None) | Q(safety_stock__gte=0))
+                & (Q(channel_buffer=None) | Q(channel_buffer__gte=0))
+                & (Q(cap=None) | Q(cap__gte=0))
+                & (Q(oversell_max=None) | Q(oversell_max__gte=0))
+                & (Q(share_percent=None) | Q(share_percent__gte=0, share_percent__lte=100)),
+                name="availabilityrule_sane_numbers",
+            ),
+            models.CheckConstraint(
+                condition=~Q(oversell__in=["backorder", "preorder"]) | Q(promised_date__isnull=False),
+                name="availabilityrule_promise_has_date",
+            ),
+            models.CheckConstraint(
+                condition=Q(first_connection=None, first_until=None)
+                | Q(first_connection__isnull=False, first_until__isnull=False),
+                name="availabilityrule_stage_is_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(starts_at=None) | Q(ends_at=None) | Q(ends_at__gt=F("starts_at")),
+                name="availabilityrule_ends_after_start",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["merchant"], name="availabilityrule_broad", condition=Q(variant=None, deleted_at=None)
+            ),
+            models.Index(
+                fields=["variant"], name="availabilityrule_variant", condition=Q(variant__isnull=False, deleted_at=None)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"rule #{self.pk}"
+
+
+class RuleChange(MerchantOwned):
+    """One change of a rule by a person: what it said before and after (nothing: it was not there), to be undone."""
+
+    rule = models.ForeignKey(AvailabilityRule, on_delete=models.CASCADE, related_name="changes")
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    at = models.DateTimeField(default=utc_now)
+    undone_at = models.DateTimeField(null=True, blank=True)
+    undone_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        indexes = [models.Index(fields=["merchant", "-at", "-id"], name="rulechange_by_time")]
+
+    def __str__(self) -> str:
+        return f"change #{self.pk} of rule {self.rule_id}"
+
+
+class RuleWork(models.Model):
+    """A product whose category changed: which rules hold for it must be worked out again."""
+
+    product_id = models.BigIntegerField()
+    created_at = models.DateTimeField(default=utc_now, db_default=Now())
+
+    def __str__(self) -> str:
+        return f"product {self.product_id}"
+
+
+class CellPolicy(models.Model):
+    """What all rules come to for one cell, and what was measured for its mode; a cell without one has no rule.
+
+    Worked out by `channels_resolve` (channels/sql/rules.sql) when rules, goods or times change, so that a posting
+    reads one row a cell. `decided` says which rule decided each setting.
+    """
+
+    cell = models.OneToOneField(ChannelStock, on_delete=models.CASCADE, primary_key=True, related_name="policy")
+    mode = models.CharField(max_length=8, choices=AvailabilityRule.Mode, default="shared", db_default="shared")
+    safety_stock = quantity_field(db_default=ZERO)
+    channel_buffer = quantity_field(db_default=ZERO)
+    share_percent = models.DecimalField(max_digits=5, decimal_places=2, null=True)
+    cap = quantity_field(null=True, default=None)
+    is_paused = models.BooleanField(default=False, db_default=False)
+    is_tracked = models.BooleanField(default=True, db_default=True)
+    sells_from = models.DateTimeField(null=True)
+    oversell = models.CharField(max_length=9, choices=AvailabilityRule.Oversell, default="never", db_default="never")
+    oversell_max = quantity_field(null=True, default=None)
+    oversell_until = models.DateTimeField(null=True, help_text="The end of the promised day, at the shop.")
+    promised_date = models.DateField(null=True)
+    message = models.CharField(max_length=200, blank=True, default="", db_default="")
+    decided = models.JSONField(default=dict, db_default=Value({}, output_field=models.JSONField()))
+    turns_at = models.DateTimeField(null=True, help_text="When it must be worked out again.")
+    hidden = quantity_field(db_default=ZERO, help_text="What the mode “buffered” keeps back.")
+    weight = models.BigIntegerField(
+        default=1, db_default=1, help_text="Its part in the mode “set aside”: units sold lately, and one."
+    )
+    measured = models.JSONField(
+        default=dict, db_default=Value({}, output_field=models.JSONField()), help_text="Sales and latency behind these."
+    )
+    measured_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "cell policies"
+        indexes = [
+            models.Index(fields=["turns_at"], name="cellpolicy_turns", condition=Q(turns_at__isnull=False)),
+            models.Index(fields=["mode"], name="cellpolicy_measured", condition=~Q(mode="shared")),
+        ]
+
+    def __str__(self) -> str:
+        return f"policy of cell {self.cell_id}"
 
 
 class InboundEvent(MerchantOwned):

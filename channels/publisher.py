@@ -251,6 +251,7 @@ def _settle(
         )
         if not done:
             return  # another worker settled the repeated call
+        peers = _lock_peers(values["cells"])
         with database.cursor() as cursor:
             cursor.execute(_SETTLE_CELLS, values)
             cursor.execute(_SETTLE_LINES, values)
@@ -259,6 +260,24 @@ def _settle(
         for line, result in zip(lines, results, strict=True):
             if result.outcome == WriteOutcome.REFUSED:
                 _block(connection, line, result.message)
+        _recompute(peers)
+
+
+def _lock_peers(cell_ids: Sequence[int]) -> list[int] | None:
+    """Lock these cells and those that share a pool in escrow with them: an answer here is what a rise there waits for.
+
+    None, and nothing locked, where the shop sets nothing aside.
+    """
+    with database.cursor() as cursor:
+        cursor.execute("SELECT channels_lock_peers(%s::bigint[])", [list(cell_ids)])
+        peers: list[int] | None = cursor.fetchone()[0]
+        return peers
+
+
+def _recompute(peers: Sequence[int] | None) -> None:
+    if peers:
+        with database.cursor() as cursor:
+            cursor.execute("SELECT channels_recompute(%s::bigint[])", [list(peers)])
 
 
 def _block(connection: Connection, line: ChannelWriteLine, message: str) -> None:
@@ -298,6 +317,7 @@ def _settle_failure(
             state=ChannelWrite.State.FAILED, answered_at=now, error=str(error)[:500]
         )
         ChannelWriteLine.objects.filter(write=write).update(outcome=Outcome.REFUSED, answered_at=now)
+        peers = _lock_peers([line.cell_id for line in lines])
         # Without a culprit named, each cell goes alone next time and the bad one shows itself.
         step = 0 if guilty or error.needs_reconnect else 1
         ChannelStock.objects.filter(write=write).order_by("pk").update(
@@ -306,6 +326,7 @@ def _settle_failure(
         for line in lines:
             if line.pk in guilty:
                 _block(connection, line, str(error))
+        _recompute(peers)
 
 
 def unblock(*, cell_id: int) -> None:

@@ -148,7 +148,8 @@ def observe(*, connection: Connection, counts: Sequence[Count], read_at: datetim
             cursor.execute(_OBSERVE, values)
             rows = cursor.fetchall()
         drifted = [pk for pk, _, is_new, _ in rows if is_new]
-        if any(has_moved for *_, has_moved in rows):  # up or down: units held back elsewhere are let go again
+        # Up or down: units held back elsewhere are let go again; what it may show beyond its own, others must not.
+        if drifted or any(has_moved for *_, has_moved in rows):
             _refresh_neighbours([pk for pk, *_ in rows])
         for cell in ChannelStock.objects.filter(pk__in=drifted).select_related("listing", "channel_location"):
             _report(connection, cell)

@@ -10,7 +10,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from channels import dispatcher, inbox, incidents, polling, publisher
+from channels import dispatcher, inbox, incidents, measuring, polling, publisher, rules
 from channels.models import ConnectionWork
 
 SLICE = timedelta(seconds=5)  # then the worker lets other connections have their turn
@@ -51,6 +51,14 @@ def poll(*, connection_id: int, lease: str, **_: Any) -> None:
 def sweep_incidents(**_: Any) -> None:
     """Open and close incidents that follow from the stock alone."""
     incidents.sweep_oversold()
+
+
+@shared_task
+def sweep_rules(**_: Any) -> None:
+    """Let rules take effect whose time has come, and measure anew what buffers and shares rest on."""
+    now = timezone.now()
+    rules.sweep(now=now)
+    measuring.measure_due(now=now)
 
 
 BY_KIND = {Kind.INBOX.value: process_inbox, Kind.PUBLISH.value: publish, Kind.POLL.value: poll}

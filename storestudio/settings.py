@@ -170,6 +170,7 @@ CELERY_BEAT_SCHEDULE = {
     "expire-reservations": {"task": "inventory.tasks.expire_reservations", "schedule": 5.0},
     "add-ledger-months": {"task": "inventory.tasks.add_ledger_months", "schedule": 24 * 3600.0},
     "sweep-incidents": {"task": "channels.tasks.sweep_incidents", "schedule": 15.0},
+    "sweep-rules": {"task": "channels.tasks.sweep_rules", "schedule": 2.0},
     "sweep-findings": {"task": "onboarding.tasks.sweep_findings", "schedule": 10.0},
     "sweep-imports": {"task": "onboarding.tasks.sweep_imports", "schedule": 5.0},
     "sweep-catalog-writes": {"task": "onboarding.tasks.sweep_catalog_writes", "schedule": 5.0},

@@ -171,6 +171,16 @@ class ChannelStockFactory(factory.django.DjangoModelFactory):
     observed_at = factory.LazyFunction(utc_now)
 
 
+class AvailabilityRuleFactory(factory.django.DjangoModelFactory):
+    """Keep two of everything back. Only the row: numbers follow when rules.save or rules.refresh is called."""
+
+    class Meta:
+        model = channels.AvailabilityRule
+
+    merchant = factory.SubFactory(MerchantFactory)
+    safety_stock = Decimal(2)
+
+
 class InboundEventFactory(factory.django.DjangoModelFactory):
     """A delivery that waits; `is_done=True` for one applied 400 ms after it was received."""
 

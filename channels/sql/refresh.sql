@@ -1,51 +1,50 @@
 -- Keeps `desired`, `expected` and `dirty_at` of channel cells true, inside the transaction that moves the stock.
 
--- What the rules say each cell should show, as things stand now. The cells must be locked by the caller: a statement
--- that waits for a lock still reads the levels as they were before it waited.
-CREATE OR REPLACE FUNCTION channels_recompute(p_cells bigint[]) RETURNS void LANGUAGE sql AS $$
+-- The stock that each cell may draw on: what is available at its place, less units missing at another channel without
+-- cause, which are held back until they are explained. `own`: its own open orders, where its number still shows them.
+CREATE OR REPLACE FUNCTION channels_pool(p_cells bigint[]) RETURNS TABLE (
+    cell_id bigint, variant_id bigint, location_id bigint, pool numeric, own numeric, incoming numeric, expected numeric,
+    can_be_set_negative boolean, takes_fractions boolean, is_kept boolean
+) LANGUAGE sql STABLE AS $$
+    SELECT c.id, l.variant_id, cl.location_id,
+           coalesce(s.available, 0) - (
+               SELECT coalesce(sum(x.doubt), 0)
+               FROM channels_channelstock x
+               JOIN channels_listing xl ON xl.id = x.listing_id
+               JOIN channels_channellocation xcl ON xcl.id = x.channel_location_id
+               WHERE x.doubt > 0 AND x.id <> c.id AND xl.variant_id = l.variant_id AND xcl.location_id = cl.location_id),
+           -- A channel that takes its own open orders off only later still shows those units.
+           CASE WHEN n.number = 'in_stock' THEN (
+               SELECT coalesce(sum(h.committed), 0)
+               FROM inventory_orderline ol
+               JOIN inventory_order o ON o.id = ol.order_id AND o.channel_id = n.id
+               JOIN inventory_orderhold h ON h.line_id = ol.id AND h.committed > 0
+               WHERE ol.variant_id = l.variant_id AND h.location_id = cl.location_id AND s.committed > 0
+           ) ELSE 0 END,
+           coalesce(s.incoming, 0), c.expected, n.can_be_set_negative, n.takes_fractions AND NOT v.is_whole_unit,
+           n.state <> 'closed' AND l.deleted_at IS NULL
+    FROM channels_channelstock c
+    JOIN channels_listing l ON l.id = c.listing_id
+    JOIN channels_channellocation cl ON cl.id = c.channel_location_id
+    JOIN channels_connection n ON n.id = c.connection_id
+    JOIN inventory_variant v ON v.id = l.variant_id
+    LEFT JOIN inventory_stocklevel s ON s.variant_id = l.variant_id AND s.location_id = cl.location_id
+    WHERE c.id = ANY(p_cells)
+$$;
+
+-- What the rules say each cell should show, as things stand now (channels/sql/rules.sql). The cells must be locked by
+-- the caller, with their peers: a statement that waits for a lock still reads the levels as they were before it waited.
+CREATE OR REPLACE FUNCTION channels_recompute(p_cells bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
     UPDATE channels_channelstock c
     SET desired = d.desired,
-        dirty_at = CASE WHEN d.desired = c.expected OR c.expected IS NULL THEN NULL
+        dirty_at = CASE WHEN d.desired IS NULL OR d.desired = c.expected OR c.expected IS NULL THEN NULL
                         ELSE coalesce(c.dirty_at, clock_timestamp()) END,
         cause_occurred_at = CASE WHEN d.desired = c.expected THEN NULL ELSE c.cause_occurred_at END,
         attempts = CASE WHEN d.desired = c.expected THEN 0 ELSE c.attempts END
-    FROM (
-        SELECT id,
-               CASE WHEN publishable >= 0 OR can_be_set_negative THEN publishable
-                    -- Below zero a channel shows 0, or its own negative number where it went there by itself.
-                    ELSE least(0, coalesce(expected, 0)) END AS desired
-        FROM (
-            SELECT c.id, c.expected, n.can_be_set_negative,
-                   CASE WHEN n.takes_fractions AND NOT v.is_whole_unit THEN pool ELSE floor(pool) END AS publishable
-            FROM channels_channelstock c
-            JOIN channels_listing l ON l.id = c.listing_id
-            JOIN channels_channellocation cl ON cl.id = c.channel_location_id
-            JOIN channels_connection n ON n.id = c.connection_id
-            JOIN inventory_variant v ON v.id = l.variant_id
-            LEFT JOIN inventory_stocklevel s ON s.variant_id = l.variant_id AND s.location_id = cl.location_id
-            CROSS JOIN LATERAL (
-                SELECT coalesce(s.available, 0)
-                    -- A channel that takes its own open orders off only later still shows those units.
-                    + CASE WHEN n.number = 'in_stock' THEN (
-                        SELECT coalesce(sum(h.committed), 0)
-                        FROM inventory_orderline ol
-                        JOIN inventory_order o ON o.id = ol.order_id AND o.channel_id = n.id
-                        JOIN inventory_orderhold h ON h.line_id = ol.id AND h.committed > 0
-                        WHERE ol.variant_id = l.variant_id AND h.location_id = cl.location_id AND s.committed > 0
-                    ) ELSE 0 END
-                    -- Units missing at another channel without cause are held back here until they are explained.
-                    - (SELECT coalesce(sum(x.doubt), 0)
-                       FROM channels_channelstock x
-                       JOIN channels_listing xl ON xl.id = x.listing_id
-                       JOIN channels_channellocation xcl ON xcl.id = x.channel_location_id
-                       WHERE x.doubt > 0 AND x.id <> c.id AND xl.variant_id = l.variant_id
-                         AND xcl.location_id = cl.location_id) AS pool
-            ) p
-            WHERE c.id = ANY(p_cells)
-        ) r
-    ) d
-    WHERE c.id = d.id
-$$;
+    FROM channels_publishable(p_cells) d
+    WHERE c.id = d.cell_id;
+END $$;
 
 -- Channels follow the stock: the ledger's hook (inventory/sql/post.sql) gets its body here. The reporting channel's own
 -- number moved by itself; every channel that lists the variant has a new `desired`.
@@ -82,17 +81,20 @@ BEGIN
     PERFORM channels_recompute(v_cells);
 END $$;
 
--- Recompute every cell of a connection, or the given ones.
+-- Work out the rules anew, and every number with them: of all cells of a connection, or of the given ones.
 CREATE OR REPLACE FUNCTION channels_refresh(p_connection bigint, p_cells bigint[]) RETURNS int LANGUAGE plpgsql AS $$
 DECLARE
     v_cells bigint[];
 BEGIN
+    SELECT array_agg(c.id) INTO v_cells FROM channels_channelstock c
+    WHERE c.connection_id = p_connection OR c.id = ANY(p_cells);
     SELECT array_agg(locked.id) INTO v_cells FROM (
         SELECT c.id FROM channels_channelstock c
-        WHERE c.connection_id = p_connection OR c.id = ANY(p_cells)
+        WHERE c.id = ANY(channels_with_peers(v_cells))
         ORDER BY c.id FOR NO KEY UPDATE OF c
     ) locked;
     IF v_cells IS NOT NULL THEN
+        PERFORM channels_resolve(v_cells);
         PERFORM channels_recompute(v_cells);
     END IF;
     RETURN coalesce(cardinality(v_cells), 0);

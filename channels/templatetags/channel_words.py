@@ -64,6 +64,7 @@ FLAGS = {
     "big_rise": ("warn", "big rise"),
     "newly_sellable": ("warn", "becomes sellable"),
     "not_counted": ("", "never counted here: left alone"),
+    "not_told": ("", "a rule says not to count it: left alone"),
     "unknown_there": ("", "no number there: left alone"),
 }
 

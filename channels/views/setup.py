@@ -20,7 +20,7 @@ from storestudio.accounts.access import MAY_MANAGE, ShopRequest, shop_view
 
 ROWS_A_PAGE = 200
 ZEROS_BY_CLICK = 5
-LEFT_OUT = {"not_counted", "unknown_there"}  # flags of cells that approving does not write
+LEFT_OUT = {"not_counted", "unknown_there", "not_told"}  # flags of cells that approving does not write
 
 
 @shop_view(roles=MAY_MANAGE)

@@ -74,6 +74,10 @@ def a_shop() -> dict[type, Any]:
         merchant=member.merchant, connection=connection, approved_by=member.user
     )
     channels.ApprovalLine.objects.create(approval=approval, cell=cell, before=Decimal(3), after=Decimal(5))
+    rule = factories.AvailabilityRuleFactory(merchant=member.merchant, variant=variant)
+    channels.RuleChange.objects.create(merchant=member.merchant, rule=rule, after={"safety_stock": "2"})
+    channels.CellPolicy.objects.create(cell=cell, safety_stock=2)
+    channels.RuleWork.objects.create(product_id=variant.product_id)
     entry = ledger.Entry(variant.pk, place.pk, "adjust", "a", utc_now(), on_hand=Decimal(7), actor_id=member.user_id)
     with transaction.atomic():
         ledger.post(merchant_id=member.merchant_id, source="user", entries=[entry])

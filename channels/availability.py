@@ -1,0 +1,225 @@
+"""What the rules let one channel sell now, and how that comes about; the arithmetic is channels/sql/rules.sql's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import connection as database
+
+from channels.models import AvailabilityRule, Connection
+
+Mode = AvailabilityRule.Mode
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Units that may be sold beyond what is there: `kind` is backorder or preorder; `units` in all, at that place."""
+
+    kind: str
+    units: Decimal
+    promised_date: date
+    message: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step from what is available to what is shown, in units; `rule_id` None where no rule decided it.
+
+    `kind`: available, own (its own open orders, which its number still shows), safety_stock, channel_buffer, hidden
+    (what the mode “buffered” keeps back), share_percent, oversell, cap, set_aside, is_paused, sells_from, whole.
+    """
+
+    kind: str
+    amount: Decimal
+    rule_id: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Publishable:
+    """What one channel may sell of a variant at a location now, in units; `quantity` None: it is not counted there.
+
+    `decided`: the rule behind each setting, by the setting's name. `steps` lead from what is available to `quantity`.
+    """
+
+    variant_id: int
+    location_id: int
+    quantity: Decimal | None
+    mode: str
+    steps: Sequence[Step]
+    decided: Mapping[str, int] = field(default_factory=dict)
+    promise: Promise | None = None
+    sells_from: datetime | None = None
+    cell_id: int | None = None
+
+
+_OF_CELLS = """
+SELECT l.variant_id, cl.location_id, p.*, y.decided, y.is_paused, y.sells_from, y.oversell, y.promised_date,
+       y.message
+FROM channels_publishable(channels_with_peers(%(cells)s)) p
+JOIN channels_channelstock c ON c.id = p.cell_id AND c.id = ANY(%(cells)s)
+JOIN channels_listing l ON l.id = c.listing_id
+JOIN channels_channellocation cl ON cl.id = c.channel_location_id
+LEFT JOIN channels_cellpolicy y ON y.cell_id = c.id
+ORDER BY l.variant_id, cl.location_id
+"""
+
+_CELLS_OF = """
+SELECT coalesce(array_agg(c.id), '{}'::bigint[]) FROM channels_channelstock c
+JOIN channels_listing l ON l.id = c.listing_id
+WHERE c.connection_id = %s AND l.variant_id = ANY(%s)
+"""
+
+# A channel that lists nothing and asks instead (the shop's own site): the same rules and the same arithmetic, without
+# cells. What is set aside for channels in escrow is not its to sell.
+_WITHOUT_CELLS = """
+WITH spot AS (
+    SELECT row_number() OVER (ORDER BY v.id, o.id) AS key, v.id AS variant_id, o.id AS location_id, v.is_whole_unit,
+           v.merchant_id
+    FROM inventory_variant v
+    JOIN inventory_location o ON o.merchant_id = v.merchant_id AND o.is_active
+    WHERE v.id = ANY(%(variants)s) AND v.merchant_id = %(merchant)s
+), decided AS (
+    SELECT d.* FROM channels_decide(
+        (SELECT array_agg(key ORDER BY key) FROM spot), (SELECT array_agg(%(connection)s::bigint) FROM spot),
+        (SELECT array_agg(variant_id ORDER BY key) FROM spot), (SELECT array_agg(location_id ORDER BY key) FROM spot)) d
+), known AS (
+    SELECT s.variant_id, s.location_id, NULL::bigint AS cell_id, s.is_whole_unit, d.decided,
+           coalesce(level.available, 0) - held.doubt - held.aside AS pool, held.aside,
+           coalesce((d.said ->> 'safety_stock')::numeric, 0) AS safety_stock,
+           coalesce((d.said ->> 'channel_buffer')::numeric, 0) AS channel_buffer,
+           (d.said ->> 'share_percent')::numeric AS share_percent, (d.said ->> 'cap')::numeric AS cap,
+           CASE WHEN d.said -> 'oversell' ->> 'kind' IN ('backorder', 'preorder')
+                     AND (d.said -> 'oversell' ->> 'until')::timestamptz > clock_timestamp()
+                THEN coalesce((d.said -> 'oversell' ->> 'max')::numeric, level.incoming, 0) ELSE 0 END AS extra,
+           coalesce((d.said ->> 'is_paused')::boolean, false) AS is_paused,
+           NOT coalesce((d.said ->> 'is_paused')::boolean, false)
+               AND coalesce((d.said ->> 'sells_from')::timestamptz <= clock_timestamp(), true) AS is_open,
+           coalesce((d.said ->> 'is_tracked')::boolean, true) AS is_tracked,
+           (d.said ->> 'sells_from')::timestamptz AS sells_from,
+           coalesce(d.said -> 'oversell' ->> 'kind', 'never') AS oversell,
+           (d.said -> 'oversell' ->> 'date')::date AS promised_date,
+           coalesce(d.said -> 'oversell' ->> 'message', '') AS message
+    FROM spot s
+    JOIN decided d ON d.key = s.key
+    LEFT JOIN inventory_stocklevel level ON level.variant_id = s.variant_id AND level.location_id = s.location_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(c.doubt), 0) AS doubt,
+               coalesce(sum(greatest(0, c.desired, c.expected)) FILTER (WHERE y.mode = 'escrow'), 0) AS aside
+        FROM channels_channelstock c
+        JOIN channels_listing l ON l.id = c.listing_id AND l.variant_id = s.variant_id AND l.deleted_at IS NULL
+        JOIN channels_channellocation cl ON cl.id = c.channel_location_id AND cl.location_id = s.location_id
+        JOIN channels_connection n ON n.id = c.connection_id AND n.state <> 'closed'
+        LEFT JOIN channels_cellpolicy y ON y.cell_id = c.id
+    ) held
+)
+SELECT k.*, 'shared' AS mode, 0::numeric AS own, 0::numeric AS hidden, NULL::numeric AS allotted, o.offer,
+       CASE WHEN k.is_tracked
+            THEN greatest(0, CASE WHEN k.is_whole_unit THEN floor(o.offer) ELSE o.offer END) END AS desired
+FROM known k
+CROSS JOIN LATERAL (
+    SELECT channels_offer(
+        k.pool, k.safety_stock + k.channel_buffer, k.share_percent, k.extra, k.cap, k.is_open) AS offer
+) o
+ORDER BY k.variant_id, k.location_id
+"""
+
+
+def publishable(*, connection_id: int, variant_ids: Sequence[int]) -> list[Publishable]:
+    """What this channel may sell of these variants now, by location; three queries, whatever their number.
+
+    Where the channel lists a variant, that is what its cells should show. A channel that lists none of it (the
+    shop's own site, which asks) is answered for every active location by the same rules, in the mode “shared”.
+    """
+    connection = Connection.objects.only("merchant_id").get(pk=connection_id)
+    found = of_cells(cell_ids=_cells(connection_id, variant_ids))
+    listed = {one.variant_id for one in found}
+    asked = sorted(set(variant_ids) - listed)
+    values = {"variants": asked, "merchant": connection.merchant_id, "connection": connection_id}
+    return found + (_read(_WITHOUT_CELLS, values) if asked else [])
+
+
+def of_cells(*, cell_ids: Sequence[int]) -> list[Publishable]:
+    """What these cells should show now, and why."""
+    return _read(_OF_CELLS, {"cells": list(cell_ids)}) if cell_ids else []
+
+
+def _cells(connection_id: int, variant_ids: Sequence[int]) -> list[int]:
+    with database.cursor() as cursor:
+        cursor.execute(_CELLS_OF, [connection_id, list(variant_ids)])
+        return list(cursor.fetchone()[0])
+
+
+def _read(statement: str, values: Mapping[str, Any]) -> list[Publishable]:
+    with database.cursor() as cursor:
+        cursor.execute(statement, values)
+        names = [column[0] for column in cursor.description]
+        return [_publishable(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+
+
+def _publishable(row: Mapping[str, Any]) -> Publishable:
+    promise = None
+    if row["extra"] > 0:
+        promise = Promise(row["oversell"], row["extra"], row["promised_date"], row["message"])
+    decided = _decided(row["decided"])
+    return Publishable(
+        variant_id=row["variant_id"],
+        location_id=row["location_id"],
+        quantity=row["desired"],
+        mode=row["mode"],
+        steps=tuple(_steps(row, decided)),
+        decided=decided,
+        promise=promise,
+        sells_from=row["sells_from"],
+        cell_id=row["cell_id"],
+    )
+
+
+def _decided(value: Any) -> dict[str, int]:
+    """JSON from a cursor of Django's comes as text."""
+    return dict(json.loads(value)) if isinstance(value, str) else dict(value or {})
+
+
+def _steps(row: Mapping[str, Any], decided: Mapping[str, int]) -> Iterable[Step]:
+    """From what is available to what is shown; each step by how much it changes the number."""
+    now = row["pool"]
+    yield Step("available", now)
+    for kind in ("safety_stock", "channel_buffer", "hidden"):
+        kept = min(row[kind], max(now, ZERO))
+        if row[kind] > 0:
+            yield Step(kind, -kept, decided.get("mode" if kind == "hidden" else kind))
+            now -= kept
+    if row["share_percent"] is not None and now > 0:
+        part = now * row["share_percent"] / 100
+        yield Step("share_percent", part - now, decided.get("share_percent"), f"{row['share_percent'].normalize():f}")
+        now = part
+    if row["extra"] > 0:
+        yield Step("oversell", row["extra"], decided.get("oversell"), row["message"])
+        now += row["extra"]
+    yield from _limits(row, decided, now)
+
+
+def _limits(row: Mapping[str, Any], decided: Mapping[str, int], now: Decimal) -> Iterable[Step]:
+    """What the number may be at most, and its last form."""
+    if not row["is_open"]:
+        kind = "is_paused" if row["is_paused"] else "sells_from"
+        yield Step(kind, min(ZERO, -now), decided.get(kind))
+        now = min(now, ZERO)
+    elif row["cap"] is not None and now > row["cap"]:
+        yield Step("cap", row["cap"] - now, decided.get("cap"), f"{row['cap'].normalize():f}")
+        now = row["cap"]
+    if row["allotted"] is not None and now > row["allotted"] - row["hidden"]:
+        aside = row["allotted"] - row["hidden"]
+        yield Step("set_aside", aside - now, decided.get("mode"))
+        now = aside
+    if row["own"]:
+        yield Step("own", row["own"])
+        now += row["own"]
+    if row["desired"] is not None and row["desired"] != now:
+        yield Step("whole", row["desired"] - now)
