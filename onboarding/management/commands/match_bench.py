@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from onboarding.management.commands.match import pair_files, report
-from onboarding.matching import csvfiles, pairs, prior, synthetic, training
+from onboarding.matching import csvfiles, fitting, pairs, prior, synthetic, training
 
 DATA = Path("..") / "shared" / "data" / "matching"
 
@@ -182,7 +182,7 @@ def learn(*, data: Path, without: str) -> training.Weights:
             examples.append(pairs.fit(left.records, right.records).example(read_truth(task=task, data=data)))
     if not examples:
         raise CommandError("No set to learn from.")
-    return training.fit(examples)
+    return fitting.fit(examples)
 
 
 def accepted_unseen(*, found: Sequence[pairs.Pair], truth: set[tuple[str, str]], precision: float = 0.995) -> float:
