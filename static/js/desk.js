@@ -102,8 +102,7 @@
     const row = rowOf(id);
     if (ahead.has(id) || !row) return Promise.resolve();
     if (!reading.has(id)) {
-      const asked = fetch(linkOf(row).href, { headers: { "HX-Request": "true" }, credentials: "same-origin" })
-        .then(answered)
+      const asked = ask(linkOf(row).href)
         .then((html) => {
           const news = parse(html).querySelector("[data-outcome]");
           if (news) drop(news.dataset.gone);
@@ -115,6 +114,19 @@
     return reading.get(id);
   };
 
+  /* Every request ends: in words, or as a failure after a while. `data-asking`: something is on its way. */
+  let asking = 0;
+  const ask = (address, options = {}) => {
+    asking += 1;
+    desk.setAttribute("data-asking", "");
+    return fetch(address, {
+      credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE_MS), ...options,
+      headers: { "HX-Request": "true", ...options.headers },
+    }).then(answered).finally(() => {
+      asking -= 1;
+      desk.toggleAttribute("data-asking", asking > 0);
+    });
+  };
   const answered = (response) => {
     const elsewhere = response.headers.get("HX-Redirect");
     if (elsewhere) {
@@ -184,7 +196,11 @@
     if (posts.length || list.dataset.more) {
       waiting = true;
       place.setAttribute("aria-busy", "true");
-      if (!posts.length) fetchRows().then(() => settle(), () => warn("No answer from StoreStudio."));
+      if (!posts.length) fetchRows().then(settle, () => {
+        waiting = false;
+        place.removeAttribute("aria-busy");
+        warn("No answer from StoreStudio. Nothing is lost: load the page again.");
+      });
       return;
     }
     settle();
@@ -204,8 +220,7 @@
     const address = new URL(desk.dataset.home, location.href);
     address.searchParams.set("part", "rows");
     address.searchParams.set("last", lastId());
-    const response = await fetch(address, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
-    addRows(parse(await answered(response)).querySelector('[data-part="rows"]'));
+    addRows(parse(await ask(address)).querySelector('[data-part="rows"]'));
   };
   const lastId = () => (list.lastElementChild ? list.lastElementChild.dataset.row : "");
   const addRows = (part) => {
@@ -289,11 +304,7 @@
         post.data.set("last", lastId());
       }
       try {
-        const response = await fetch(post.url, {
-          method: "POST", body: post.data, credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE_MS),
-          headers: { "HX-Request": "true", "X-CSRFToken": token() },
-        });
-        const answer = parse(await answered(response));
+        const answer = parse(await ask(post.url, { method: "POST", body: post.data, headers: { "X-CSRFToken": token() } }));
         if (!answer.querySelector("[data-outcome]")) throw new Error("500");
         posts.shift();
         take(answer, post);
@@ -470,7 +481,7 @@
       if (name === "exclude" || name.startsWith("field-")) address.searchParams.append(name, value);
     });
     address.searchParams.set("part", "effect");
-    fetch(address, { headers: { "HX-Request": "true" }, credentials: "same-origin" }).then(answered).then(
+    ask(address).then(
       (html) => {
         if (mine !== looks || shownItem() !== item) return;
         const news = parse(html).querySelector("[data-outcome]");
@@ -634,8 +645,7 @@
     if (!dialog) return;
     waiting = true;
     try {
-      const response = await fetch(address, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
-      dialog.replaceChildren(parse(await answered(response)));
+      dialog.replaceChildren(parse(await ask(address)));
       if (!dialog.open) dialog.showModal();
       const first = find("[data-desk-first], input:checked, input, button", dialog);
       if (first) first.focus();
@@ -647,7 +657,7 @@
     const again = (form) => {
       const address = new URL(form.action, location.href);
       address.search = new URLSearchParams(new FormData(form)).toString();
-      return fetch(address, { headers: { "HX-Request": "true" }, credentials: "same-origin" }).then(answered);
+      return ask(address);
     };
     dialog.addEventListener("change", (event) => {
       const form = event.target.closest("[data-desk-levels]");

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 CANDIDATES = ("chromium", "chromium-browser", "google-chrome")
+# How long a state is waited for: server, database and browser share the machine with other tests.
+PATIENCE_MS = 20_000
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 # The browser's driver runs an event loop in this thread; our ORM calls beside it are still synchronous.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
@@ -24,7 +26,9 @@ def browser() -> Iterator[Any]:
         if os.environ.get("STORESTUDIO_REQUIRE_BROWSER") == "1":
             pytest.fail("STORESTUDIO_REQUIRE_BROWSER=1, and there is no Chromium on this machine.")
         pytest.skip("There is no Chromium on this machine.")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE_MS)
 
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)

@@ -73,17 +73,17 @@ class Desk:
         }
 
     def settled(self) -> None:
-        """Everything that was decided has arrived."""
-        expect(self.page.locator("[data-sending]")).to_have_count(0)
-        self.page.wait_for_load_state("networkidle")
+        """Everything that was decided has arrived, everything that was asked for is there."""
+        expect(self.page.locator("[data-sending], [data-asking]")).to_have_count(0)
 
-    def keystrokes_in_time(self, name: str) -> bool:
-        """Whether the server's own work for an answer stayed in bounds, 19 times of 20; the clock's time is printed.
+    def keystrokes_in_time(self, name: str, *, part: float) -> bool:
+        """Whether the server's own work stayed in bounds for this part of the answers; the clock's time is printed.
 
         The clock also counts what else this machine does (a browser, a database, other tests) and decides nothing.
+        Of few answers only the middle one can be judged: one that is held up is a large part of them.
         """
         print(f"{name}: {distribution(self.took)}; at work {distribution(self.worked)}")  # noqa: T201
-        return sorted(self.worked)[round(len(self.worked) * 0.95) - 1] < KEYSTROKE_MS_MAX
+        return sorted(self.worked)[round(len(self.worked) * part) - 1] < KEYSTROKE_MS_MAX
 
 
 def distribution(times: list[float]) -> str:
@@ -207,7 +207,7 @@ def test_a_person_clears_a_dozen_findings_of_different_kinds_with_the_keyboard_a
     assert Variant.objects.filter(options={"Size": "XXL"}).count() == 1
     assert Variant.objects.filter(options={"Size": "XL"}).count() == 3
     assert not at.faults
-    assert at.keystrokes_in_time("a dozen findings")
+    assert at.keystrokes_in_time("a dozen findings", part=0.5)
 
 
 def test_a_person_clears_the_sixty_planted_findings_of_the_demo_shop_with_the_keyboard_alone(
@@ -238,7 +238,7 @@ def test_a_person_clears_the_sixty_planted_findings_of_the_demo_shop_with_the_ke
     assert {"edit", "exclusion", "answer", "undo"} <= set(done)
     assert verify.verify().breaches == []
     assert not at.faults
-    assert at.keystrokes_in_time("sixty findings")
+    assert at.keystrokes_in_time("sixty findings", part=0.95)
 
 
 # Two cuts of one trouser, so it is told; standardising their sizes then has to ask.
@@ -317,13 +317,43 @@ def test_what_could_not_be_saved_comes_back_with_a_clear_word(desk, shop):
     at.wait_for(first.pk)
     rows = at.page.locator("[data-desk-rows] [data-row]")
     expect(rows).to_have_count(3)
-    assert [int(row.get_attribute("data-row")) for row in rows.all()][:2] == [first.pk, second.pk]
+    for place, one in enumerate((first, second)):
+        expect(rows.nth(place)).to_have_attribute("data-row", str(one.pk))
     assert Finding.objects.filter(state=State.OPEN).count() == 3
     at.page.unroute("**/findings/*/")
     at.press("a")
     at.wait_for(second.pk)
     at.settled()
     assert Variant.objects.filter(sku="THR-1").exists()
+
+
+# The desk's patience, forty times shorter.
+HURRY = "const real = AbortSignal.timeout.bind(AbortSignal); AbortSignal.timeout = (ms) => real(ms / 40)"
+
+
+def test_an_answer_that_never_comes_is_said_and_holds_nothing_up(desk, shop):
+    made = [shop.sku(f"Throw {n}", f"thr {n}", f"THR-{n}") for n in range(6)]
+    at = desk()
+    at.page.add_init_script(HURRY)
+    at.page.reload()
+    at.settled()
+    silent = f"**{shop.url('finding', made[4].pk)}"
+    at.page.route(silent, lambda route: None)
+    at.press(*"jjjj")
+    expect(at.page.locator("[data-desk-alarm]")).to_contain_text("press J to try again")
+    at.wait_for(made[3].pk)
+    at.page.unroute(silent)
+    at.press("j")
+    at.wait_for(made[4].pk)
+    at.page.route(silent, lambda route: None)
+    at.press("a")
+    expect(at.page.locator("[data-desk-alarm]")).to_contain_text("back in the queue")
+    at.wait_for(made[4].pk)
+    at.page.unroute(silent)
+    at.press("a")
+    at.wait_for(made[5].pk)
+    at.settled()
+    assert Variant.objects.filter(sku="THR-4").exists()
 
 
 def test_what_somebody_else_decided_is_said_and_passed_over(desk, shop):
@@ -344,7 +374,7 @@ def test_a_question_nobody_foresaw_comes_next_and_takes_nothing_away(desk, shop)
     shop.listing(Variant.objects.get(sku="oak 1"))
     at.press("a")
     expect(at.page.locator("[data-desk-alarm]")).to_contain_text("It comes next")
-    assert at.shown == second.pk
+    at.wait_for(second.pk)
     at.press("a")
     at.wait_for(twins.pk)
     expect(at.item).to_contain_text("First a question")
@@ -389,7 +419,7 @@ def test_a_decision_of_somebody_else_is_undone_only_by_a_second_press(desk, shop
     at = desk()
     at.press("u")
     expect(at.page.locator("[data-desk-alarm]")).to_contain_text("Jo’s")
-    assert at.shown == second.pk
+    at.wait_for(second.pk)
     at.press("u")
     at.wait_for(first.pk)
 
@@ -403,7 +433,7 @@ def test_keys_are_explained_and_can_be_switched_off(desk, shop):
     at.page.get_by_label("Single keys work on this device").uncheck()
     at.press("Escape", "a")
     at.settled()
-    assert at.shown == made[0].pk
+    at.wait_for(made[0].pk)
     assert Finding.objects.filter(state=State.OPEN).count() == 2
 
 
@@ -413,7 +443,7 @@ def test_search_leaves_letters_alone_and_escape_comes_back(desk, shop):
     at = desk()
     at.press("/")
     at.page.keyboard.type("arse")
-    assert at.page.locator("[data-desk-search]").input_value() == "arse"
+    expect(at.page.locator("[data-desk-search]")).to_have_value("arse")
     at.press("Escape", "j", "k")
     at.wait_for(made.pk)
     assert Finding.objects.filter(state=State.OPEN).count() == 2
@@ -530,7 +560,7 @@ def test_a_person_maps_every_listing_with_the_keyboard_alone(desk, shop):
     at.press("a")
     expect(at.page.get_by_role("heading", name="Every listing is mapped")).to_be_visible()
     at.settled()
-    assert at.keystrokes_in_time("eight listings")
+    assert at.keystrokes_in_time("eight listings", part=0.5)
     for listing in listings:
         listing.refresh_from_db()
     new = Variant.objects.get(product__title="Rain Jacket", listings__isnull=False)
@@ -555,6 +585,6 @@ def test_a_match_that_went_elsewhere_comes_back_and_is_not_linked_unseen(desk, s
     second.listing.refresh_from_db()
     assert second.listing.variant is None
     expect(at.page.locator("[data-desk-alarm]")).to_contain_text("has changed meanwhile")
-    assert at.shown == third.listing_id
+    at.wait_for(third.listing_id)
     rival.refresh_from_db()
     assert rival.state == "accepted"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 from django.utils.timezone import now as utc_now
+from playwright.sync_api import expect
 
 from inventory import ledger
 from inventory.models import Variant
@@ -115,33 +116,34 @@ def test_a_file_is_dropped_watched_applied_and_taken_back(browser, client, live_
     page.goto(f"{live_server.url}{scene.home}imports/")
     page.get_by_role("link", name="New import").or_(page.get_by_role("link", name="Import the first file")).click()
     page.set_input_files("#id_file", file)
-    assert "goods.csv" in page.text_content("[data-drop-name]")
+    expect(page.locator("[data-drop-name]")).to_contain_text("goods.csv")
     page.get_by_role("button", name="Look at it", exact=True).click()
-    page.wait_for_selector("#progress")
+    expect(page.locator("#progress")).to_be_visible()
     batch = ImportBatch.objects.order_by("-pk").first()
     assert batch is not None
     run(batch)
-    page.wait_for_selector("text=What are its columns?", timeout=10_000)
+    expect(page.get_by_role("heading", name="What are its columns?")).to_be_visible()
     page.get_by_role("button", name="Read it like this").click()
-    page.wait_for_selector("#progress")
+    expect(page.locator("#progress")).to_be_visible()
     run(batch)
-    page.wait_for_selector("text=Apply it?", timeout=10_000)
-    assert page.locator(".import-rows tbody tr").count() == 50
+    expect(page.get_by_role("heading", name="Apply it?")).to_be_visible()
+    rows = page.locator(".import-rows tbody tr")
+    expect(rows).to_have_count(50)
     page.get_by_role("link", name="Next").click()
-    assert page.locator(".import-rows tbody tr").count() == 10
+    expect(rows).to_have_count(10)
     page.fill("#row-search", "bowl-7")
     page.press("#row-search", "Enter")
     page.wait_for_url("**q=bowl-7**")
-    assert page.locator(".import-rows tbody tr").count() == 1
+    expect(rows).to_have_count(1)
     page.get_by_role("button", name="Apply").click()
-    page.wait_for_selector("#progress")
+    expect(page.locator("#progress")).to_be_visible()
     run(batch)
-    page.wait_for_selector("text=Undo it", timeout=10_000)
+    expect(page.get_by_role("link", name="Undo it")).to_be_visible()
     assert Variant.objects.filter(merchant=scene.merchant, sku__startswith="BOWL").count() == 60
     page.get_by_role("link", name="Undo it").click()
     page.get_by_role("button", name="Undo the import").click()
-    page.wait_for_selector("#progress")
+    expect(page.locator("#progress")).to_be_visible()
     run(batch)
-    page.wait_for_selector("text=Undone", timeout=10_000)
+    expect(page.get_by_role("heading", name="Undone")).to_be_visible()
     assert not Variant.objects.filter(merchant=scene.merchant, sku__startswith="BOWL").exists()
     context.close()

@@ -10,6 +10,7 @@ import pytest
 from allauth.mfa.totp.internal.auth import hotp_value, yield_hotp_counters_from_time
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
+from playwright.sync_api import expect
 
 from storestudio.accounts.models import Membership
 from tests import factories
@@ -118,7 +119,7 @@ def test_a_person_signs_in_by_keyboard_alone(page, live_server):
     page.keyboard.type(factories.PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(live_server.url + scene.home)
-    assert "agree" in page.locator("h1").inner_text()
+    expect(page.locator("h1")).to_contain_text("agree")
 
 
 def test_a_person_sets_up_two_step_sign_in(page, live_server):
@@ -128,6 +129,7 @@ def test_a_person_sets_up_two_step_sign_in(page, live_server):
     page.fill("[name=password]", factories.PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/reauthenticate/**")
+    expect(page.get_by_role("button", name="Confirm")).to_be_visible()
     assert not problems_of(page)
     page.fill("[name=password]", factories.PASSWORD)
     page.get_by_role("button", name="Confirm").click()
@@ -139,6 +141,7 @@ def test_a_person_sets_up_two_step_sign_in(page, live_server):
         page.screenshot(path=Path(PICTURES) / "account-totp.png", full_page=True)
     page.get_by_role("button", name="Activate").click()
     page.wait_for_url("**/account/2fa/**codes/**")
+    expect(page.locator("h1")).to_be_visible()
     assert not problems_of(page)
     if PICTURES:
         page.screenshot(path=Path(PICTURES) / "account-codes.png", full_page=True)
@@ -149,9 +152,9 @@ def test_the_first_tab_stop_skips_to_the_page(page, client, live_server):
     sign_in(page.context, client, live_server, scene.user)
     page.goto(live_server.url + scene.home)
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Skip to the page"
+    expect(page.get_by_role("link", name="Skip to the page")).to_be_focused()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.locator("#main")).to_be_focused()
 
 
 def test_slash_goes_to_the_search_and_enter_searches_stock(page, client, live_server):
@@ -182,11 +185,11 @@ def test_today_moves_by_itself_when_something_happens(page, client, live_server)
     scene = scenes.full()
     sign_in(page.context, client, live_server, scene.user)
     page.goto(live_server.url + scene.home)
-    assert "Nothing needs you" in page.locator("h1").inner_text()
+    expect(page.locator("h1")).to_contain_text("Nothing needs you")
     factories.IncidentFactory(connection=scene.connections[0], title="Web shop shows 7, the shelf has 5")
-    page.get_by_text("Web shop shows 7, the shelf has 5", exact=True).wait_for(timeout=9000)
-    assert "One thing needs you" in page.locator("h1").inner_text()
-    page.locator("#pulse.pulse-warn").wait_for(timeout=9000)
+    expect(page.get_by_text("Web shop shows 7, the shelf has 5", exact=True)).to_be_visible()
+    expect(page.locator("h1")).to_contain_text("One thing needs you")
+    expect(page.locator("#pulse.pulse-warn")).to_be_visible()
 
 
 def test_the_pulse_says_so_when_the_server_is_silent(page, client, live_server):
@@ -194,9 +197,9 @@ def test_the_pulse_says_so_when_the_server_is_silent(page, client, live_server):
     sign_in(page.context, client, live_server, scene.user)
     page.goto(live_server.url + scene.home)
     page.route("**/pulse/**", lambda route: route.abort())
-    page.get_by_text("No answer from StoreStudio").wait_for(timeout=12000)
+    expect(page.get_by_text("No answer from StoreStudio")).to_be_visible()
     page.unroute("**/pulse/**")
-    page.get_by_text("In lockstep").first.wait_for(timeout=9000)
+    expect(page.get_by_text("In lockstep").first).to_be_visible()
 
 
 def test_all_works_without_javascript(browser, client, live_server):
@@ -206,7 +209,7 @@ def test_all_works_without_javascript(browser, client, live_server):
     page = context.new_page()
     page.goto(f"{live_server.url}{scene.home}channels/{scene.connections[0].pk}/messages/?state=quarantined")
     page.get_by_role("button", name="Replay").first.click()
-    assert "Back in the queue" in page.locator(".messages").inner_text()
+    expect(page.locator(".messages")).to_contain_text("Back in the queue")
     context.close()
 
 

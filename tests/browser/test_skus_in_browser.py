@@ -61,7 +61,7 @@ def test_a_pattern_is_typed_looked_at_confirmed_and_taken_back(browser, client, 
     page.get_by_role("button", name=re.compile("Another variant")).click()
     expect(page.locator(".sku-rows tbody tr")).to_have_count(1)
     expect(page.locator("#apply-title")).to_have_text(re.compile("Rename 27 SKUs"))
-    assert "show=taken" in page.url
+    expect(page).to_have_url(re.compile("show=taken"))
     button = page.locator("#apply")
     expect(button).to_be_disabled()
     page.fill("#id_confirm", "27")
