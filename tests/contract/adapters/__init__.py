@@ -30,17 +30,19 @@ class ShopVariant:
 
 @dataclass(frozen=True)
 class Shop:
-    """A fresh account at the stand-in: exactly two active locations and three tracked variants with SKUS, in
-    order, STOCK_AT_START of each at each location. `account` is what the connector is given."""
+    """A fresh account at the stand-in: exactly two active locations (one where the vendor knows only one) and three
+    tracked variants with SKUS, in order, STOCK_AT_START of each at each location. `account` is what the connector is
+    given."""
 
     account: Account
-    location_ids: tuple[str, str]
+    location_ids: tuple[str, ...]
     variants: Sequence[ShopVariant]
 
 
 class Adapter(Protocol):
     """Plays merchant and customers at one vendor's stand-in. Every call commits before it returns."""
 
+    count_write_operation: str  # of the stand-in, as planned faults name it: what `write_counts` calls to write
     listing_write_operation: str  # of the stand-in, as planned faults name it: what `write_listings` calls to write
 
     def open_shop(self, *, server_url: str, webhook_url: str) -> Shop:

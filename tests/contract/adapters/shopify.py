@@ -65,6 +65,7 @@ query Shown($item: ID!, $place: ID!) {
 class ShopifyAdapter:
     """Acts through the Admin API with the app's token; a stock edit in the admin is the stand-in's own move."""
 
+    count_write_operation = "inventorySetQuantities"
     listing_write_operation = "productVariantsBulkUpdate"
 
     def open_shop(self, *, server_url: str, webhook_url: str) -> Shop:

@@ -20,6 +20,7 @@ class SquareAdapter:
     """Acts through Square's API with the application's own token; what has no API (the dashboard, the till's
     restock button) writes history as the stand-in itself does."""
 
+    count_write_operation = "inventory.batch_create_changes"
     listing_write_operation = "catalog.batch_upsert"
 
     def open_shop(self, *, server_url: str, webhook_url: str) -> Shop:
