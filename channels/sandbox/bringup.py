@@ -129,11 +129,14 @@ def connect_web(merchant: Merchant, shop: Shop, actor: User) -> Connection:
 
 
 def map_by_name(connection: Connection, actor: User) -> None:
-    """In the sandbox the places are named alike: a person would map them so."""
-    own = {location.name: location for location in Location.objects.of(connection.merchant)}
-    for place in ChannelLocation.objects.filter(connection=connection).order_by("pk"):
-        if place.name in own:
-            connections.map_location(channel_location=place, location=own[place.name], actor=actor)
+    """In the sandbox the places are named alike: a person would map them so. A channel's only place, which may have no
+    name of its own, is our first location."""
+    own = {location.name: location for location in Location.objects.of(connection.merchant).order_by("-pk")}
+    places = list(ChannelLocation.objects.filter(connection=connection).order_by("pk"))
+    for place in places:
+        location = own.get(place.name) or (list(own.values())[-1] if own and len(places) == 1 else None)
+        if location is not None:
+            connections.map_location(channel_location=place, location=location, actor=actor)
 
 
 def go_live(connection: Connection, actor: User) -> None:
