@@ -1,0 +1,77 @@
+"""Telling numbers: read again, compared, then written absolutely, with a mark that says which write it was.
+
+WooCommerce sets a number and asks for no number before; it knows no idempotency key. So each product is read right
+before it is written, and a number that is not the one we believed is STALE. With the number goes a hidden meta entry
+that names the write: where an earlier attempt's answer was lost, its repeat finds the mark and leaves the number, which
+may have moved since, alone. A sale between the reading and the writing is overwritten; docs/vendor-checks.md says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from channels.connectors.woocommerce import catalog, reading
+from channels.connectors.woocommerce.client import Client
+from channels.connectors.woocommerce.values import Json, by_product, number
+from channels.ports import CountResult, CountWrite, WriteOutcome
+
+MARK = "_storestudio_write"
+NOT_COUNTED = "WooCommerce does not count it by itself: “Manage stock” is off there, or on for the whole product."
+
+
+def write(client: Client, *, writes: Sequence[CountWrite], key: str) -> list[CountResult]:
+    """One reading and at most one batch for all products, and as much for each product with variations.
+
+    Raises ConnectorError; what was written before it carries the mark, so the same call again finishes the rest.
+    """
+    there = reading.documents(client, [write.inventory_id for write in writes])
+    results = {write.inventory_id: _settled(write, there.get(write.inventory_id), key=key) for write in writes}
+    open_ones = {write.inventory_id: write for write in writes if results[write.inventory_id] is None}
+    for product_id, numbers in by_product(open_ones).items():
+        names = [f"{product_id}/{one}" if product_id else one for one in numbers]
+        ours = [open_ones[name] for name in names]
+        body = {"update": [entry(write, key=key) for write in ours]}
+        reply = client.update_variations(product_id, body) if product_id else client.update_products(body)
+        told = {str(row.get("id")): row for row in reply.row.get("update") or []}
+        results |= {write.inventory_id: outcome(write, told.get(_number(write))) for write in ours}
+    return [results[write.inventory_id] or CountResult(WriteOutcome.SKIPPED) for write in writes]
+
+
+def _settled(write: CountWrite, document: Json | None, *, key: str) -> CountResult | None:
+    """What needs no writing, or must not be written; None for what is to be written."""
+    if document is None:
+        return CountResult(WriteOutcome.REFUSED, message="WooCommerce does not have it any more.")
+    shown = catalog.quantity(document)
+    if shown is None:
+        return CountResult(WriteOutcome.REFUSED, message=NOT_COUNTED)
+    if catalog.meta(document).get(MARK) == key:
+        return CountResult(WriteOutcome.APPLIED, shown)
+    if shown != write.from_quantity:
+        return CountResult(WriteOutcome.STALE, shown, message=f"It shows {shown}, not {write.from_quantity}.")
+    return None
+
+
+def _number(write: CountWrite) -> str:
+    return write.inventory_id.rpartition("/")[2]
+
+
+def entry(write: CountWrite, *, key: str) -> Json:
+    """One object of a batch."""
+    return {
+        "id": int(_number(write)),
+        "stock_quantity": number(write.to_quantity),
+        "meta_data": [{"key": MARK, "value": key}],
+    }
+
+
+def outcome(write: CountWrite, row: Mapping[str, object] | None) -> CountResult:
+    """What the answer shows. An object that is not in it was not reached."""
+    if row is None:
+        return CountResult(WriteOutcome.SKIPPED)
+    error = row.get("error")
+    if isinstance(error, dict):
+        return CountResult(WriteOutcome.REFUSED, message=f"{error.get('code')}: {error.get('message')}")
+    shown = catalog.quantity(row)
+    if shown != write.to_quantity:
+        return CountResult(WriteOutcome.REFUSED, message=f"WooCommerce took {write.to_quantity} and shows {shown}.")
+    return CountResult(WriteOutcome.APPLIED, shown)
