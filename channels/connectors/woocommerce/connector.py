@@ -54,6 +54,7 @@ class WooCommerceConnector:
         listing_batch_max=20,
         listing_reads_max=50,
         sku_length_max=100,  # what its lookup table keeps
+        poll_every_s=15.0,  # a failed webhook is never sent again, and all of them wait for the shop's own queue
         secrets=(Secret("consumer_key", "consumer key"), Secret("consumer_secret", "consumer secret")),
     )
 
