@@ -192,13 +192,16 @@ def is_as_told(known: Listing | None, told: ToldListing) -> bool:
     """Whether a listing is what a webhook says it is, as far as it says."""
     if known is None or known.deleted_at is not None:
         return False
-    return (
-        (known.sku, known.barcode) == (told.sku[:200], told.barcode[:255])
-        and (known.is_tracked, known.sells_past_zero) == (told.is_tracked, told.sells_past_zero)
-        and (told.product_title is None or told.product_title[:300] == known.product_title)
-        and told.price in (None, known.price)
-        and (told.options is None or dict(told.options) == known.options)
+    pairs = (
+        (told.sku, known.sku),
+        (told.barcode, known.barcode),
+        (told.is_tracked, known.is_tracked),
+        (told.sells_past_zero, known.sells_past_zero),
+        (told.product_title and told.product_title[:300], known.product_title),
+        (told.price, known.price),
+        (None if told.options is None else dict(told.options), known.options),
     )
+    return all(said in (None, ours) for said, ours in pairs)
 
 
 def subscribe(connection: Connection) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -104,6 +104,8 @@ def _sort(connection: Connection, events: Sequence[InboundEvent]) -> _Batch:
         except MalformedPayload as error:
             _quarantine(event, error=str(error))
             continue
+        if hint.listings:
+            batch.listings_told[event.pk] = hint.listings
         if hint.kind == HintKind.ORDERS:
             for order_id in hint.ids:
                 batch.by_order[order_id].append(event)
@@ -114,8 +116,6 @@ def _sort(connection: Connection, events: Sequence[InboundEvent]) -> _Batch:
                 batch.by_stock[inventory_id].append(event)
             if hint.counts:
                 batch.counts_told[event.pk] = hint.counts
-            if hint.listings:
-                batch.listings_told[event.pk] = hint.listings
         else:
             batch.by_kind[hint.kind].append(event)
             batch.is_whole_catalog |= hint.kind == HintKind.CATALOG and bool(hint.ids)
@@ -167,16 +167,33 @@ def _drop_known_counts(connection: Connection, batch: _Batch) -> None:
     _drop(batch.by_stock, known)
 
 
-def _ask_for_catalog(connection: Connection, batch: _Batch) -> None:
-    """Some channels have one message for any change of a product: where it tells a listing as we do not know it, a hint
-    of our own has the catalog read again, apart from the count that this event is about."""
+def _told_anew(connection: Connection, batch: _Batch) -> set[int]:
+    """Events that tell a listing as we do not know it."""
     told = {one.external_id for listings in batch.listings_told.values() for one in listings}
-    if not told:
-        return
-    known = {row.external_id: row for row in Listing.objects.filter(connection=connection, external_id__in=told)}
-    for event_id, listings in batch.listings_told.items():
-        if any(not connections.is_as_told(known.get(one.external_id), one) for one in listings):
-            intake.hint(connection=connection, kind=HintKind.CATALOG, ids=[], key=f"listing:{event_id}")
+    rows = Listing.objects.filter(connection=connection, external_id__in=told) if told else []
+    known = {row.external_id: row for row in rows}
+    return {
+        event_id
+        for event_id, listings in batch.listings_told.items()
+        if any(not connections.is_as_told(known.get(one.external_id), one) for one in listings)
+    }
+
+
+def _drop_known_catalog(
+    batch: _Batch, catalog: Sequence[InboundEvent], anew: Collection[int]
+) -> Sequence[InboundEvent]:
+    """Finish events that tell all they are about, and nothing new; the others have the catalog read."""
+    known = [event for event in catalog if event.pk in batch.listings_told and event.pk not in anew]
+    _finish(known, outcome="known already")
+    return [event for event in catalog if event not in known]
+
+
+def _ask_for_catalog(connection: Connection, batch: _Batch, anew: Collection[int]) -> None:
+    """Some channels have one message for any change of a product: where it tells a listing anew, a hint of our own has
+    the catalog read again, apart from the count that the event is about."""
+    for event in _distinct(batch.by_stock):
+        if event.pk in anew:
+            intake.hint(connection=connection, kind=HintKind.CATALOG, ids=[], key=f"listing:{event.pk}")
 
 
 def _drop(by_id: dict[str, list[InboundEvent]], events: Sequence[InboundEvent]) -> None:
@@ -199,7 +216,8 @@ def _work_off(connection: Connection, batch: _Batch) -> None:
         others = [event for events in batch.by_kind.values() for event in events]
         _release([*_distinct(batch.by_order), *_distinct(batch.by_stock), *others])
         return
-    catalog = batch.by_kind.pop(HintKind.CATALOG, [])
+    anew = _told_anew(connection, batch)
+    catalog = _drop_known_catalog(batch, batch.by_kind.pop(HintKind.CATALOG, []), anew)
     if catalog:
         since = None if batch.is_whole_catalog else connection.catalog_read_until
         _guarded(connection, catalog, lambda: _read_catalog(connection, since=since))
@@ -210,7 +228,7 @@ def _work_off(connection: Connection, batch: _Batch) -> None:
     _drop_known_orders(connection, batch)
     if batch.by_order:
         _guarded(connection, _distinct(batch.by_order), lambda: _apply_orders(connection, batch.by_order))
-    _ask_for_catalog(connection, batch)
+    _ask_for_catalog(connection, batch, anew)
     _drop_known_counts(connection, batch)
     if batch.by_stock:
         _guarded(connection, _distinct(batch.by_stock), lambda: _check_counts(connection, list(batch.by_stock)))

@@ -153,10 +153,10 @@ class ToldListing:
     """What a webhook says of a listing. None: not told."""
 
     external_id: str
-    sku: str
-    barcode: str
-    is_tracked: bool
-    sells_past_zero: bool
+    sku: str | None = None
+    barcode: str | None = None
+    is_tracked: bool | None = None
+    sells_past_zero: bool | None = None
     product_title: str | None = None
     price: Decimal | None = None
     options: Mapping[str, str] | None = None
@@ -168,7 +168,8 @@ class Hint:
 
     `ids` are order ids, inventory ids for STOCK; for CATALOG any id means: read it whole, something was deleted.
     `orders`, `counts` and `listings` are what the payload says of them, only ever used to see that we know it already.
-    `listings`: of a STOCK hint that may just as well mean that the catalog changed; fields not told are None.
+    `listings`: of a STOCK hint that may just as well mean that the catalog changed, or of a CATALOG hint that tells all
+    it is about; fields not told are None.
     """
 
     kind: HintKind
