@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from django.apps import apps
 
 from channels.models import ChannelLocation, Connection, Listing
 from channels.sandbox.goods import Goods
+from channels.sandbox.trading.web import Storefront
 from storestudio.accounts.models import Merchant, User
 
 PREFIX = "channels.sandbox."
@@ -43,6 +44,14 @@ class StandIn(Protocol):
 
     def shown(self, connection: Connection) -> Mapping[Key, Decimal]:
         """What the vendor itself shows now, read where the stand-in keeps it."""
+
+
+@runtime_checkable
+class Sells(Protocol):
+    """A stand-in at which made-up customers can buy besides Square's till and Shopify's shop."""
+
+    def storefront(self, *, where: Mapping[str, Any], run: str) -> Storefront:
+        """Where they buy, by what `sandbox info` says; `run` sets one run's orders apart."""
 
 
 def names() -> list[str]:

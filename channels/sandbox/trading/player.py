@@ -11,14 +11,15 @@ import queue
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from channels.sandbox.trading.calls import Refused, Unanswered
 from channels.sandbox.trading.till import Till, TillSale
 from channels.sandbox.trading.trace import Invoice
-from channels.sandbox.trading.web import Web, WebSale
+from channels.sandbox.trading.web import Storefront
 
 QUEUED_MAX = 8  # how far one channel may run ahead of the other
 GAP_S_MAX = 3.0  # nights and Sundays are not waited for
@@ -83,14 +84,14 @@ def baskets(invoice: Invoice) -> list[Invoice]:
 class Planner:
     """Says which channel plays an invoice, and to which earlier sales a return belongs."""
 
-    def __init__(self, *, seed: int, tally: Tally) -> None:
-        self.seed, self.tally = seed, tally
+    def __init__(self, *, seed: int, tally: Tally, names: Sequence[str] = (TILL, WEB)) -> None:
+        self.seed, self.tally, self.names = seed, tally, names
         # SKU -> [invoice, customer, units that may still come back], oldest first
         self._sold: dict[str, list[tuple[str, str, list[int]]]] = defaultdict(list)
 
     def channel(self, number: str) -> str:
         """The same for the same invoice and seed."""
-        return TILL if chance(self.seed, "channel", number) < 0.5 else WEB
+        return self.names[int(chance(self.seed, "channel", number) * len(self.names))]
 
     def steps(self, invoice: Invoice) -> list[tuple[str, Step]]:
         """What to play where, for one invoice."""
@@ -212,10 +213,12 @@ class TillChannel(Channel):
 class WebChannel(Channel):
     """Customers at the web shop: most orders ship at once, some later, some are cancelled, some wait."""
 
-    def __init__(self, *, web: Web, location_ids: tuple[str, ...], seed: int, tally: Tally) -> None:
-        super().__init__(name=WEB, seed=seed, tally=tally)
+    def __init__(
+        self, *, web: Storefront, location_ids: tuple[str, ...], seed: int, tally: Tally, name: str = WEB
+    ) -> None:
+        super().__init__(name=name, seed=seed, tally=tally)
         self.web, self.location_ids = web, location_ids
-        self.sales: dict[str, WebSale] = {}
+        self.sales: dict[str, Any] = {}
         self.fulfilled: set[str] = set()
         self.returned: set[str] = set()
 

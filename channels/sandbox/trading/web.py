@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 from channels.sandbox.trading.calls import ATTEMPTS_MAX, Caller, Json, Refused, Unanswered, backoff_s
 
@@ -52,10 +53,31 @@ class WebSale:
 
 @dataclass(frozen=True)
 class Checkout:
-    """What became of a basket: the order, unless nothing was left of it, and what the shop did not have."""
+    """What became of a basket: the order, unless nothing was left of it, and what the shop did not have.
 
-    sale: WebSale | None
+    A sale is the storefront's own, with its `units` by SKU key.
+    """
+
+    sale: Any
     refused: Mapping[str, int]
+
+
+class Storefront(Protocol):
+    """Where customers buy without a person at a till; what each step may raise is Refused or Unanswered."""
+
+    caller: Caller
+
+    def buy(self, *, invoice: str, units: Mapping[str, int]) -> Checkout:
+        """Place a paid order for what there is enough of."""
+
+    def fulfil(self, *, sale: Any) -> None:
+        """Send it."""
+
+    def cancel(self, *, sale: Any) -> None:
+        """Cancel an order of which nothing has left."""
+
+    def take_back(self, *, sale: Any, units: Mapping[str, int], by: str, is_fulfilled: bool, location_id: str) -> None:
+        """Refund units of it and put them back."""
 
 
 class Web:

@@ -10,6 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
+from channels.sandbox import standins
 from channels.sandbox.management.commands.sandbox import describe
 from channels.sandbox.trading import made_up, trace
 from channels.sandbox.trading.player import TILL, WEB, Channel, Planner, Tally, TillChannel, WebChannel, play
@@ -67,7 +68,7 @@ class Command(BaseCommand):
         done = threading.Event()
         reporter = threading.Thread(target=self._report, args=(tally, started, done), daemon=True)
         reporter.start()
-        planner = Planner(seed=seed, tally=tally)
+        planner = Planner(seed=seed, tally=tally, names=list(channels))
         play(invoices=customers, channels=channels, planner=planner, speed=options["speed"], is_stopped=stopping.is_set)
         done.set()
         reporter.join()
@@ -121,7 +122,7 @@ def first_lines(customers: Iterator[Invoice], *, lines_max: int | None) -> Itera
 
 
 def open_channels(where: dict[str, Any], *, seed: int, tally: Tally, run: str) -> dict[str, Channel]:
-    """Both channels of a shop as `sandbox info` describes it. `run` sets this run's idempotency keys apart."""
+    """The channels of a shop as `sandbox info` describes it. `run` sets this run's idempotency keys apart."""
     variants = {identifiers.sku_key(row["sku"]): row for row in where["variants"]}
     till = Till(
         base_url=where["square"]["base_url"], token=where["square"]["access_token"], name=run,
@@ -132,7 +133,15 @@ def open_channels(where: dict[str, Any], *, seed: int, tally: Tally, run: str) -
         goods={sku: row["shopify_variant_id"] for sku, row in variants.items()},
     )  # fmt: skip
     places = where["locations"]
+    others = {
+        name: WebChannel(
+            web=hands.storefront(where=where, run=run), location_ids=("",), seed=seed, tally=tally, name=name
+        )
+        for name in where.keys() - {"square", "shopify", "locations", "variants"}
+        if isinstance(hands := standins.of(name), standins.Sells)
+    }
     return {
         TILL: TillChannel(till=till, location_ids=tuple(row["square_id"] for row in places), seed=seed, tally=tally),
         WEB: WebChannel(web=web, location_ids=tuple(row["shopify_id"] for row in places), seed=seed, tally=tally),
+        **dict(sorted(others.items())),
     }
