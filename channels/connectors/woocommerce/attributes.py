@@ -34,7 +34,7 @@ def prepare(client: Client, product_id: str, ours: Sequence[ListingWrite], *, al
     changing = [one for one in ours if one.after.options is not None]
     if not changing:
         return ""
-    (product,) = reading.products(client, [product_id]) or [{}]
+    product = next((row for row in reading.products(client, [product_id]) if str(row["id"]) == product_id), {})
     variations = {str(row["id"]): row for row in reading.variations_of(client, product_id)}
     mine = [one for one in all_of_it if one.external_id.partition("/")[0] == product_id]
     goals = {one.external_id.rpartition("/")[2]: wanted(one) for one in mine if one.after.options is not None}
@@ -49,7 +49,7 @@ def prepare(client: Client, product_id: str, ours: Sequence[ListingWrite], *, al
     if renames and (not goals.keys() >= variations.keys() or len({old for old, _ in renames}) < len(renames)):
         return NOT_ALL
     before = product.get("attributes") or []
-    after = _after(before, variations, goals, names=dict(renames))
+    after = _after(before, variations, goals, names=dict(renames.keys()))
     if after != before:
         client.update_product(product_id, {"attributes": after})
     return ""

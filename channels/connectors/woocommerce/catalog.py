@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from channels.connectors.woocommerce.values import PLACE, Json, decimal, id_of, moment
+from channels.connectors.woocommerce.values import PLACE, Json, decimal, id_of, listing_id, moment
 from channels.ports import Count, RemoteListing, ToldListing
 
 UNSTOCKED = {"grouped", "external"}  # made of others, or sold by others
@@ -84,6 +84,15 @@ def told(document: Json) -> ToldListing:
         price=price(document),
         options=options(document) if is_variation else None,
     )
+
+
+def told_of_product(document: Json) -> list[ToldListing]:
+    """What the body of a product with variations says of each of them."""
+    title = str(document.get("name") or "")
+    return [
+        ToldListing(listing_id(product_id=document["id"], variation_id=number), product_title=title)
+        for number in document.get("variations") or []
+    ]
 
 
 def counts(documents: Iterable[Json]) -> list[Count]:

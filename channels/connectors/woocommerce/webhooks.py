@@ -92,7 +92,10 @@ def _product(payload: Mapping[str, Any], *, event: str) -> Hint:
     if event == "deleted":
         return Hint(HintKind.CATALOG, ("all",))  # no list tells what is gone
     kind = payload.get("type")
-    if event != "updated" or kind == "variable" or kind in UNSTOCKED or "manage_stock" not in payload:
+    if event == "updated" and kind == "variable":
+        # Sent for each of its variations that is saved: it tells their product's name and which there are.
+        return Hint(HintKind.CATALOG, listings=tuple(catalog.told_of_product(payload)))
+    if event != "updated" or kind in UNSTOCKED or "manage_stock" not in payload:
         return Hint(HintKind.CATALOG)
     return Hint(
         HintKind.STOCK,

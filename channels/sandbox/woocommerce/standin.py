@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 
@@ -12,7 +13,9 @@ from channels.models import ChannelLocation, Connection, Listing
 from channels.sandbox.goods import Goods, GoodsVariant
 from channels.sandbox.woocommerce import accounts
 from channels.sandbox.woocommerce.accounts import ProductRow, VariantRow
+from channels.sandbox.woocommerce.customers import Customers
 from channels.sandbox.woocommerce.models import Product, Site
+from inventory import identifiers
 from storestudio.accounts.models import Merchant, User
 
 PLACE = "shop"
@@ -56,6 +59,17 @@ class WooCommerceStandIn:
         """A product's number, and its variation's or "0", as an order's line takes them."""
         product_id, _, variation_id = listing.external_id.partition("/")
         return {"woocommerce_product_id": product_id, "woocommerce_variation_id": variation_id or "0"}
+
+    def storefront(self, *, where: Mapping[str, Any], run: str) -> Customers:
+        """By the shop's own key."""
+        own = where["woocommerce"]
+        return Customers(
+            base_url=own["base_url"], key=own["consumer_key"], secret=own["consumer_secret"],
+            goods={
+                identifiers.sku_key(row["sku"]): (row["woocommerce_product_id"], row["woocommerce_variation_id"])
+                for row in where["variants"]
+            },
+        )  # fmt: skip
 
     def shown(self, connection: Connection) -> Mapping[tuple[str, str], Decimal]:
         """What is counted, by product or variation."""
