@@ -23,11 +23,16 @@ from channels.models import (
     ChannelWriteLine,
     Connection,
     ConnectionWork,
+    GuardLine,
+    GuardStop,
     InboundEvent,
     Incident,
     Listing,
+    RemoteChange,
     RuleChange,
     RuleWork,
+    StockGap,
+    StockSweep,
 )
 from inventory import identifiers
 from storestudio.accounts.backoffice import (
@@ -344,6 +349,68 @@ class IncidentAdmin(BigRows):
     list_filter = ["kind", ("resolved_at", admin.EmptyFieldListFilter), "merchant", "connection"]
     list_select_related = ["merchant", "connection", "variant"]
     search_fields = ["title", "=key"]
+
+
+@admin.register(StockSweep)
+class StockSweepAdmin(BigRows):
+    """Whole readings of a connection's numbers: how far, how many differed."""
+
+    list_display = [
+        "pk", linked("connection"), "started_at", "finished_at", "listings", "cells", "differing", "missing",
+    ]  # fmt: skip
+    list_filter = [("finished_at", admin.EmptyFieldListFilter), "connection"]
+    list_select_related = ["connection"]
+
+
+@admin.register(StockGap)
+class StockGapAdmin(BigRows):
+    """Disagreements, with cause and evidence. They are decided and undone on the shop's own pages."""
+
+    list_display = [
+        "pk", "seen_at", linked("connection"), linked("listing"), units("expected"), units("observed"), "cause",
+        "state", "deed", units("moved"), "closed_at", linked("closed_by", "by"),
+    ]  # fmt: skip
+    list_filter = ["state", "cause", "deed", "connection", "merchant"]
+    list_select_related = ["connection", "listing", "closed_by"]
+    search_fields = ["=question"]
+
+
+@admin.register(RemoteChange)
+class RemoteChangeAdmin(BigRows):
+    """What others changed at channels, as their feeds told it."""
+
+    list_display = [
+        "pk", "occurred_at", linked("connection"), "inventory_id", units("delta"), "cause", "made_by", "by", "app",
+        "state",
+    ]  # fmt: skip
+    list_filter = ["state", "made_by", "connection"]
+    list_select_related = ["connection"]
+    search_fields = ["=external_id", "=inventory_id", "=app_id"]
+
+
+class GuardLines(ReadOnlyLines):
+    """The numbers of a stopped batch."""
+
+    model = GuardLine
+    fields = ["cell", "before", "after"]
+
+
+@admin.register(GuardStop)
+class GuardStopAdmin(BigRows):
+    """Batches that a guard stopped. They are answered on the shop's own pages."""
+
+    list_display = ["pk", "opened_at", linked("connection"), "kind", "state", "decided_at", linked("decided_by", "by")]
+    list_filter = ["state", "kind", "connection"]
+    list_select_related = ["connection", "decided_by"]
+    inlines = [GuardLines]
+
+
+@admin.register(GuardLine)
+class GuardLineAdmin(BigRows):
+    """Numbers of stopped batches: what they were, what they would have become."""
+
+    list_display = ["pk", linked("stop"), linked("cell"), units("before"), units("after")]
+    list_select_related = ["stop", "cell"]
 
 
 def _connections() -> list[int]:

@@ -184,7 +184,7 @@ def _sold_since_read(connection: Connection) -> list[int]:
 
 def _believe_observed(connection: Connection) -> None:
     believed = list(awaiting_yes(connection).values_list("pk", flat=True))
-    ChannelStock.objects.filter(pk__in=believed).update(expected=F("observed"))
+    ChannelStock.objects.filter(pk__in=believed).update(expected=F("observed"), guard_passed_at=timezone.now())
     publisher.refresh_desired(connection_id=connection.pk)
 
 

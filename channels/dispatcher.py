@@ -35,7 +35,8 @@ WHERE w.connection_id = n.id AND w.leased_until <= clock_timestamp()
       WHEN 'publish' THEN n.state = 'live' AND (EXISTS (
           SELECT FROM channels_channelstock c
           WHERE c.connection_id = n.id AND c.dirty_at IS NOT NULL AND c.write_id IS NULL AND c.blocked_reason = ''
-            AND c.drift_at IS NULL AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= clock_timestamp()))
+            AND c.drift_at IS NULL AND c.missing_at IS NULL AND c.held_by_id IS NULL
+            AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= clock_timestamp()))
         OR EXISTS (
           SELECT FROM channels_channelwrite cw
           WHERE cw.connection_id = n.id AND cw.state = 'sending' AND cw.next_attempt_at <= clock_timestamp()))

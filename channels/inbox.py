@@ -147,6 +147,10 @@ def _drop_known_orders(connection: Connection, batch: _Batch) -> None:
         and ref.external_id in applied
         and applying.is_known(ref, applied[ref.external_id])
     ]
+    if known:
+        # A message that comes after its order was found in the feed: late, not missed.
+        told = [batch.orders_told[event.pk].external_id for event in known]
+        reconcile.news_came(connection_id=connection.pk, order_ids=told)
     _finish(known, outcome="known already")
     _drop(batch.by_order, known)
 

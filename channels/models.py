@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q, Value
@@ -69,9 +70,20 @@ class Connection(MerchantOwned):
     resting_until = models.DateTimeField(null=True, help_text="No calls before: rate limit or open breaker.")
     failures = models.PositiveIntegerField(default=0, help_text="Calls failed in a row.")
     last_error = models.CharField(max_length=500, blank=True)
+    read_whole_at = models.DateTimeField(null=True, help_text="When the last whole reading of its numbers began.")
+    guard_cells = models.PositiveIntegerField(default=200, help_text="No more numbers than this are cut at once.")
+    guard_share = models.DecimalField(
+        max_digits=4, decimal_places=3, default=Decimal("0.2"), help_text="Nor more than this share of its numbers."
+    )
+    trusted_apps = models.JSONField(
+        default=list, blank=True, help_text="Ids of other apps there whose changes of stock are booked unasked."
+    )
 
     class Meta:
         constraints = [
+            models.CheckConstraint(
+                condition=Q(guard_share__gt=0) & Q(guard_share__lte=1), name="connection_guard_share_is_a_share"
+            ),
             models.UniqueConstraint(
                 fields=["merchant", "channel", "account_id"],
                 condition=~Q(state="closed"),
@@ -208,6 +220,11 @@ class ChannelStock(MerchantOwned):
     attempts = models.PositiveSmallIntegerField(default=0)
     next_attempt_at = models.DateTimeField(null=True)
     blocked_reason = models.CharField(max_length=300, blank=True, help_text="Not written until a person says so.")
+    missing_at = models.DateTimeField(null=True, help_text="Since when it is not mentioned there any more: not zero.")
+    held_by = models.ForeignKey(
+        "channels.GuardStop", on_delete=models.SET_NULL, null=True, blank=True, related_name="held_cells"
+    )
+    guard_passed_at = models.DateTimeField(null=True, help_text="When a person said that it may drop.")
 
     class Meta:
         constraints = [
@@ -541,6 +558,7 @@ class Incident(MerchantOwned):
         RECONNECT = "reconnect", "Contact lost"
         REFUSED = "refused", "A channel refused a number"
         UNLINKED_SALE = "unlinked_sale", "Something unlinked was sold"
+        GUARD = "guard", "So much would go that we stopped"
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, null=True, related_name="incidents")
     kind = models.CharField(max_length=16, choices=Kind)
@@ -566,3 +584,171 @@ class Incident(MerchantOwned):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"
+
+
+class StockSweep(MerchantOwned):
+    """One whole reading of a connection's numbers, slice by slice; the age of every number that agrees is its own."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="sweeps")
+    started_at = models.DateTimeField(default=utc_now)
+    finished_at = models.DateTimeField(null=True)
+    listings = models.PositiveIntegerField(default=0, help_text="To read, when it began.")
+    last_listing_id = models.BigIntegerField(default=0, help_text="Read up to here.")
+    cells = models.PositiveIntegerField(default=0)
+    differing = models.PositiveIntegerField(default=0)
+    missing = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection"], condition=Q(finished_at=None), name="sweep_one_running_per_connection"
+            )
+        ]
+        indexes = [models.Index(fields=["connection", "-started_at"], name="sweep_by_time")]
+
+    def __str__(self) -> str:
+        return f"sweep #{self.pk} of connection {self.connection_id}"
+
+
+class StockGap(MerchantOwned):
+    """A number at a channel that was not what we expected (or was gone): why, on what evidence, what was done."""
+
+    class Cause(models.TextChoices):
+        MISSED_WEBHOOK = "missed_webhook", "Missed message"
+        LATE = "late", "Late message"
+        ECHO = "echo", "Our own number"
+        MANUAL_EDIT = "manual_edit", "Changed there by hand"
+        OTHER_APP = "other_app", "Another app writes it"
+        AUTO_ADD = "auto_add", "Added by the till itself"
+        UNIT_MISMATCH = "unit_mismatch", "Another unit"
+        LINK_BROKEN = "link_broken", "Listing gone or exchanged"
+        CLAMPED = "clamped", "Stops at zero"
+        UNKNOWN = "unknown", "Not known"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Being looked into"
+        ASKED = "asked", "Waits for you"
+        HEALED = "healed", "Healed"
+        DECIDED = "decided", "Decided"
+        UNDONE = "undone", "Undone"
+
+    class Deed(models.TextChoices):
+        NOTHING = "", "Nothing yet"
+        APPLIED = "applied", "The order was applied"
+        BOOKED = "booked", "Their change was booked"
+        BELIEVED = "believed", "Our belief was set right, no stock moved"
+        REPEATED = "repeated", "Our number was confirmed"
+        RELINKED = "relinked", "The new listing was linked"
+        AGREES = "agrees", "It agrees again by itself"
+        OURS = "ours", "Our number was sent"
+        THEIRS = "theirs", "Their number was booked"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="gaps")
+    cell = models.ForeignKey(ChannelStock, on_delete=models.SET_NULL, null=True, related_name="gaps")
+    listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="+")
+    channel_location = models.ForeignKey(ChannelLocation, on_delete=models.CASCADE, related_name="+")
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, null=True, related_name="+")
+    expected = quantity_field(help_text="What we expected when we first saw it.")
+    observed = quantity_field(null=True, default=None, help_text="What it showed; empty: it was not mentioned.")
+    cause = models.CharField(max_length=16, choices=Cause, default=Cause.UNKNOWN)
+    evidence = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=8, choices=State, default=State.OPEN)
+    deed = models.CharField(max_length=8, choices=Deed, blank=True, default=Deed.NOTHING)
+    moved = quantity_field(help_text="Units by which what was done changed our numbers of it; what undoing takes back.")
+    question = models.CharField(max_length=120, blank=True, help_text="Gaps of one question are decided together.")
+    seen_at = models.DateTimeField(default=utc_now)
+    judged_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    closed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cell"], condition=Q(state__in=["open", "asked"]), name="gap_one_per_cell")
+        ]
+        indexes = [
+            models.Index(fields=["connection", "-seen_at"], name="gap_by_time"),
+            models.Index(fields=["connection", "question"], name="gap_asked", condition=Q(state="asked")),
+            models.Index(fields=["cell", "-seen_at"], name="gap_of_cell"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_cause_display()} #{self.pk}"
+
+
+class RemoteChange(MerchantOwned):
+    """A change of stock that somebody else made at a channel, as its feed told it, and what we did with it."""
+
+    class State(models.TextChoices):
+        BOOKED = "booked", "Booked"
+        WITHHELD = "withheld", "Waits for a person"
+        DECIDED = "decided", "Decided by a person"
+        IGNORED = "ignored", "Of no concern"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="remote_changes")
+    external_id = models.CharField(max_length=160)
+    inventory_id = models.CharField(max_length=120)
+    location_external_id = models.CharField(max_length=120)
+    delta = quantity_field()
+    occurred_at = models.DateTimeField()
+    told_at = models.DateTimeField(default=utc_now)
+    cause = models.CharField(max_length=200, help_text="In the channel's words.")
+    made_by = models.CharField(max_length=10, blank=True)
+    by = models.CharField(max_length=120, blank=True, help_text="The person, where the channel names one.")
+    app = models.CharField(max_length=120, blank=True)
+    app_id = models.CharField(max_length=120, blank=True)
+    state = models.CharField(max_length=8, choices=State)
+    stop = models.ForeignKey("channels.GuardStop", on_delete=models.SET_NULL, null=True, related_name="changes")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["connection", "external_id"], name="remotechange_once")]
+        indexes = [
+            models.Index(fields=["connection", "inventory_id", "-occurred_at"], name="remotechange_of_item"),
+            models.Index(fields=["connection", "-told_at"], name="remotechange_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cause} #{self.pk}"
+
+
+class GuardStop(MerchantOwned):
+    """A batch that would have cut more numbers than its guard allows: stopped, until a person has looked at it."""
+
+    class Kind(models.TextChoices):
+        PUBLISH = "publish", "Numbers to send"
+        READING = "reading", "Numbers it showed"
+        CHANGES = "changes", "Changes it told of"
+
+    class State(models.TextChoices):
+        OPEN = "open", "Waits for you"
+        APPROVED = "approved", "Approved"
+        DISCARDED = "discarded", "Discarded"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="stops")
+    kind = models.CharField(max_length=8, choices=Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
+    opened_at = models.DateTimeField(default=utc_now)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["connection", "kind"], condition=Q(state="open"), name="guardstop_one_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of connection {self.connection_id} stopped #{self.pk}"
+
+
+class GuardLine(models.Model):
+    """One number of a stopped batch: what it is, what it would become."""
+
+    stop = models.ForeignKey(GuardStop, on_delete=models.CASCADE, related_name="lines")
+    cell = models.ForeignKey(ChannelStock, on_delete=models.CASCADE, related_name="+")
+    before = quantity_field()
+    after = quantity_field()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["stop", "cell"], name="guardline_one_per_cell")]
+
+    def __str__(self) -> str:
+        return f"cell {self.cell_id}: {self.before} → {self.after}"

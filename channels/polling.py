@@ -12,13 +12,13 @@ from channels.ports import Connector, ConnectorError, HintKind, OrdersPage
 from inventory.models import Order
 
 OVERLAP = timedelta(minutes=2)
-SWEEP_CELLS = 40  # read again now and then, so that a change nobody told of is found in the end
 SWEEP_EVERY = timedelta(seconds=30)
 HISTORY = timedelta(days=14)  # open orders older than the connection still hold stock
 
 
 def poll(*, connection_id: int) -> None:
-    """Put orders changed since the watermark into the inbox, read doubtful cells again, and a few of the rest.
+    """Put orders changed since the watermark into the inbox, read doubtful cells again, the hot ones, and a few
+    of the rest: all of them within half a day.
 
     A channel's failure ends it: the watermark stays where it was, so that the next poll reads the same again.
     """
@@ -30,7 +30,8 @@ def poll(*, connection_id: int) -> None:
         _read_orders(connection, started_at=started_at)
         reconcile.recheck_due(connection_id=connection_id)
         if _sweep_is_due(connection, now=started_at) and not inbox.is_behind(connection_id=connection_id):
-            reconcile.sweep(connection_id=connection_id, limit=SWEEP_CELLS)
+            reconcile.check_hot(connection_id=connection_id)
+            reconcile.sweep(connection_id=connection_id)
             Connection.objects.filter(pk=connection_id).update(swept_at=started_at)
     except ConnectorError as error:
         contact.failed(connection_id=connection_id, error=error)

@@ -380,9 +380,23 @@ class OrdersPage:
     resume: str = ""
 
 
+class MadeBy(StrEnum):
+    """Whose hand changed the stock there, where the channel tells."""
+
+    UNKNOWN = ""
+    PERSON = "person"
+    TILL = "till"
+    FILE = "file"
+    APP = "app"  # another application than ours
+
+
 @dataclass(frozen=True)
 class StockChange:
-    """A change of stock made at the channel by someone else than us and by no order: a restock, a recount, an edit."""
+    """A change of stock made at the channel by someone else than us and by no order: a restock, a recount, an edit.
+
+    `by`: the person, `app` and `app_id`: the application, where the channel names them. `is_return`: goods that came
+    back from a customer.
+    """
 
     external_id: str
     inventory_id: str
@@ -390,6 +404,11 @@ class StockChange:
     delta: Decimal
     occurred_at: datetime
     cause: str  # plain words: "restocked after a return", "edited in the dashboard"
+    made_by: MadeBy = MadeBy.UNKNOWN
+    by: str = ""
+    app: str = ""
+    app_id: str = ""
+    is_return: bool = False
 
 
 @dataclass(frozen=True)

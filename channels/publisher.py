@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from channels import contact, credentials, incidents, registry
+from channels import contact, credentials, guards, incidents, registry
 from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, Listing
 from channels.ports import Connector, ConnectorError, CountResult, CountWrite, WriteOutcome
 from storestudio.accounts import numbers
@@ -76,6 +76,7 @@ def _claim(connection: Connection) -> ChannelWrite | None:
 
     Locks the cells, skipping those another transaction holds: they come next time.
     """
+    guards.hold_due_cuts(connection)
     limit = registry.capabilities(connection.channel).write_batch_max
     with transaction.atomic():
         cells = list(
@@ -139,7 +140,8 @@ def restore(*, connection_id: int, numbers: Mapping[int, Decimal]) -> int:
 
 
 def due_cells(connection: Connection, *, now: datetime) -> QuerySet[ChannelStock]:
-    """Cells to tell, in the order to tell them. Unlinked, untracked, blocked and doubtful cells are never told."""
+    """Cells to tell, in the order to tell them. Unlinked, untracked, missing, blocked, held and doubtful
+    cells are never told."""
     due: QuerySet[ChannelStock] = (
         ChannelStock.objects.filter(
             Q(next_attempt_at=None) | Q(next_attempt_at__lte=now),
@@ -148,6 +150,8 @@ def due_cells(connection: Connection, *, now: datetime) -> QuerySet[ChannelStock
             write=None,
             blocked_reason="",
             drift_at=None,
+            missing_at=None,
+            held_by=None,
             listing__link=Listing.Link.LINKED,
             listing__is_tracked=True,
             listing__deleted_at=None,

@@ -181,6 +181,43 @@ class AvailabilityRuleFactory(factory.django.DjangoModelFactory):
     safety_stock = Decimal(2)
 
 
+class StockGapFactory(factory.django.DjangoModelFactory):
+    """A disagreement that waits for a person; `state="healed"` and a deed for one that is over."""
+
+    class Meta:
+        model = channels.StockGap
+
+    cell = factory.SubFactory(ChannelStockFactory)
+    connection = factory.SelfAttribute("cell.connection")
+    merchant = factory.SelfAttribute("cell.connection.merchant")
+    listing = factory.SelfAttribute("cell.listing")
+    channel_location = factory.SelfAttribute("cell.channel_location")
+    variant = factory.SelfAttribute("cell.listing.variant")
+    expected = Decimal(5)
+    observed = Decimal(3)
+    state = channels.StockGap.State.ASKED
+    question = factory.LazyAttribute(lambda row: f"cell:{row.cell.pk}")
+    judged_at = factory.LazyFunction(utc_now)
+
+
+class RemoteChangeFactory(factory.django.DjangoModelFactory):
+    """A change made in the dashboard, booked."""
+
+    class Meta:
+        model = channels.RemoteChange
+
+    connection = factory.SubFactory(ConnectionFactory)
+    merchant = factory.SelfAttribute("connection.merchant")
+    external_id = factory.Sequence(lambda n: f"CHANGE-{n}")
+    inventory_id = "ITEM"
+    location_external_id = "PLACE"
+    delta = Decimal(-2)
+    occurred_at = factory.LazyFunction(utc_now)
+    cause = "edited in the dashboard"
+    made_by = "person"
+    state = channels.RemoteChange.State.BOOKED
+
+
 class InboundEventFactory(factory.django.DjangoModelFactory):
     """A delivery that waits; `is_done=True` for one applied 400 ms after it was received."""
 

@@ -33,6 +33,7 @@ LEDGER = [
     inventory.StockMovement, inventory.StockMovementKey, inventory.StockLevel, inventory.Order, accounts.AuditEntry,
     channels.InboundEvent, channels.ChannelWrite, channels.ChannelWriteLine, channels.ChannelStock,
     channels.Connection, channels.Approval,
+    channels.StockGap, channels.RemoteChange, channels.GuardStop, channels.StockSweep,
 ]  # fmt: skip
 SECRETS = {"access_token": "very-secret-token", "client_secret": "very-secret-too"}
 
@@ -78,6 +79,11 @@ def a_shop() -> dict[type, Any]:
     channels.RuleChange.objects.create(merchant=member.merchant, rule=rule, after={"safety_stock": "2"})
     channels.CellPolicy.objects.create(cell=cell, safety_stock=2)
     channels.RuleWork.objects.create(product_id=variant.product_id)
+    channels.StockSweep.objects.create(merchant=member.merchant, connection=connection)
+    gap = factories.StockGapFactory(cell=cell)
+    factories.RemoteChangeFactory(connection=connection, inventory_id=gap.listing.inventory_id)
+    stop = channels.GuardStop.objects.create(merchant=member.merchant, connection=connection, kind="publish")
+    channels.GuardLine.objects.create(stop=stop, cell=cell, before=Decimal(9), after=Decimal(0))
     entry = ledger.Entry(variant.pk, place.pk, "adjust", "a", utc_now(), on_hand=Decimal(7), actor_id=member.user_id)
     with transaction.atomic():
         ledger.post(merchant_id=member.merchant_id, source="user", entries=[entry])

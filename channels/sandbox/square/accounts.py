@@ -117,5 +117,19 @@ def revoke(*, account: Account, revoker: str = "MERCHANT", only_access: bool = F
         events.authorization_revoked(account=account, revoker=revoker)
 
 
+def other_hand(*, account: Account, product: str, application_id: str, name: str) -> str:
+    """A token whose writes are somebody else's: the dashboard, the till, another application. Returns it."""
+    made = AccessToken.objects.create(
+        account=account,
+        token=secret_token(),
+        kind=AccessToken.Kind.PERSONAL,
+        scopes=list(SCOPES),
+        product=product,
+        application_id=application_id,
+        application_name=name,
+    )
+    return made.token
+
+
 def secret_token() -> str:
     return "EAAA" + secrets.token_urlsafe(45)

@@ -158,9 +158,9 @@ def make_row(*, call: Call, kind: str, body: Json, variation: CatalogObject, fie
         created_at=call.now,
         reference_id=reference,
         source={
-            "product": "EXTERNAL_API",
-            "application_id": call.account.application_id,
-            "name": call.account.name,
+            "product": call.token.product,
+            "application_id": call.token.application_id or call.account.application_id,
+            "name": call.token.application_name or call.account.name,
         },
         extra={name: body[name] for name in ("team_member_id", "employee_id", "reason_id") if body.get(name)},
     )

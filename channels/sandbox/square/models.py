@@ -37,7 +37,9 @@ class Account(models.Model):
     @property
     def personal_token(self) -> str:
         """The application's own token, which never expires."""
-        row = self.tokens.filter(kind=AccessToken.Kind.PERSONAL, revoked_at=None).last()
+        row = self.tokens.filter(
+            kind=AccessToken.Kind.PERSONAL, product="EXTERNAL_API", application_id="", revoked_at=None
+        ).last()
         return row.token if row else ""
 
 
@@ -52,6 +54,9 @@ class AccessToken(models.Model):
     token = models.CharField(max_length=120, unique=True)
     kind = models.CharField(max_length=10, choices=Kind)
     scopes = models.JSONField(default=list)
+    product = models.CharField(max_length=30, default="EXTERNAL_API", help_text="Whose hand its writes are shown as.")
+    application_id = models.CharField(max_length=120, blank=True, help_text="Another application than the account's.")
+    application_name = models.CharField(max_length=120, blank=True)
     created_at = models.DateTimeField(default=now)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)

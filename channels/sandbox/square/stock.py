@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from django.db.models import Q, Sum
 
+from channels.sandbox import faults
 from channels.sandbox.square import events
 from channels.sandbox.square.models import Account, CatalogObject, InventoryChange, InventoryCount
 from channels.sandbox.square.values import Json, later_than, print_quantity, stamp
@@ -76,7 +77,12 @@ def post(*, account: Account, changes: list[InventoryChange], now: datetime, dro
     for row in sorted(changes, key=lambda change: change.occurred_at):
         for cell, effect in effects_of(row).items():
             effects[cell].append(effect)
-    moved = [counts[cell] for cell in sorted(effects) if apply(counts[cell], cell=cell, effects=effects[cell], now=now)]
+    is_clamped = bool(faults.switch("square.clamps_at_zero", False))
+    moved = [
+        counts[cell]
+        for cell in sorted(effects)
+        if apply(counts[cell], cell=cell, effects=effects[cell], now=now, is_clamped=is_clamped)
+    ]
     InventoryCount.objects.bulk_update(
         [counts[cell] for cell in effects],
         ["quantity", "calculated_at", "last_occurred_at", "counted_quantity"],
@@ -111,8 +117,8 @@ def lock_cells(*, account: Account, cells: set[Cell], now: datetime) -> dict[Cel
     return {cell: found[cell] for cell in cells}
 
 
-def apply(row: InventoryCount, *, cell: Cell, effects: list[Effect], now: datetime) -> bool:
-    """Bring one count up to date; True where its number moved or came to be."""
+def apply(row: InventoryCount, *, cell: Cell, effects: list[Effect], now: datetime, is_clamped: bool = False) -> bool:
+    """Bring one count up to date; True where its number moved or came to be. `is_clamped`: never below zero."""
     before, is_new = row.quantity, row.last_occurred_at is None
     if row.last_occurred_at is None or effects[0].occurred_at >= row.last_occurred_at:
         for effect in effects:
@@ -120,6 +126,8 @@ def apply(row: InventoryCount, *, cell: Cell, effects: list[Effect], now: dateti
             row.counted_quantity = effect.amount if effect.is_count else row.counted_quantity
     else:
         row.counted_quantity, row.quantity = recount(account_id=row.account_id, cell=cell)
+    if is_clamped:
+        row.quantity = max(row.quantity, NOTHING)
     latest = effects[-1].occurred_at
     row.last_occurred_at = latest if row.last_occurred_at is None else max(latest, row.last_occurred_at)
     has_moved = is_new or row.quantity != before

@@ -17,7 +17,7 @@ from channels.connectors.square.mapping.values import (
     timestamp,
     unreadable,
 )
-from channels.ports import CountWrite, StockChange
+from channels.ports import CountWrite, MadeBy, StockChange
 
 OURS = "storestudio:"  # how the reference_id of everything we write begins
 
@@ -47,6 +47,7 @@ WORDS_OF_PRODUCT = {
     "ONLINE_STORE": "by Square Online",
     "EXTERNAL_API": "by another app",
 }
+HAND_OF_PRODUCT = {"SQUARE_POS": MadeBy.TILL, "DASHBOARD": MadeBy.PERSON, "ITEM_LIBRARY_IMPORT": MadeBy.FILE}
 
 
 def reference(*, idempotency_key: str, index: int) -> str:
@@ -116,10 +117,24 @@ def changes_told(adjusted: Json, *, application_id: str, location_ids: Sequence[
             delta=delta,
             occurred_at=happened_at,
             cause=_cause(adjusted),
+            made_by=_made_by(adjusted, application_id=application_id),
+            by=str(adjusted.get("team_member_id") or adjusted.get("employee_id") or ""),
+            app=str((adjusted.get("source") or {}).get("name") or ""),
+            app_id=str((adjusted.get("source") or {}).get("application_id") or ""),
+            is_return=bool(adjusted.get("refund_id")) or (source in RETURNED_STATES and target == "IN_STOCK"),
         )
         for identity, place, delta in legs
         if delta and place in location_ids
     ]
+
+
+def _made_by(adjusted: Json, *, application_id: str) -> MadeBy:
+    """Whose hand it was. Our own application is no stranger: a merchant's other tool may run on its token."""
+    made_by = adjusted.get("source") or {}
+    product, writer = str(made_by.get("product") or ""), str(made_by.get("application_id") or "")
+    if product == "EXTERNAL_API":
+        return MadeBy.APP if writer and application_id and writer != application_id else MadeBy.UNKNOWN
+    return HAND_OF_PRODUCT.get(product, MadeBy.UNKNOWN)
 
 
 def _cause(adjusted: Json) -> str:

@@ -1,0 +1,198 @@
+"""A person's part: whose number is right, undoing what was healed, answering a guard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from channels import guards, linking
+from channels.models import ChannelStock, Connection, GuardStop, Listing, RemoteChange, StockGap
+from channels.reconcile import changes, gaps
+from channels.reconcile.judging import refresh_neighbours
+from inventory import ledger
+from storestudio.accounts import audit, numbers
+from storestudio.accounts.models import User
+
+ZERO = Decimal(0)
+CHOICES = ("ours", "theirs")
+Cause, Deed, State = StockGap.Cause, StockGap.Deed, StockGap.State
+
+
+class NoDrift(Exception):
+    """The cell shows what we expect by now: nothing to decide."""
+
+
+def resolve_drift(*, cell_id: int, choice: str, actor: User) -> None:
+    """A person decides: "ours" writes our number over the channel's, "theirs" books the difference in the ledger.
+
+    Locks the cell. Raises NoDrift when there is nothing to decide, ValueError for another choice.
+    """
+    if choice not in CHOICES:
+        raise ValueError(choice)
+    with transaction.atomic():
+        # Levels before cells, as in every other path: the ledger locks the level, then all its cells.
+        cell = ChannelStock.objects.select_related("listing", "channel_location", "merchant", "connection").get(
+            pk=cell_id
+        )
+        if cell.drift_at is None or cell.observed is None or cell.expected is None:
+            raise NoDrift
+        difference = cell.observed - cell.expected
+        changed: dict[str, object] = {"drift_at": None, "doubt": 0, "recheck_at": None}
+        if choice == "theirs" and cell.listing.variant_id and cell.channel_location.location_id:
+            _book(cell, difference, actor)
+        else:
+            changed["expected"] = cell.observed
+        ChannelStock.objects.filter(pk=cell_id, drift_at=cell.drift_at).update(**changed)
+        refresh_neighbours([cell_id])
+        audit.record(
+            actor=actor, merchant=cell.merchant, action=f"drift.{choice}", target=cell,
+            summary=f"{cell.listing.sku}: chose {choice} ({numbers.plain(difference)})",
+        )  # fmt: skip
+        _close(cell, choice, difference, actor)
+
+
+def _book(cell: ChannelStock, difference: Decimal, actor: User) -> None:
+    entry = ledger.Entry(
+        variant_id=cell.listing.variant_id or 0,
+        location_id=cell.channel_location.location_id or 0,
+        kind=ledger.Kind.ADJUST,
+        key=f"drift:{cell.pk}:{cell.drift_at.isoformat() if cell.drift_at else ''}",
+        occurred_at=timezone.now(),
+        on_hand=difference,
+        actor_id=actor.pk,
+        reason="the channel's number was right",
+    )
+    ledger.post(merchant_id=cell.merchant_id, source="user", channel_id=cell.connection_id, entries=[entry])
+
+
+def _close(cell: ChannelStock, choice: str, difference: Decimal, actor: User) -> None:
+    waiting = StockGap.objects.filter(gaps.WAITING, cell=cell)
+    questions = set(waiting.values_list("question", flat=True)) | {f"cell:{cell.pk}"}
+    waiting.update(
+        state=State.DECIDED, deed=Deed(choice), moved=difference if choice == "theirs" else ZERO,
+        closed_at=timezone.now(), closed_by=actor,
+    )  # fmt: skip
+    RemoteChange.objects.filter(
+        connection=cell.connection_id, inventory_id=cell.listing.inventory_id, state=RemoteChange.State.WITHHELD,
+        location_external_id=cell.channel_location.external_id,
+    ).update(state=RemoteChange.State.DECIDED)  # fmt: skip
+    how = "our number was sent" if choice == "ours" else "their number was booked"
+    gaps.close_questions(cell.connection, questions, how=how, actor=actor)
+
+
+def decide(*, connection: Connection, gap_ids: Iterable[int], choice: str, actor: User) -> int:
+    """Decide many at once: "ours", "theirs", or "trust" (theirs, and that app's changes are booked from now on).
+
+    Returns how many were decided; what agrees by now, or is not to be decided by a number, is left as it is. Each cell
+    in a transaction of its own. Raises ValueError for another choice.
+    """
+    if choice not in (*CHOICES, "trust"):
+        raise ValueError(choice)
+    asked = StockGap.objects.filter(pk__in=list(gap_ids), connection=connection, state=State.ASKED).order_by("cell_id")
+    done, apps = 0, set()
+    for gap in asked:
+        try:
+            resolve_drift(cell_id=gap.cell_id or 0, choice="ours" if choice == "ours" else "theirs", actor=actor)
+        except (NoDrift, ChannelStock.DoesNotExist):
+            continue
+        done += 1
+        apps |= {str(gap.evidence.get("app_id") or "")} - {""}
+    if choice == "trust" and apps:
+        _trust(connection, apps, actor)
+    return done
+
+
+def _trust(connection: Connection, apps: Iterable[str], actor: User) -> None:
+    with transaction.atomic():
+        locked = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
+        locked.trusted_apps = sorted({*locked.trusted_apps, *apps})
+        locked.save(update_fields=["trusted_apps"])
+        audit.record(
+            actor=actor, merchant=locked.merchant, action="connection.app_trusted", target=locked,
+            summary=f"{locked.label}: changes by {', '.join(sorted(apps))} are booked from now on",
+        )  # fmt: skip
+
+
+class CannotUndo(Exception):
+    """Why this cannot be taken back, in words for the person who tried."""
+
+
+def undo(*, gap_id: int, actor: User) -> None:
+    """Take back what healed, or decided, a gap; the question is then open again. Raises CannotUndo.
+
+    Units that were booked are booked back, a belief is what it was, a listing waits to be linked. Locks the gap, the
+    level, the cell.
+    """
+    with transaction.atomic():
+        gap: StockGap = (
+            StockGap.objects.select_for_update(of=("self",))
+            .select_related("cell__channel_location", "connection__merchant", "listing")
+            .get(pk=gap_id)
+        )
+        if gap.state not in (State.HEALED, State.DECIDED):
+            raise CannotUndo("Nothing was done here that could be taken back.")
+        if gap.deed == Deed.RELINKED:
+            _part(gap, actor)
+        elif gap.deed in (Deed.BOOKED, Deed.APPLIED, Deed.THEIRS, Deed.BELIEVED):
+            _take_back(gap, actor)
+        else:
+            raise CannotUndo("No number of yours was changed here: there is nothing to take back.")
+        StockGap.objects.filter(pk=gap.pk).update(state=State.UNDONE, closed_at=timezone.now(), closed_by=actor)
+        audit.record(
+            actor=actor, merchant=gap.connection.merchant, action="drift.undone", target=gap,
+            summary=f"{gap.listing.sku}: {gap.get_deed_display()} ({numbers.plain(gap.moved)}) taken back",
+        )  # fmt: skip
+
+
+def _part(gap: StockGap, actor: User) -> None:
+    new = Listing.objects.filter(pk=gap.evidence.get("new_listing"), variant=gap.variant_id).first()
+    if new is None:
+        raise CannotUndo("That listing is linked to something else by now.")
+    linking.unlink(listing=new, actor=actor)
+
+
+def _take_back(gap: StockGap, actor: User) -> None:
+    cell = gap.cell
+    if cell is None or gap.variant_id is None or cell.channel_location.location_id is None:
+        raise CannotUndo("Its listing was parted since: correct the stock by hand.")
+    if StockGap.objects.filter(gaps.WAITING, cell=cell).exists():
+        raise CannotUndo("The same number is in question again: decide that first.")
+    now = timezone.now()
+    if gap.deed == Deed.BELIEVED:
+        ChannelStock.objects.filter(pk=cell.pk).update(expected=F("expected") - gap.moved)
+    else:
+        entry = ledger.Entry(
+            variant_id=gap.variant_id, location_id=cell.channel_location.location_id, kind=ledger.Kind.ADJUST,
+            key=f"undo-gap:{gap.pk}", occurred_at=now, on_hand=-gap.moved, actor_id=actor.pk,
+            reason=f"taken back: {gap.get_cause_display().lower()}",
+        )  # fmt: skip
+        ledger.post(merchant_id=gap.merchant_id, source="user", channel_id=cell.connection_id, entries=[entry])
+    cell.refresh_from_db()
+    doubt = max(ZERO, (cell.expected or ZERO) - (cell.observed or ZERO))
+    ChannelStock.objects.filter(pk=cell.pk).update(drift_at=now, doubt=doubt, recheck_at=now)
+    refresh_neighbours([cell.pk])
+    again = StockGap.objects.create(
+        merchant_id=gap.merchant_id, connection=gap.connection, cell=cell, listing=gap.listing,
+        channel_location=cell.channel_location, variant_id=gap.variant_id, expected=cell.expected or ZERO,
+        observed=cell.observed, cause=gap.cause, evidence=gap.evidence | {"undone": gap.pk}, seen_at=now, judged_at=now,
+    )  # fmt: skip
+    gaps.ask(gap.connection, [again])
+
+
+def decide_stop(*, stop_id: int, is_approved: bool, actor: User) -> GuardStop:
+    """Answer a guard: let the batch pass, or throw it away. Changes let pass are booked now.
+
+    Call outside a transaction. Raises guards.AlreadyDecided.
+    """
+    stop = guards.decide(stop_id=stop_id, is_approved=is_approved, actor=actor)
+    if stop.kind == GuardStop.Kind.CHANGES:
+        rows = list(RemoteChange.objects.filter(stop=stop, state=RemoteChange.State.WITHHELD).order_by("pk"))
+        if is_approved:
+            changes.book_withheld(connection=stop.connection, rows=rows)
+        else:
+            RemoteChange.objects.filter(stop=stop).update(state=RemoteChange.State.DECIDED)
+    return stop
