@@ -11,6 +11,8 @@ from django.utils.safestring import SafeString
 
 from inventory import identifiers
 from inventory.models import (
+    Bundle,
+    BundleComponent,
     Location,
     Order,
     OrderHold,
@@ -127,6 +129,24 @@ class VariantMergeAdmin(ReadOnlyRows):
     list_filter = ["merchant", ("parted_at", admin.EmptyFieldListFilter)]
     list_select_related = ["survivor", "duplicate", "merchant"]
     search_fields = ["survivor__sku", "duplicate__sku"]
+
+
+class BundleComponents(ReadOnlyLines):
+    """What one piece is made of."""
+
+    model = BundleComponent
+    fields = ["variant", "quantity"]
+
+
+@admin.register(Bundle)
+class BundleAdmin(ReadOnlyRows):
+    """What variants are and were made of; shops say so on the variant's page."""
+
+    list_display = ["pk", linked("variant"), "is_stocked", linked("merchant"), "created_at", "ended_at"]
+    list_filter = ["merchant", "is_stocked", ("ended_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["variant", "merchant"]
+    search_fields = ["variant__sku"]
+    inlines = [BundleComponents]
 
 
 @admin.register(Location)

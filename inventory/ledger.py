@@ -48,12 +48,21 @@ class UnknownCell(Exception):
     """A variant or location that is not this merchant's. Nothing was posted."""
 
 
+class NoStockOfItsOwn(Exception):
+    """A bundle was to be moved: its parts move. `variant_ids` names it. Nothing was posted."""
+
+    def __init__(self, variant_ids: Sequence[int]) -> None:
+        super().__init__(f"A bundle has no stock of its own: {list(variant_ids)}")
+        self.variant_ids = variant_ids
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line to post: changes of one cell, in units; `counted` sets on hand to what a physical count found.
 
     `key` identifies the line among all of its source's, for ever. Times are aware UTC. `moved_channel` False: the
     reporting channel's own number had moved before we began to believe it (an order older than the opening count).
+    `bundle_id`: the cell is a part of that bundle, which is what moved, and so did its own number at the channel.
     """
 
     variant_id: int
@@ -72,6 +81,7 @@ class Entry:
     actor_id: int | None = None
     reason: str = ""
     moved_channel: bool = True
+    bundle_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,8 +115,8 @@ def post(
     `channel_id` names the channel whose own number moved by itself with these facts. `is_promise`: all or nothing,
     only if every touched cell stays at available >= 0; facts are always recorded.
     Locks the levels (primary-key order), then what follows them, until the transaction ends. Raises
-    IdempotencyConflict, InsufficientStock, UnknownCell, or `django.db.OperationalError` after the lock timeout;
-    then the transaction must be rolled back.
+    IdempotencyConflict, InsufficientStock, UnknownCell, NoStockOfItsOwn, or `django.db.OperationalError` after the lock
+    timeout; then the transaction must be rolled back.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("The ledger posts only inside a transaction; a batch that stands alone is recorded.")
@@ -164,6 +174,7 @@ def _line(entry: Entry) -> dict[str, Any]:
         "actor_id": entry.actor_id,
         "reason": entry.reason[:300],
         "moved_channel": entry.moved_channel,
+        "bundle_id": entry.bundle_id,
     }
 
 
@@ -177,6 +188,8 @@ def translated(error: DatabaseError) -> Exception:
         return InsufficientStock(json.loads(detail or "[]"))
     if state == "SS004":
         return UnknownCell(str(cause).splitlines()[0])
+    if state == "SS005":
+        return NoStockOfItsOwn([int(one) for one in (detail or "").split(", ") if one])
     return error
 
 

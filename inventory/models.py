@@ -118,6 +118,44 @@ class VariantMerge(MerchantOwned):
         return f"variant {self.duplicate_id} into {self.survivor_id} #{self.pk}"
 
 
+class Bundle(MerchantOwned):
+    """What a variant is made of, from one moment to another; a new composition is a new row, and sales keep theirs.
+
+    Made up when sold, it has no stock of its own: what it can sell follows from its parts. A stocked one (a pack, a
+    kit on the shelf) is counted by itself, and parts become packs and packs parts by movements.
+    """
+
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="bundles")
+    is_stocked = models.BooleanField(default=False, help_text="Kept made up, with stock of its own.")
+    created_at = models.DateTimeField(default=utc_now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["variant"], condition=Q(ended_at=None), name="bundle_one_at_a_time")
+        ]
+
+    def __str__(self) -> str:
+        return f"{'pack' if self.is_stocked else 'bundle'} of variant {self.variant_id} #{self.pk}"
+
+
+class BundleComponent(models.Model):
+    """Units of one variant in one piece of a bundle. It has stock of its own: bundles are not made of bundles."""
+
+    bundle = models.ForeignKey(Bundle, on_delete=models.CASCADE, related_name="components")
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="part_of")
+    quantity = quantity_field()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="bundlecomponent_quantity_positive"),
+            models.UniqueConstraint(fields=["bundle", "variant"], name="bundlecomponent_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of variant {self.variant_id} in bundle {self.bundle_id}"
+
+
 class Location(MerchantOwned):
     """A place where goods are: a shop, a stock room, a warehouse."""
 
@@ -189,6 +227,10 @@ class StockMovement(MerchantOwned):
         UNRESERVE = "unreserve", "Hold ended"
         QUARANTINE = "quarantine", "Set aside"
         MERGE = "merge", "Merged"
+        PACK = "pack", "Packed"
+        UNPACK = "unpack", "Unpacked"
+        TRANSFER = "transfer", "Transferred"
+        EXPECT = "expect", "Expected"
 
     level = models.ForeignKey(StockLevel, on_delete=models.PROTECT, related_name="movements")
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="movements")
@@ -212,6 +254,10 @@ class StockMovement(MerchantOwned):
     order = models.ForeignKey("inventory.Order", on_delete=models.PROTECT, null=True, related_name="movements")
     actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     reason = models.CharField(max_length=300, blank=True)
+    bundle = models.ForeignKey(
+        Bundle, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, null=True, related_name="+",
+        help_text="What was made up, sold or taken apart, where these are its parts.",
+    )  # fmt: skip
 
     class Meta:
         indexes = [
@@ -293,6 +339,9 @@ class ReservationLine(models.Model):
     reservation = models.ForeignKey(Reservation, on_delete=models.CASCADE, related_name="lines")
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="+")
     location = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="+")
+    bundle = models.ForeignKey(
+        Bundle, on_delete=models.PROTECT, null=True, related_name="+", help_text="Its parts are what is held."
+    )
     quantity = quantity_field()
 
     class Meta:
@@ -346,6 +395,10 @@ class OrderLine(models.Model):
     external_id = models.CharField(max_length=120)
     listing_external_id = models.CharField(max_length=120, blank=True)
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, null=True, related_name="order_lines")
+    bundle = models.ForeignKey(
+        Bundle, on_delete=models.PROTECT, null=True, related_name="order_lines",
+        help_text="What it was made of when it was first held: its parts are what is held, sold and given back.",
+    )  # fmt: skip
     sku = models.CharField(max_length=120, blank=True)
     title = models.CharField(max_length=300, blank=True)
     quantity = quantity_field()

@@ -8,14 +8,14 @@ difference to what the order held before becomes movements, posted in one batch.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from django.db import models, transaction
 
-from inventory import ledger
+from inventory import bundles, ledger
 from inventory.models import Order, OrderHold, OrderLine, OrderReturn
 
 ZERO = Decimal(0)
@@ -24,7 +24,10 @@ Kind = ledger.Kind
 
 @dataclass(frozen=True)
 class Hold:
-    """What a line holds at one location, in units. `fulfilled` is all that ever left, returned since or not."""
+    """What a line holds at one location, in units of the line, be it a bundle.
+
+    `fulfilled` is all that ever left, returned since or not.
+    """
 
     location_id: int
     committed: Decimal = ZERO
@@ -99,6 +102,7 @@ class _Known:
     lines: dict[str, OrderLine] = field(default_factory=dict)
     holds: dict[tuple[str, int], OrderHold] = field(default_factory=dict)
     returns: dict[tuple[str, str, int | None], OrderReturn] = field(default_factory=dict)
+    compositions: Mapping[int, bundles.Composition] = field(default_factory=dict)
 
     @property
     def is_baseline(self) -> bool:
@@ -114,6 +118,7 @@ def apply(*, merchant_id: int, channel_id: int, states: Sequence[OrderState]) ->
     """
     with transaction.atomic():
         known = _locked(merchant_id=merchant_id, channel_id=channel_id, states=states)
+        _read_compositions(known.values(), states)
         results: list[Applied] = []
         entries: list[ledger.Entry] = []
         for state in states:
@@ -147,6 +152,7 @@ def apply_return(
         one = next(iter(_load(list(rows.select_for_update(of=("self",))), new=set()).values()), None)
         if one is None:
             raise UnknownOrder(order_external_id)
+        _read_compositions([one], [])
         one.order.revision += 1
         _set_returns(one, document=document, returns=returns)
         entries = _post_restocked(one, occurred_at=returned_at, event_id=event_id)
@@ -201,6 +207,26 @@ def _load(orders: Sequence[Order], *, new: set[str]) -> dict[str, _Known]:
     return {one.order.external_id: one for one in known.values()}
 
 
+def _read_compositions(known: Iterable[_Known], states: Sequence[OrderState]) -> None:
+    """What bundles among the lines are made of: as they were first held by, as they are now where not held yet."""
+    known = list(known)
+    lines = [line for one in known for line in one.lines.values()]
+    found = bundles.compositions(
+        variant_ids=[line.variant_id for line in lines if line.variant_id]
+        + [line.variant_id for state in states for line in state.lines if line.variant_id],
+        bundle_ids=[line.bundle_id for line in lines if line.bundle_id],
+    )
+    for one in known:
+        one.compositions = found
+        for line in one.lines.values():
+            _remember_composition(one, line)
+
+
+def _remember_composition(one: _Known, line: OrderLine) -> None:
+    if line.bundle_id is None:
+        line.bundle_id = bundles.made_when_sold(one.compositions, variant_id=line.variant_id)
+
+
 def _store(known: Iterable[_Known]) -> None:
     """Write all rows of all orders, a few statements in all."""
     known = list(known)
@@ -211,7 +237,17 @@ def _store(known: Iterable[_Known]) -> None:
     _store_rows(
         OrderLine,
         [line for one in known for line in one.lines.values()],
-        ["listing_external_id", "variant", "sku", "title", "quantity", "fulfilled", "restocked", "written_off"],
+        [
+            "listing_external_id",
+            "variant",
+            "bundle",
+            "sku",
+            "title",
+            "quantity",
+            "fulfilled",
+            "restocked",
+            "written_off",
+        ],
     )
     _store_rows(
         OrderHold, [hold for one in known for hold in one.holds.values()], ["committed", "fulfilled", "restocked"]
@@ -259,6 +295,7 @@ def _set_line(one: _Known, described: LineState) -> None:
     # A line that holds stock keeps its variant: its units lie there, whatever the listing is linked to now.
     if line.variant_id is None:
         line.variant_id = described.variant_id
+    _remember_composition(one, line)
     line.listing_external_id = described.listing_external_id[:120]
     line.sku, line.title = described.sku[:120], described.title[:300]
     line.quantity = described.quantity
@@ -284,20 +321,19 @@ def _post_holds(one: _Known, state: OrderState) -> list[ledger.Entry]:
         if one.is_baseline:
             left = ZERO
         if committed_by or left:
-            entries.append(
-                ledger.Entry(
-                    variant_id=_variant_of(line),
-                    location_id=location_id,
-                    kind=_kind(committed_by=committed_by, left=left),
-                    key=f"order:{one.order.pk}:{one.order.revision}:{name}:{location_id}",
-                    occurred_at=state.placed_at if one.is_new else state.updated_at,
-                    on_hand=-left,
-                    committed=committed_by,
-                    order_id=one.order.pk,
-                    event_id=state.event_id,
-                    moved_channel=not one.is_baseline,
-                )
+            entry = ledger.Entry(
+                variant_id=_variant_of(line),
+                location_id=location_id,
+                kind=_kind(committed_by=committed_by, left=left),
+                key=f"order:{one.order.pk}:{one.order.revision}:{name}:{location_id}",
+                occurred_at=state.placed_at if one.is_new else state.updated_at,
+                on_hand=-left,
+                committed=committed_by,
+                order_id=one.order.pk,
+                event_id=state.event_id,
+                moved_channel=not one.is_baseline,
             )
+            entries += bundles.expand(entry, _composition_of(one, line))
     return entries
 
 
@@ -311,6 +347,10 @@ def _variant_of(line: OrderLine) -> int:
     if line.variant_id is None:
         raise AssertionError(f"line {line.external_id} of order {line.order_id} holds stock of no variant")
     return line.variant_id
+
+
+def _composition_of(one: _Known, line: OrderLine) -> bundles.Composition | None:
+    return None if line.bundle_id is None else one.compositions[line.bundle_id]
 
 
 def _set_returns(one: _Known, *, document: str, returns: Sequence[ReturnState]) -> None:
@@ -340,18 +380,17 @@ def _post_restocked(one: _Known, *, occurred_at: datetime, event_id: int | None)
         by = restocked[name, where] - held.restocked
         held.restocked += by
         if by and not one.is_baseline:
-            entries.append(
-                ledger.Entry(
-                    variant_id=_variant_of(one.lines[name]),
-                    location_id=where,
-                    kind=Kind.RETURN,
-                    key=f"return:{one.order.pk}:{one.order.revision}:{name}:{where}",
-                    occurred_at=occurred_at,
-                    on_hand=by,
-                    order_id=one.order.pk,
-                    event_id=event_id,
-                )
+            entry = ledger.Entry(
+                variant_id=_variant_of(one.lines[name]),
+                location_id=where,
+                kind=Kind.RETURN,
+                key=f"return:{one.order.pk}:{one.order.revision}:{name}:{where}",
+                occurred_at=occurred_at,
+                on_hand=by,
+                order_id=one.order.pk,
+                event_id=event_id,
             )
+            entries += bundles.expand(entry, _composition_of(one, one.lines[name]))
     return entries
 
 

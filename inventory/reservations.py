@@ -26,7 +26,7 @@ from storestudio.accounts.models import User
 
 State = Reservation.State
 SWEPT_AT_ONCE = 200
-_RESERVE = "SELECT * FROM inventory_reserve(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+_RESERVE = "SELECT * FROM inventory_reserve(%s, %s, %s, %s, %s, %s, %s, %s, %s)"
 _END = "SELECT * FROM inventory_end_reservations(%s, %s::bigint[], %s, %s, %s, %s, %s)"
 
 
@@ -73,7 +73,8 @@ def grant(
     """Hold all the wanted units until `expires_at`, or none; one statement where it is granted or plainly refused.
 
     The same key and wants again return the first hold, whatever became of it. Lines for the same cell are added up
-    before they are judged. `channel_id`: the channel that promises; what its rules hide from it, it may not promise.
+    before they are judged; of a bundle its parts are held, together with what other lines want of them.
+    `channel_id`: the channel that promises; what its rules hide from it, it may not promise.
     Raises ledger.InsufficientStock (`shortages`: variant_id, location_id, available), ledger.IdempotencyConflict for a
     key used for something else, ledger.UnknownCell. Locks the levels in primary-key order.
     """
@@ -118,7 +119,7 @@ def _reserve(new: Reservation, cells: Sequence[Want]) -> tuple[str, int | None, 
     )
     values = [
         new.merchant_id, new.channel_id, new.idempotency_key, new.content, new.public_id, new.reference,
-        new.created_at, new.expires_at, wanted, wanted,
+        new.created_at, new.expires_at, wanted,
     ]  # fmt: skip
     try:
         with connection.cursor() as cursor:

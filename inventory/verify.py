@@ -40,15 +40,79 @@ FROM inventory_stocklevel l LEFT JOIN summed s ON s.level_id = l.id
 ORDER BY l.id
 """
 
-# What placed orders hold must be what the levels call committed (holds of reservations are `reserved`).
-_VERIFY_ORDERS = """
+# What a bundle holds, its parts hold; what a merged variant holds, the survivor holds.
+_HOLDERS = """
+RECURSIVE final AS (
+    SELECT duplicate_id AS variant_id, survivor_id AS holder_id FROM inventory_variantmerge WHERE parted_at IS NULL
+    UNION ALL
+    SELECT f.variant_id, m.survivor_id FROM final f
+    JOIN inventory_variantmerge m ON m.duplicate_id = f.holder_id AND m.parted_at IS NULL
+), holder AS (
+    SELECT v.id AS variant_id, coalesce((SELECT f.holder_id FROM final f WHERE f.variant_id = v.id AND NOT EXISTS (
+        SELECT FROM inventory_variantmerge m WHERE m.duplicate_id = f.holder_id AND m.parted_at IS NULL)), v.id)
+        AS holder_id
+    FROM inventory_variant v
+)
+"""
+_HELD = """, promised AS (
+    SELECT ol.variant_id, ol.bundle_id, oh.location_id, oh.committed, 0 AS reserved
+    FROM inventory_orderhold oh JOIN inventory_orderline ol ON ol.id = oh.line_id WHERE oh.committed <> 0
+    UNION ALL
+    SELECT rl.variant_id, rl.bundle_id, rl.location_id, 0, rl.quantity
+    FROM inventory_reservationline rl JOIN inventory_reservation r ON r.id = rl.reservation_id WHERE r.state = 'held'
+), held AS (
+    SELECT h.holder_id AS variant_id, p.location_id, sum(p.committed * coalesce(k.quantity, 1)) AS committed,
+           sum(p.reserved * coalesce(k.quantity, 1)) AS reserved
+    FROM promised p
+    LEFT JOIN inventory_bundlecomponent k ON k.bundle_id = p.bundle_id
+    JOIN holder h ON h.variant_id = coalesce(k.variant_id, p.variant_id)
+    GROUP BY 1, 2
+)
+"""
+
+# What placed orders hold must be what the levels call committed, what running holds hold what they call reserved.
+_VERIFY_PROMISES = """
+WITH {holders} {held}
 SELECT l.id, l.variant_id, l.location_id,
-       format('committed %s, open orders hold %s', trim_scale(l.committed), trim_scale(coalesce(h.committed, 0)))
+       concat_ws('; ',
+           CASE WHEN l.committed <> coalesce(h.committed, 0)
+                THEN format('committed %s, open orders hold %s', trim_scale(l.committed),
+                            trim_scale(coalesce(h.committed, 0))) END,
+           CASE WHEN l.reserved <> coalesce(h.reserved, 0)
+                THEN format('reserved %s, running holds hold %s', trim_scale(l.reserved),
+                            trim_scale(coalesce(h.reserved, 0))) END)
 FROM inventory_stocklevel l
-LEFT JOIN (SELECT ol.variant_id, oh.location_id, sum(oh.committed) AS committed
-           FROM inventory_orderhold oh JOIN inventory_orderline ol ON ol.id = oh.line_id
-           GROUP BY 1, 2) h ON h.variant_id = l.variant_id AND h.location_id = l.location_id
-WHERE l.committed <> coalesce(h.committed, 0) ORDER BY l.id
+LEFT JOIN held h ON h.variant_id = l.variant_id AND h.location_id = l.location_id
+WHERE (l.committed, l.reserved) IS DISTINCT FROM (coalesce(h.committed, 0), coalesce(h.reserved, 0)) ORDER BY l.id
+"""
+
+# A bundle made up when sold holds nothing itself.
+_VERIFY_BUNDLES = """
+SELECT l.id, l.variant_id, l.location_id, 'a bundle with stock of its own'
+FROM inventory_stocklevel l
+JOIN inventory_bundle b ON b.variant_id = l.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
+WHERE (l.on_hand, l.committed, l.reserved, l.unavailable, l.incoming) IS DISTINCT FROM (0, 0, 0, 0, 0) ORDER BY l.id
+"""
+
+# Packing makes and loses nothing: for every part and place, packs made × units in a pack = units that went.
+_VERIFY_PACKS = """
+WITH {holders}, packed AS (
+    SELECT m.bundle_id, m.location_id, h.holder_id AS variant_id, sum(m.on_hand + m.absorbed) AS units
+    FROM inventory_stockmovement m JOIN holder h ON h.variant_id = m.variant_id
+    WHERE m.kind IN ('pack', 'unpack') GROUP BY 1, 2, 3
+)
+SELECT l.id, l.variant_id, l.location_id,
+       format('%s packed into %s, of which each takes %s', trim_scale(-part.units), trim_scale(whole.units),
+              trim_scale(k.quantity))
+FROM packed part
+JOIN inventory_bundlecomponent k ON k.bundle_id = part.bundle_id
+JOIN holder kh ON kh.variant_id = k.variant_id AND kh.holder_id = part.variant_id
+JOIN inventory_bundle b ON b.id = part.bundle_id
+JOIN holder bh ON bh.variant_id = b.variant_id
+LEFT JOIN packed whole
+    ON whole.bundle_id = part.bundle_id AND whole.location_id = part.location_id AND whole.variant_id = bh.holder_id
+JOIN inventory_stocklevel l ON l.variant_id = part.variant_id AND l.location_id = part.location_id
+WHERE part.units + coalesce(whole.units, 0) * k.quantity <> 0 ORDER BY l.id
 """
 
 
@@ -79,6 +143,7 @@ def verify() -> Verdict:
             cells += 1
             if row[3]:
                 breaches.append(Breach(*row))
-        cursor.execute(_VERIFY_ORDERS)
-        breaches.extend(Breach(*row) for row in cursor)
+        for statement in (_VERIFY_PROMISES, _VERIFY_BUNDLES, _VERIFY_PACKS):
+            cursor.execute(statement.format(holders=_HOLDERS, held=_HELD))
+            breaches.extend(Breach(*row) for row in cursor)
     return Verdict(cells=cells, breaches=breaches)

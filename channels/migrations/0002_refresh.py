@@ -9,6 +9,7 @@ DROP FUNCTION channels_refresh(bigint, bigint[]);
 CREATE OR REPLACE FUNCTION inventory_stock_changed(p_channel bigint, p_changes jsonb) RETURNS void
     LANGUAGE sql AS 'SELECT';
 DROP FUNCTION channels_recompute(bigint[]);
+DROP FUNCTION IF EXISTS channels_touched(jsonb);
 DROP FUNCTION channels_pool(bigint[]);
 """
 

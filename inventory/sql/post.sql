@@ -1,5 +1,6 @@
 -- Posts a batch of movements in one call; the only way into the ledger. See inventory/ledger.py for its meaning.
--- Raises SS001 (same key, other content), SS002 (a promise the stock does not cover), SS004 (cell of another merchant).
+-- Raises SS001 (same key, other content), SS002 (a promise the stock does not cover), SS004 (cell of another merchant),
+-- SS005 (a bundle, which has no stock of its own).
 CREATE OR REPLACE FUNCTION inventory_post(
     p_merchant bigint, p_source text, p_channel bigint, p_is_promise boolean, p_lines jsonb
 ) RETURNS SETOF inventory_posted LANGUAGE plpgsql AS $$
@@ -65,15 +66,24 @@ BEGIN
         FROM jsonb_array_elements(p_lines) WITH ORDINALITY AS l(line, place);
     END LOOP;
 
+    -- Whoever makes a variant a bundle locks its levels and finds them empty: what waited for them sees it here.
+    SELECT string_agg(b.variant_id::text, ', ') INTO v_detail
+    FROM inventory_bundle b
+    WHERE b.ended_at IS NULL AND NOT b.is_stocked
+      AND b.variant_id IN (SELECT x.variant_id FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint));
+    IF v_detail IS NOT NULL THEN
+        RAISE EXCEPTION 'variant % is a bundle and has no stock of its own', v_detail USING ERRCODE = 'SS005', DETAIL = v_detail;
+    END IF;
+
     WITH asked AS MATERIALIZED (
         SELECT x.*, nextval('inventory_stockmovement_id_seq') AS movement_id
         FROM ROWS FROM (jsonb_to_recordset(p_lines) AS (
             variant_id bigint, location_id bigint, kind text, key text, on_hand numeric, committed numeric,
             reserved numeric, unavailable numeric, incoming numeric, counted numeric, occurred_at timestamptz,
             order_id bigint, event_id bigint, actor_id bigint, reason text, moved_channel boolean,
-            told_of bigint)) WITH ORDINALITY AS x(
+            bundle_id bigint, told_of bigint)) WITH ORDINALITY AS x(
             variant_id, location_id, kind, key, on_hand, committed, reserved, unavailable, incoming, counted,
-            occurred_at, order_id, event_id, actor_id, reason, moved_channel, told_of, line)
+            occurred_at, order_id, event_id, actor_id, reason, moved_channel, bundle_id, told_of, line)
     ), claimed AS (
         INSERT INTO inventory_stockmovementkey (merchant_id, source, idempotency_key, movement_id, recorded_at, content)
         SELECT p_merchant, p_source, a.key, a.movement_id, v_now,
@@ -113,10 +123,11 @@ BEGIN
         INSERT INTO inventory_stockmovement (
             id, merchant_id, level_id, variant_id, location_id, seq, kind, on_hand, committed, reserved, unavailable,
             incoming, absorbed, on_hand_after, available_after, occurred_at, recorded_at, source, idempotency_key,
-            channel_id, event_id, order_id, actor_id, reason)
+            channel_id, event_id, order_id, actor_id, reason, bundle_id)
         SELECT b.movement_id, p_merchant, b.level_id, b.variant_id, b.location_id, b.last_seq + b.place, b.kind, b.delta,
                b.committed, b.reserved, b.unavailable, b.incoming, b.absorbed, b.on_hand_after, b.available_after,
-               b.occurred_at, v_now, p_source, b.key, p_channel, b.event_id, b.order_id, b.actor_id, b.reason
+               b.occurred_at, v_now, p_source, b.key, p_channel, b.event_id, b.order_id, b.actor_id, b.reason,
+               b.bundle_id
         FROM balanced b ORDER BY b.line
     ), levels AS (
         UPDATE inventory_stocklevel s
@@ -132,7 +143,7 @@ BEGIN
     SELECT array_agg(ROW(b.line::int, b.movement_id, b.level_id, b.variant_id, b.location_id, b.last_seq + b.place,
                          b.delta, b.committed, b.reserved, b.unavailable, b.absorbed, b.on_hand_after,
                          b.available_after, false, coalesce(b.moved_channel, true), b.occurred_at,
-                         b.event_id)::inventory_posted ORDER BY b.line)
+                         b.event_id, b.bundle_id)::inventory_posted ORDER BY b.line)
     INTO v_posted FROM balanced b;
     RETURN QUERY SELECT * FROM unnest(v_posted);
 
@@ -153,7 +164,8 @@ BEGIN
         END IF;
         RETURN QUERY
         SELECT a.line::int, m.id, m.level_id, m.variant_id, m.location_id, m.seq, m.on_hand, m.committed, m.reserved,
-               m.unavailable, m.absorbed, m.on_hand_after, m.available_after, true, false, m.occurred_at, m.event_id
+               m.unavailable, m.absorbed, m.on_hand_after, m.available_after, true, false, m.occurred_at, m.event_id,
+               m.bundle_id
         FROM ROWS FROM (jsonb_to_recordset(p_lines) AS (key text)) WITH ORDINALITY AS a(key, line)
         JOIN inventory_stockmovementkey k
           ON k.merchant_id = p_merchant AND k.source = p_source AND k.idempotency_key = a.key
@@ -177,11 +189,31 @@ BEGIN
     END IF;
     PERFORM inventory_stock_changed(p_channel, jsonb_agg(to_jsonb(c)))
     FROM (
-        SELECT p.variant_id, p.location_id,
-               sum(CASE WHEN p.moved_channel THEN p.on_hand + p.absorbed ELSE 0 END) AS own_on_hand,
-               sum(CASE WHEN p.moved_channel
-                        THEN p.on_hand + p.absorbed - p.committed - p.reserved - p.unavailable ELSE 0 END) AS own_available,
-               min(p.occurred_at) AS occurred_at, max(p.event_id) AS event_id
-        FROM unnest(v_posted) p GROUP BY p.variant_id, p.location_id
+        SELECT o.variant_id, o.location_id, sum(o.on_hand) AS own_on_hand, sum(o.available) AS own_available,
+               min(o.occurred_at) AS occurred_at, max(o.event_id) AS event_id
+        FROM (
+            SELECT p.variant_id, p.location_id, p.occurred_at, p.event_id,
+                   CASE WHEN p.moved_channel AND p.bundle_id IS NULL THEN p.on_hand + p.absorbed ELSE 0 END AS on_hand,
+                   CASE WHEN p.moved_channel AND p.bundle_id IS NULL
+                        THEN p.on_hand + p.absorbed - p.committed - p.reserved - p.unavailable ELSE 0 END AS available
+            FROM unnest(v_posted) p
+            UNION ALL
+            -- Parts that moved as a bundle moved the bundle's own number at the channel, not theirs: as many bundles as
+            -- any one of its parts says.
+            SELECT b.variant_id, part.location_id, part.occurred_at, part.event_id,
+                   part.on_hand / k.quantity, part.available / k.quantity
+            FROM (
+                SELECT DISTINCT ON (p.bundle_id, p.location_id) p.bundle_id, p.location_id, p.variant_id,
+                       sum(p.on_hand + p.absorbed) AS on_hand,
+                       sum(p.on_hand + p.absorbed - p.committed - p.reserved - p.unavailable) AS available,
+                       min(p.occurred_at) AS occurred_at, max(p.event_id) AS event_id
+                FROM unnest(v_posted) p WHERE p.moved_channel AND p.bundle_id IS NOT NULL
+                GROUP BY p.bundle_id, p.location_id, p.variant_id
+                ORDER BY p.bundle_id, p.location_id, p.variant_id
+            ) part
+            JOIN inventory_bundle b ON b.id = part.bundle_id
+            JOIN inventory_bundlecomponent k ON k.bundle_id = part.bundle_id AND k.variant_id = part.variant_id
+            WHERE p_channel IS NOT NULL
+        ) o GROUP BY o.variant_id, o.location_id
     ) c;
 END $$;
