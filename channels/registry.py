@@ -19,6 +19,7 @@ class Channel:
 
 CHANNELS = {
     "square": Channel(label="Square", path="channels.connectors.square.SquareConnector"),
+    "lightspeed": Channel(label="Lightspeed", path="channels.connectors.lightspeed.LightspeedConnector"),
     "shopify": Channel(label="Shopify", path="channels.connectors.shopify.ShopifyConnector"),
     "woocommerce": Channel(label="WooCommerce", path="channels.connectors.woocommerce.WooCommerceConnector"),
 }

@@ -144,13 +144,15 @@ def _price(text: str) -> Decimal | None:
 
 
 def from_shop(merchant: Merchant) -> list[Goods]:
-    """A shop's own catalog with what is available now, in whole units: what another channel of it would list."""
+    """What a shop has ever counted, with what is available now, in whole units: what another channel would list."""
     counts: dict[int, dict[str, int]] = defaultdict(dict)
     levels = StockLevel.objects.of(merchant).filter(last_seq__gt=0)
     for variant_id, place, units in levels.values_list("variant_id", "location__name", "available"):
         counts[variant_id][place] = max(0, int(units))
     by_product: dict[int, list[Variant]] = defaultdict(list)
-    kept = Variant.objects.of(merchant).filter(archived_at=None).exclude(sku="").select_related("product")
+    kept = (
+        Variant.objects.of(merchant).filter(archived_at=None, pk__in=counts).exclude(sku="").select_related("product")
+    )
     for variant in kept.order_by("product_id", "pk"):
         by_product[variant.product_id].append(variant)
     return [_from_variants(variants, counts) for variants in by_product.values()]
