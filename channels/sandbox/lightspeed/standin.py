@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 from django.conf import settings
 
@@ -11,7 +12,10 @@ from channels import connections
 from channels.models import ChannelLocation, Connection, Listing
 from channels.sandbox.goods import Goods, GoodsVariant
 from channels.sandbox.lightspeed import accounts
+from channels.sandbox.lightspeed.customers import Customers
 from channels.sandbox.lightspeed.models import Level, Outlet, Retailer, Token
+from channels.sandbox.lightspeed.till import LightspeedTill
+from inventory import identifiers
 from storestudio.accounts.models import Merchant, User
 
 
@@ -59,6 +63,15 @@ class LightspeedStandIn:
     def name_listing(self, listing: Listing) -> Mapping[str, str]:
         """A product."""
         return {"lightspeed_id": listing.external_id}
+
+    def storefront(self, *, where: Mapping[str, Any], run: str) -> Customers:
+        """At the first outlet, by the owner's own token."""
+        own = where["lightspeed"]
+        return Customers(
+            till=LightspeedTill(base_url=own["base_url"], token=own["access_token"]),
+            outlet_id=where["locations"][0]["lightspeed_id"],
+            goods={identifiers.sku_key(row["sku"]): row["lightspeed_id"] for row in where["variants"]},
+        )
 
     def shown(self, connection: Connection) -> Mapping[tuple[str, str], Decimal]:
         """Levels."""

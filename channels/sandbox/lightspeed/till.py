@@ -14,45 +14,46 @@ class LightspeedTill:
 
     def __init__(self, *, base_url: str, token: str) -> None:
         self.base_url = base_url
+        self._prices: dict[str, float] = {}
         self.caller = Caller(headers={"Authorization": f"Bearer {token}", "User-Agent": "StoreStudio demo till"})
 
-    def sell(self, *, outlet_id: str, units: Mapping[str, int], attributes: tuple[str, ...] = ()) -> str:
+    def sell(
+        self, *, outlet_id: str, units: Mapping[str, int], attributes: tuple[str, ...] = (), note: str = ""
+    ) -> str:
         """Ring up and take cash; with `attributes` such as ("pickup",) it waits. Raises Refused, Unanswered."""
         sale_id = str(uuid.uuid4())
-        prices = {product_id: self._price(product_id) for product_id in units}
+        total = sum(self._price(product_id) * number for product_id, number in units.items())
         body = {
             "id": sale_id,
             "state": "pending" if attributes else "closed",
             "attributes": list(attributes),
+            "note": note,
             "source": {"author_id": self._known["user"], "register_id": self._registers[outlet_id]},
-            "line_items": [
-                {"product": {"id": product_id}, "quantity": number, "pricing": {"price": prices[product_id]},
-                 "tax": {"id": self._known["tax"], "amount": 0}}
-                for product_id, number in units.items()
-            ],
-            "payments": [
-                {"amount": sum(prices[name] * number for name, number in units.items()),
-                 "type": {"config_id": self._known["cash"]}}
-            ],
-        }  # fmt: skip
+            "line_items": self._lines(units),
+            "payments": [{"amount": total, "type": {"config_id": self._known["cash"]}}],
+        }
         self.send("POST", "sales", body)
         return sale_id
 
-    def finish(self, *, sale_id: str, state: str) -> None:
-        """Hand over what waited ("closed"), or call it off ("voided")."""
-        self.send("PUT", f"sales/{sale_id}", {"state": state, "source": {"author_id": self._known["user"]}})
+    def finish(self, *, sale_id: str, state: str, units: Mapping[str, int] | None = None) -> None:
+        """Hand over what waited ("closed"), call it off ("voided"), or leave it waiting with other lines."""
+        body: Json = {"state": state, "source": {"author_id": self._known["user"]}}
+        self.send("PUT", f"sales/{sale_id}", body if units is None else body | {"line_items": self._lines(units)})
 
-    def take_back(self, *, sale_id: str, product_id: str, units: int) -> str:
-        """Units of a closed sale come back to the shelf; returns the id of the return."""
+    def take_back(self, *, sale_id: str, units: Mapping[str, int]) -> str:
+        """Units of a closed sale come back to the shelf, by product; returns the id of the return."""
         back = self.send("POST", f"sales/{sale_id}/actions/return")["data"]
-        lines = [
-            {"id": line["id"], "product": line["product"], "quantity": -units, "pricing": line["pricing"],
-             "tax": {"id": line["tax"]["id"], "amount": 0}}
-            for line in back["line_items"] if line["product"]["id"] == product_id
-        ]  # fmt: skip
+        lines = self._lines({product_id: -number for product_id, number in units.items()})
         body = {"state": "closed", "source": {"author_id": self._known["user"]}, "line_items": lines}
         self.send("PUT", f"sales/{back['id']}", body)
         return str(back["id"])
+
+    def _lines(self, units: Mapping[str, int]) -> list[Json]:
+        return [
+            {"product": {"id": product_id}, "quantity": number, "pricing": {"price": self._price(product_id)},
+             "tax": {"id": self._known["tax"], "amount": 0}}
+            for product_id, number in units.items()
+        ]  # fmt: skip
 
     def send(self, method: str, path: str, body: Json | None = None) -> Json:
         """One request of the vendor's API. Raises Refused, Unanswered."""
@@ -62,7 +63,10 @@ class LightspeedTill:
         return dict(answer.json())
 
     def _price(self, product_id: str) -> float:
-        return float(self.send("GET", f"products/{product_id}")["data"]["price_including_tax"])
+        if product_id not in self._prices:
+            product = self.send("GET", f"products/{product_id}")["data"]
+            self._prices[product_id] = float(product["price_including_tax"])
+        return self._prices[product_id]
 
     @cached_property
     def _registers(self) -> dict[str, str]:

@@ -50,7 +50,7 @@ class LightspeedAdapter:
         _till(shop).finish(sale_id=order_id, state="voided")
 
     def give_back(self, *, shop: Shop, order_id: str, variant: ShopVariant, location_id: str, quantity: Decimal) -> str:
-        return _till(shop).take_back(sale_id=order_id, product_id=variant.listing_id, units=int(quantity))
+        return _till(shop).take_back(sale_id=order_id, units={variant.listing_id: int(quantity)})
 
     def edit_stock(self, *, shop: Shop, variant: ShopVariant, location_id: str, delta: Decimal) -> None:
         entry = {
