@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from onboarding.models import (
+    BulkAcceptance,
     Change,
     ChangeSet,
     CleanupRule,
@@ -48,6 +49,19 @@ class FindingRunAdmin(ReadOnlyRows):
 
     list_display = ["__str__", linked("merchant"), "asked_at", "lease_until", "stage", "looked_at", "error"]
     list_select_related = ["merchant"]
+    ordering = ["-pk"]
+
+
+@admin.register(BulkAcceptance)
+class BulkAcceptanceAdmin(ReadOnlyRows):
+    """Findings accepted all at once, and how far that is; undone from the desk."""
+
+    list_display = [
+        "__str__", linked("merchant"), linked("actor"), "asked_at", "done", "accepted", "lease_until", "ended_at",
+        linked("changeset", "changes"),
+    ]  # fmt: skip
+    list_filter = ["merchant"]
+    list_select_related = ["merchant", "actor", "changeset"]
     ordering = ["-pk"]
 
 

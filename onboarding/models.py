@@ -297,6 +297,32 @@ class FindingRun(MerchantOwned):
         return f"look at the catalog of merchant {self.merchant_id}"
 
 
+class BulkAcceptance(MerchantOwned):
+    """Findings that a person accepted all at once, and how many of them have been carried out."""
+
+    confidence = models.FloatField(help_text="Accepted are those at least this sure.")
+    kind = models.CharField(max_length=20, choices=Finding.Kind, blank=True, help_text="Only these; blank: all kinds.")
+    findings = models.JSONField(help_text="Their ids, in the order they are carried out: what the person said yes to.")
+    done = models.PositiveIntegerField(default=0, help_text="How many of them were tried.")
+    accepted = models.PositiveIntegerField(default=0, help_text="The others ask a question first, or cannot be done.")
+    changeset = models.ForeignKey(ChangeSet, on_delete=models.PROTECT, null=True, related_name="+")
+    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    asked_at = models.DateTimeField(default=utc_now)
+    lease_until = models.DateTimeField(null=True, blank=True, help_text="A worker has it until then.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["merchant"], condition=Q(ended_at=None), name="bulkacceptance_one_at_a_time"
+            ),
+        ]
+        indexes = [models.Index(fields=["merchant", "-asked_at"], name="bulkacceptance_newest")]
+
+    def __str__(self) -> str:
+        return f"{len(self.findings)} findings at least {self.confidence:.0%} sure"
+
+
 class ListingWish(MerchantOwned):
     """A field that one listing should have on its channel; written there only with a batch that a person approves."""
 
@@ -396,6 +422,7 @@ class MappingRun(MerchantOwned):
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     built_at = models.DateTimeField(null=True, blank=True)
+    seen_to = models.BigIntegerField(default=0, help_text="The newest listing there was when it was last done.")
     auto_from = models.FloatField(default=1.1, help_text="Probability from which on a suggestion is certain.")
     auto_error = models.FloatField(default=0, help_text="Share of wrong ones to expect among the certain.")
     review_from = models.FloatField(default=0.5, help_text="Less probable ones are not shown.")

@@ -8,7 +8,7 @@ from typing import Any
 from celery import shared_task
 
 from onboarding import mapping
-from onboarding.findings import looking
+from onboarding.findings import bulk, looking
 from onboarding.importing import waking, working
 from onboarding.writeback import sending
 from onboarding.writeback import waking as writeback_waking
@@ -65,8 +65,17 @@ def look_for_findings(*, merchant_id: int, **_: Any) -> None:
     looking.look(merchant_id=merchant_id)
 
 
+@shared_task(time_limit=LONG_S)
+def accept_in_bulk(*, bulk_id: int, **_: Any) -> None:
+    """One slice of the findings accepted together; the next slice waits in line behind other work."""
+    if bulk.work(bulk_id=bulk_id):
+        bulk.wake(bulk_id)
+
+
 @shared_task
 def sweep_findings(**_: Any) -> None:
-    """Shops whose catalog somebody wants looked through, or where an import was applied or undone since."""
+    """Catalogs to look through, asked for or changed by an import; accepted findings that wait for a worker."""
     for merchant_id in looking.due():
         look_for_findings.delay(merchant_id=merchant_id)
+    for bulk_id in bulk.due():
+        bulk.wake(bulk_id)

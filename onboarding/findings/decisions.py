@@ -125,32 +125,15 @@ def undo_last(*, merchant: Merchant, actor: User | None) -> Finding | None:
         return newest
 
 
-def accept_above(*, merchant: Merchant, actor: User | None, confidence: float, kind: str = "") -> int:
-    """Accept all open findings at least this sure, in one change set; returns how many.
-
-    Each is carried out in a transaction of its own; what asks a question or cannot be done stays open.
-    """
-    sure = list(queue(merchant, kind).filter(confidence__gte=confidence).values_list("pk", flat=True))
-    title = f"Findings at least {confidence:.0%} sure"
-    changeset: ChangeSet | None = None
-    accepted = 0
-    for finding_id in sure:
-        try:
-            with transaction.atomic():
-                finding = _lock(finding_id)
-                together = changeset or journal.start(
-                    merchant=merchant, kind=ChangeSet.Kind.FINDING, title=title, actor=actor
-                )
-                _accepted(finding, journal.Recorder(together), _deed(finding, actor=actor))
-        except (AlreadyDecided, Question, BadProposal):
-            continue
-        changeset = together
-        accepted += 1
-    if changeset is not None:
-        audit.record(
-            actor=actor, merchant=merchant, action="catalog.finding", target=changeset, summary=f"{title}: {accepted}"
+def accept_together(*, finding_id: int, actor: User | None, changeset: ChangeSet | None, title: str) -> ChangeSet:
+    """Accept as proposed within this change set, or a new one of this title; returns it. Raises as `accept` does."""
+    with transaction.atomic():
+        finding = _lock(finding_id)
+        together = changeset or journal.start(
+            merchant=finding.merchant, kind=ChangeSet.Kind.FINDING, title=title, actor=actor
         )
-    return accepted
+        _accepted(finding, journal.Recorder(together), _deed(finding, actor=actor))
+        return together
 
 
 def one_at_a_time(merchant_id: int) -> None:

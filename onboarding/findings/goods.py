@@ -53,7 +53,7 @@ def twice(catalog: Catalog) -> Iterable[Found]:
                 "variant_ids": [one.pk for one in members[:SHOWN_MAX]],
             },
             confidence=min(pair.score for pair in inside),
-            evidence=[(words, 2.0) for words in dict.fromkeys(word for pair in inside for word in pair.evidence)],
+            evidence=min(inside, key=lambda pair: pair.score).evidence,
             variant_ids=sorted(ids),
         )
 
@@ -96,7 +96,7 @@ def listed_twice(catalog: Catalog) -> Iterable[Found]:
                 members=[catalog.listing_member(kept), catalog.listing_member(other)],
                 proposal={"op": "exclude", "kept_id": kept.pk, "listing_ids": [other.pk]},
                 confidence=pair.score,
-                evidence=[(words, 2.0) for words in pair.evidence],
+                evidence=pair.evidence,
                 variant_ids=[kept.variant_id] if kept.variant_id is not None else [],
             )
 

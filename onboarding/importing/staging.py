@@ -13,6 +13,7 @@ from django.db import connection as database
 from django.db import transaction
 from django.db.models import Max
 from django.utils.timezone import now as utc_now
+from psycopg.types.json import Jsonb
 
 from onboarding import reading
 from onboarding.importing import catalogs, comparing, fields, uploads
@@ -21,6 +22,12 @@ from onboarding.models import ImportBatch, StagedRow
 ROWS_AT_ONCE = 1000
 Progress = Callable[[], bool]  # called after each chunk; False: stop for now
 
+_COLUMNS = (
+    "batch_id", "number", "raw", "fields", "problems", "action", "diff", "key", "product_key", "product_id",
+    "variant_id", "matched_by", "is_applied", "outcome", "undo", "undo_reason",
+)  # fmt: skip
+_JSON = frozenset({"raw", "fields", "problems", "diff"})
+_COPY = f"COPY onboarding_stagedrow ({', '.join(_COLUMNS)}) FROM STDIN"
 _COMPARED = """
 UPDATE onboarding_stagedrow s
 SET action = v.action, diff = v.diff, problems = v.problems, outcome = v.outcome, variant_id = v.variant_id,
@@ -48,10 +55,21 @@ def read(batch: ImportBatch, *, go_on: Progress) -> bool:
 def stage(batch: ImportBatch, rows: Sequence[StagedRow], *, bytes_read: int) -> None:
     """Keep one chunk, compared; a chunk that another worker has just kept adds nothing."""
     with transaction.atomic():
+        # The batch is locked first, so that what another worker kept is seen and not copied twice.
+        ImportBatch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+        kept = StagedRow.objects.filter(batch=batch).aggregate(top=Max("number"))["top"] or 0
+        rows = [row for row in rows if row.number > kept]
         comparing.compare(batch, rows)
-        StagedRow.objects.bulk_create(rows, ignore_conflicts=True)
+        _copy(rows)
         batch.rows_read, batch.bytes_read, batch.changed_at = batch.rows_read + len(rows), bytes_read, utc_now()
         batch.save(update_fields=["rows_read", "bytes_read", "changed_at"])
+
+
+def _copy(rows: Sequence[StagedRow]) -> None:
+    with database.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in rows:
+            values = ((name, getattr(row, name)) for name in _COLUMNS)
+            copy.write_row([Jsonb(value) if name in _JSON else value for name, value in values])
 
 
 def compare_again(batch: ImportBatch, *, go_on: Progress) -> bool:

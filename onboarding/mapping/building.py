@@ -9,7 +9,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, Sum
+from django.db.models import Exists, Max, OuterRef, Q, Sum
 from django.utils.timezone import now as utc_now
 
 from channels.models import Connection, Listing
@@ -39,14 +39,15 @@ def request_build(*, connection_id: int) -> None:
 
 
 def due() -> list[int]:
-    """Connections somebody waits for, that were never compared, or not since an import, and nobody is at it."""
+    """Connections somebody waits for, with listings never compared or an import since, and nobody is at it."""
     now = utc_now()
     waiting = Listing.objects.filter(link=Listing.Link.UNLINKED, deleted_at=None).order_by()
     since = Q(applied_at__gt=OuterRef("built_at")) | Q(changeset__undone_at__gt=OuterRef("built_at"))
     imported = ImportBatch.objects.filter(since, merchant=OuterRef("merchant")).order_by()
-    is_wanted = Q(asked_at__isnull=False) | Q(
-        Exists(imported), Exists(waiting.filter(connection=OuterRef("connection")))
-    )
+    here = waiting.filter(connection=OuterRef("connection")).exclude(connection__state=Connection.State.CLOSED)
+    is_wanted = Q(asked_at__isnull=False) | Q(Exists(imported), Exists(here))
+    # A later read of the channel's catalog brought listings that nobody has compared.
+    is_wanted |= Q(Exists(here.filter(pk__gt=OuterRef("seen_to"))))
     free = MappingRun.objects.filter(is_wanted, Q(lease_until=None) | Q(lease_until__lt=now))
     asked = list(free.order_by("asked_at", "pk").values_list("connection", flat=True))
     read = Connection.objects.filter(mapping_run=None, pk__in=waiting.values("connection"))
@@ -67,6 +68,7 @@ def build(*, connection_id: int, on_progress: Progress | None = None) -> dict[st
         if on_progress is not None:
             on_progress(stage, done, total)
 
+    newest = Listing.objects.filter(connection=connection).aggregate(top=Max("pk"))["top"] or 0
     try:
         listings = {
             row.pk: row for row in looking.living(connection.merchant).filter(connection=connection, link="unlinked")
@@ -79,7 +81,8 @@ def build(*, connection_id: int, on_progress: Progress | None = None) -> dict[st
     finally:
         MappingRun.objects.filter(pk=run.pk).update(lease_until=None, stage="", done=0, total=0)
     MappingRun.objects.filter(pk=run.pk, asked_at__lte=run.asked_at or utc_now()).update(asked_at=None)
-    MappingRun.objects.filter(pk=run.pk).update(built_at=started_at)  # what changed meanwhile is not in it
+    # What changed meanwhile is not in it.
+    MappingRun.objects.filter(pk=run.pk).update(built_at=started_at, seen_to=newest)
     return counts
 
 

@@ -22,12 +22,12 @@ FOUND_MIN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePair:
-    """`id_a` < `id_b`. `score`: 0 to 1, higher is surer."""
+    """`id_a` < `id_b`. `score`: 0 to 1, higher is surer. `evidence`: words and weights, log odds that sum to it."""
 
     id_a: str
     id_b: str
     score: float
-    evidence: tuple[str, ...]
+    evidence: tuple[tuple[str, float], ...]
 
 
 def find(records: Sequence[Record], *, groups: Sequence[Group] | None = None) -> list[DuplicatePair]:
@@ -57,14 +57,13 @@ def _cells(groups: Iterable[Group]) -> Iterable[list[Member]]:
 
 def _judge(*, left: Record, right: Record, one: Member, other: Member) -> DuplicatePair:
     said = "the same options: " + ", ".join(f"{n} {v}" for n, v in one.options) if one.options else "the same name"
-    words, odds = [said], 1.0
+    evidence = [(said, 1.0)]
     if left.title.casefold().split() == right.title.casefold().split():
-        words, odds = [*words, "titles equal"], odds + 1.5
-    for reason, weight in (_codes(left, right), _skus(left, right), _prices(left, right)):
-        if reason:
-            words, odds = [*words, reason], odds + weight
-    odds += 2.0 * (min(one.confidence, other.confidence) - 0.5)
-    return _pair(left, right, odds=odds, words=words)
+        evidence.append(("titles equal", 1.5))
+    evidence += [found for found in (_codes(left, right), _skus(left, right), _prices(left, right)) if found[0]]
+    sureness = min(one.confidence, other.confidence)
+    evidence.append((f"read as one product, {sureness:.0%} sure", 2.0 * (sureness - 0.5)))
+    return _pair(left, right, evidence)
 
 
 def _codes(left: Record, right: Record) -> tuple[str, float]:
@@ -105,10 +104,13 @@ def _by_barcode(left: Record, right: Record) -> DuplicatePair | None:
     likeness = fuzz.token_set_ratio(left.title.casefold(), right.title.casefold())
     if likeness < SAME_BARCODE_TITLE_MIN:
         return None
-    words = ["barcodes equal", f"titles alike {likeness:.0f} %"]
-    return _pair(left, right, odds=(likeness - SAME_BARCODE_TITLE_MIN) / 20, words=words)
+    # Beside an equal barcode, titles that are hardly alike speak against: one of the two may be mistyped.
+    against = (likeness - 100) / 20
+    return _pair(left, right, [("barcodes equal", 2.0), (f"titles alike {likeness:.0f} %", against)])
 
 
-def _pair(left: Record, right: Record, *, odds: float, words: Sequence[str]) -> DuplicatePair:
+def _pair(left: Record, right: Record, evidence: Sequence[tuple[str, float]]) -> DuplicatePair:
     first, second = sorted((left.id, right.id))
-    return DuplicatePair(id_a=first, id_b=second, score=round(1 / (1 + math.exp(-odds)), 4), evidence=tuple(words))
+    odds = sum(weight for _, weight in evidence)
+    score = round(1 / (1 + math.exp(-odds)), 4)
+    return DuplicatePair(id_a=first, id_b=second, score=score, evidence=tuple(evidence))

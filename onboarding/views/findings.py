@@ -22,8 +22,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from channels.models import Listing
 from inventory.paging import number
-from onboarding.findings import decisions, looking
-from onboarding.models import Finding, FindingRun
+from onboarding.findings import bulk, decisions, looking
+from onboarding.models import BulkAcceptance, Finding, FindingRun
 from onboarding.views import desk, finding_item, pace
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view, wants_partial
 from storestudio.accounts.models import Merchant
@@ -33,6 +33,7 @@ SAID = {"accept": "Accepted", "reject": "Left as it is", "skip": "Skipped", "uns
 DECIDED = (State.ACCEPTED, State.REJECTED)
 MORE_ROWS = 10
 SAMPLE = 6
+AT_ONCE_MAX = 40  # about a second; more are accepted by a worker
 CONFIDENCES = (0.99, 0.95, 0.9, 0.8)
 CONFIDENCE = 0.95
 # The kinds in as few letters as a queue's row has room for.
@@ -203,12 +204,17 @@ def _run_html(request: ShopRequest, *, was_waiting: bool = False) -> SafeString:
     run = desk.Run(is_waiting=False)
     if row is not None:
         run = desk.Run(row.asked_at is not None, row.stage, row.done, row.total, row.looked_at, row.error)
+    words = "Looking through the catalog"
+    accepting = BulkAcceptance.objects.of(request.merchant).filter(ended_at=None).first()
+    if accepting is not None:
+        words = "Accepting findings"
+        run = desk.Run(True, f"{accepting.accepted} accepted", accepting.done, len(accepting.findings))
     context = {
         "run": run,
         "was_waiting": was_waiting,
         "home": reverse("findings", args=[request.merchant.slug]),
         "ask": reverse("look_for_findings", args=[request.merchant.slug]),
-        "words": "Looking through the catalog",
+        "words": words,
     }
     return _render(request, "run", context)
 
@@ -229,13 +235,7 @@ def accept_findings(request: ShopRequest) -> HttpResponse:
     least = _confidence(request)
     sure = decisions.queue(request.merchant, narrowed.kind).filter(confidence__gte=least)
     if request.method == "POST":
-        done = decisions.accept_above(
-            merchant=request.merchant, actor=request.actor, confidence=least, kind=narrowed.kind
-        )
-        left = sure.count()
-        asks = f" {left} ask{'s' if left == 1 else ''} a question first." if left else ""
-        messages.success(request, f"{done} accepted.{asks} U takes them back, all at once.")
-        return _to_queue(request)
+        return _accept_all(request, sure, least, narrowed.kind)
     counts = _queue(request.merchant, Narrowed(narrowed.kind)).aggregate(
         **{f"at{place}": Count("pk", filter=Q(confidence__gte=one)) for place, one in enumerate(CONFIDENCES)}
     )
@@ -252,6 +252,25 @@ def accept_findings(request: ShopRequest) -> HttpResponse:
     return render(
         request, "onboarding/_desk_bulk.html" if wants_partial(request) else "onboarding/findings_bulk.html", context
     )
+
+
+def _accept_all(request: ShopRequest, sure: QuerySet[Finding], least: float, kind: str) -> HttpResponse:
+    """A few at once; many by a worker, with the progress beside the queue."""
+    count = sure.count()
+    asked: dict[str, Any] = {"merchant": request.merchant, "actor": request.actor, "confidence": least, "kind": kind}
+    try:
+        if count > AT_ONCE_MAX:
+            bulk.wake(bulk.start(**asked).pk)
+            words = f"{count} are being accepted; you can leave this page. U takes them back, and stops it."
+        else:
+            done, left = bulk.accept_above(**asked), sure.count()
+            asks = f" {left} ask{'s' if left == 1 else ''} a question first." if left else ""
+            words = f"{done} accepted.{asks} U takes them back, all at once."
+    except bulk.Busy as busy:
+        messages.warning(request, f"{busy} Nothing was added to them.")
+    else:
+        messages.success(request, words)
+    return _to_queue(request)
 
 
 def _confidence(request: ShopRequest) -> float:

@@ -10,7 +10,7 @@ from django.utils.timezone import now as utc_now
 
 from inventory import ledger, verify
 from inventory.models import Product, StockLevel, Variant, VariantAlias
-from onboarding.findings import catalog, decisions, detecting, goods, names, selling
+from onboarding.findings import bulk, catalog, decisions, detecting, goods, names, selling
 from onboarding.models import Change, CleanupRule, Finding, ListingWish
 from tests import factories
 
@@ -355,8 +355,8 @@ def test_all_above_a_confidence_are_accepted_and_what_asks_a_question_stays(shop
         merchant=shop, kind=Kind.OVERSELLING, key="l", title="l", confidence=0.9,
         proposal={"op": "wish", "listing_ids": [listing.pk], "field": "sells_past_zero", "value": False},
     )  # fmt: skip
-    assert decisions.accept_above(merchant=shop, actor=None, confidence=0.95) == 0
-    assert decisions.accept_above(merchant=shop, actor=None, confidence=0.9) == 1
+    assert bulk.accept_above(merchant=shop, actor=None, confidence=0.95) == 0
+    assert bulk.accept_above(merchant=shop, actor=None, confidence=0.9) == 1
     assert list(decisions.queue(shop)) == [finding]
     assert Finding.objects.get(pk=wished.pk).state == State.ACCEPTED
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from inventory import orders, reservations, verify
 from inventory.models import OrderLine, Product, ReservationLine, StockLevel, Variant, VariantAlias
-from onboarding.findings import decisions, detecting
+from onboarding.findings import bulk, decisions, detecting
 from onboarding.models import Finding
 from tests import factories
 from tests.onboarding.findings_shop import BARCODE, frozen, only, stock, units, variant
@@ -244,7 +244,7 @@ def step(shop, act, which):
     elif act == "look":
         detecting.detect(merchant=shop)
     elif act == "bulk":
-        decisions.accept_above(merchant=shop, actor=None, confidence=0.9)
+        bulk.accept_above(merchant=shop, actor=None, confidence=0.9)
     else:
         waiting = list(decisions.queue(shop))
         if not waiting:

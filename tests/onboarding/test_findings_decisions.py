@@ -14,8 +14,8 @@ from django.utils.timezone import now as utc_now
 
 from inventory.models import Product, Variant, VariantAlias
 from onboarding import journal
-from onboarding.findings import decisions, detecting, goods, looking
-from onboarding.models import ChangeSet, CleanupRule, Finding, FindingRun, ImportBatch
+from onboarding.findings import bulk, decisions, detecting, goods, looking
+from onboarding.models import BulkAcceptance, ChangeSet, CleanupRule, Finding, FindingRun, ImportBatch
 from storestudio.accounts.models import AuditEntry
 from tests import factories
 from tests.onboarding.findings_shop import BARCODE, found, frozen, only, variant
@@ -197,13 +197,66 @@ def test_what_was_accepted_together_is_taken_back_together(shop, actor):
     odd = [variant(shop, f"Pan {n}", sku=f"pan_{n}{n}") for n in range(3)]
     before = frozen()
     detecting.detect(merchant=shop)
-    assert decisions.accept_above(merchant=shop, actor=actor, confidence=0.9, kind=Kind.SKU_PATTERN) == 3
+    assert bulk.accept_above(merchant=shop, actor=actor, confidence=0.9, kind=Kind.SKU_PATTERN) == 3
     assert ChangeSet.objects.count() == 1
     decisions.undo_last(merchant=shop, actor=actor)
     assert frozen() == before
     assert decisions.queue(shop, Kind.SKU_PATTERN).count() == len(odd)
     assert not CleanupRule.objects.exists()
     assert decisions.undo_last(merchant=shop, actor=actor) is None
+
+
+def off_the_pattern(shop, count):
+    for n in range(12):
+        variant(shop, f"{chr(65 + n)} thing {n * 37}", sku=f"PLN-{n:03d}")
+    for n in range(count):
+        variant(shop, f"Pan {n}", sku=f"pan_{n}{n}")
+    detecting.detect(merchant=shop)
+    return {"merchant": shop, "confidence": 0.9, "kind": Kind.SKU_PATTERN}
+
+
+def test_many_are_accepted_in_slices_that_survive_a_dead_worker(shop, actor):
+    asked = bulk.start(**off_the_pattern(shop, 3), actor=actor)
+    assert bulk.due() == [asked.pk]
+    assert bulk.work(bulk_id=asked.pk, slice_s=0)
+    BulkAcceptance.objects.update(lease_until=utc_now() + timedelta(minutes=1))  # another worker has it
+    assert (bulk.due(), bulk.work(bulk_id=asked.pk)) == ([], False)
+    with pytest.raises(bulk.Busy):
+        bulk.start(merchant=shop, actor=actor, confidence=0.9)
+    BulkAcceptance.objects.update(lease_until=utc_now() - timedelta(minutes=1))  # and died
+    assert bulk.due() == [asked.pk]
+    while bulk.work(bulk_id=asked.pk, slice_s=0):
+        pass
+    asked.refresh_from_db()
+    assert (asked.done, asked.accepted, asked.ended_at is not None) == (3, 3, True)
+    assert ChangeSet.objects.count() == 1
+    assert (bulk.due(), bulk.work(bulk_id=asked.pk)) == ([], False)
+    assert not decisions.queue(shop, Kind.SKU_PATTERN).exists()
+
+
+def test_taking_back_what_is_being_accepted_stops_it_and_leaves_nothing_of_it(shop, actor):
+    rule = off_the_pattern(shop, 3)
+    before = frozen()
+    asked = bulk.start(**rule, actor=actor)
+    bulk.work(bulk_id=asked.pk, slice_s=0)
+    assert frozen() != before
+    decisions.undo_last(merchant=shop, actor=actor)
+    while bulk.work(bulk_id=asked.pk):
+        pass
+    asked.refresh_from_db()
+    assert (asked.done, asked.ended_at is not None) == (1, True)
+    assert frozen() == before
+    assert decisions.queue(shop, Kind.SKU_PATTERN).count() == 3
+
+
+def test_what_was_decided_meanwhile_is_left_as_it_was_decided(shop, actor):
+    asked = bulk.start(**off_the_pattern(shop, 3), actor=actor)
+    decisions.reject(finding_id=asked.findings[1], actor=actor)
+    while bulk.work(bulk_id=asked.pk):
+        pass
+    asked.refresh_from_db()
+    assert (asked.done, asked.accepted) == (3, 2)
+    assert Finding.objects.get(pk=asked.findings[1]).state == State.REJECTED
 
 
 def test_what_somebody_edited_since_is_kept_when_a_decision_is_taken_back(shop, actor):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -207,7 +208,8 @@ def test_a_listing_entered_twice_in_another_style_is_found() -> None:
     )
     (pair,) = duplicates.find(shop)
     assert (pair.id_a, pair.id_b) == ("l0", "l2")
-    assert "the same options: color red, size L" in pair.evidence
+    assert ("the same options: color red, size L", 1.0) in pair.evidence
+    assert pair.score == pytest.approx(1 / (1 + math.exp(-sum(weight for _, weight in pair.evidence))), abs=1e-4)
 
 
 def test_two_valid_barcodes_keep_two_listings_apart() -> None:

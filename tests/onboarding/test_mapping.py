@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from django.db import connection as database
 
-from channels.models import ChannelStock, Listing
+from channels.models import ChannelStock, Connection, Listing
 from inventory.models import Product, Variant
 from onboarding import mapping
 from onboarding.models import MappingRun, Suggestion
@@ -114,6 +114,23 @@ def test_only_one_worker_compares_a_connection_at_a_time(till):
     assert mapping.due() == [till.pk], "its worker died"
     mapping.build(connection_id=till.pk)
     assert mapping.due() == []
+
+
+def test_listings_that_a_later_read_brought_are_compared_without_being_asked_for(till):
+    a_shop(till)
+    mapping.build(connection_id=till.pk)
+    assert mapping.due() == []
+    late = listing(till, "OIL LAMP")
+    lamp = variant(till, "Oil lamp")
+    assert mapping.due() == [till.pk]
+    mapping.build(connection_id=till.pk)
+    assert Suggestion.objects.get(listing=late, is_best=True).variant == lamp
+    assert mapping.due() == []
+    Listing.objects.filter(pk=listing(till, "Gift card").pk).update(link="excluded")
+    assert mapping.due() == [], "nothing waits"
+    listing(till, "Wick")
+    Connection.objects.filter(pk=till.pk).update(state=Connection.State.CLOSED)
+    assert mapping.due() == [], "the channel has gone"
 
 
 def test_accepting_links_settles_the_rivals_and_gives_the_competing_listing_its_next_best(till):

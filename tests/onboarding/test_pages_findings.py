@@ -10,8 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now as utc_now
 
 from inventory.models import Variant
-from onboarding.findings import decisions, looking
+from onboarding.findings import bulk, decisions, looking
 from onboarding.models import Finding, ListingWish
+from onboarding.views import findings
 from tests import factories
 from tests.onboarding.desk_shop import KEYSTROKE_MS_MAX, DeskShop, Kind, outcome, queued, text
 
@@ -195,6 +196,24 @@ def test_accept_many_shows_how_many_first_and_is_undone_at_once(client, shop):
     assert len(queued(client.get(shop.url("findings")))) == 4
 
 
+def test_more_than_a_few_are_accepted_by_a_worker_with_progress_beside_the_queue(client, shop):
+    for n in range(findings.AT_ONCE_MAX + 1):
+        shop.sku(f"Throw {n}", f"thr {n}", f"THR-{n}", confidence=0.97)
+    page = client.post(shop.url("accept_findings"), {"confidence": "0.95"}, follow=True)
+    assert "41 are being accepted" in text(page)
+    assert "Accepting findings" in text(page)
+    again = client.post(shop.url("accept_findings"), {"confidence": "0.95"}, follow=True)
+    assert "still being carried out" in text(again)
+    (waiting,) = bulk.due()
+    bulk.work(bulk_id=waiting, slice_s=0)
+    assert "1 accepted" in text(client.get(shop.url("findings"), {"part": "run"}, headers=HTMX))
+    while bulk.work(bulk_id=waiting):
+        pass
+    assert queued(client.get(shop.url("findings"))) == []
+    client.post(shop.url("undo_finding"), headers=HTMX)
+    assert Finding.objects.filter(state="open").count() == findings.AT_ONCE_MAX + 1
+
+
 def test_kinds_and_words_narrow_the_queue(client, shop):
     shop.dozen()
     prices = client.get(shop.url("findings"), {"kind": "price"})
@@ -219,9 +238,10 @@ def test_the_queue_pages_by_key_and_loses_none(client, shop):
 
 def test_the_bar_tells_how_many_are_left_and_when_they_are_done(client, shop):
     made = shop.dozen()
+    newest = utc_now()
     for n, finding in enumerate((made[3], made[8], made[9], made[10], made[11], made[2])):
         press(client, shop, finding)
-        Finding.objects.filter(pk=finding.pk).update(decided_at=utc_now() - timedelta(seconds=12 * n))
+        Finding.objects.filter(pk=finding.pk).update(decided_at=newest - timedelta(seconds=12 * n))
     said = text(client.get(shop.url("findings")))
     assert "6 left · 6 decided today" in said
     assert "5 a minute · done in 72 s" in said.replace("\xa0", " ")

@@ -19,6 +19,7 @@ SIZES = ("XS", "S", "M", "L", "XL")
 HEADERS = [
     "Handle", "Title", "Vendor", "Type", "Option1 Name", "Option1 Value", "Option2 Name", "Option2 Value",
     "Variant SKU", "Variant Grams", "Variant Inventory Policy", "Variant Price", "Variant Barcode", "Status",
+    "Body (HTML)",
 ]  # fmt: skip
 State = ImportBatch.State
 
@@ -29,17 +30,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """How many."""
         parser.add_argument("--rows", type=int, default=ROWS)
+        parser.add_argument("--megabytes", type=int, default=0, help="fill the descriptions up to a file of this size")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print a line a step: seconds, rows a second, the most memory this process ever held."""
-        count = options["rows"]
+        count, size = options["rows"], options["megabytes"] << 20
         shop = Merchant.objects.create(name="Import bench", slug=f"import-bench-{int(time.time())}")
         self.stdout.write(f"{'before the first step':34} {'':9}  {'':9}         peak {_peak_mb():5.0f} MB")
-        batch = _upload(shop, count)
+        batch = _upload(shop, count, size)
+        self.stdout.write(f"{'the file':34} {batch.file_size / (1 << 20):6.0f} MB")
         self._step("read, compare, rehearse", count, lambda: _work(batch))
         deciding.approve(batch_id=batch.pk, actor=None)
         applied_s = self._step("apply", count, lambda: _work(batch))
-        again = _upload(shop, count)
+        again = _upload(shop, count, size)
         self._step("the same again, up to its preview", count, lambda: _work(again))
         rows = StagedRow.objects.filter(batch=again)
         unchanged = rows.filter(action=StagedRow.Action.UNCHANGED).count()
@@ -85,17 +88,18 @@ def _work(batch: ImportBatch) -> None:
         pass
 
 
-def _upload(shop: Merchant, count: int) -> ImportBatch:
-    return uploads.take(merchant=shop, actor=None, file_name="bench.csv", pieces=_pieces(count))
+def _upload(shop: Merchant, count: int, size: int = 0) -> ImportBatch:
+    return uploads.take(merchant=shop, actor=None, file_name="bench.csv", pieces=_pieces(count, size))
 
 
-def _pieces(count: int) -> Iterator[bytes]:
-    """A Shopify product CSV, some hundred lines a piece."""
+def _pieces(count: int, size: int) -> Iterator[bytes]:
+    """A Shopify product CSV, some hundred lines a piece, with descriptions that make it `size` bytes or more."""
+    described = "<p>A shirt of washed linen.</p>\n" * (size // (count * 32))
     for start in range(-1, count, 500):
         text = io.StringIO()
         writer = csv.writer(text)
         for number in range(start, min(start + 500, count)):
-            writer.writerow(HEADERS if number < 0 else _cells(number))
+            writer.writerow(HEADERS if number < 0 else [*_cells(number), described])
         yield text.getvalue().encode()
 
 

@@ -88,7 +88,7 @@ def _option_rows(found: dict[str, list[Group]]) -> Iterable[list[str]]:
 def _pair_rows(pairs: dict[str, list[DuplicatePair]]) -> Iterable[list[str]]:
     for shop, of_shop in pairs.items():
         for pair in of_shop:
-            yield [shop, pair.id_a, pair.id_b, f"{pair.score:.4f}", " · ".join(pair.evidence)]
+            yield [shop, pair.id_a, pair.id_b, f"{pair.score:.4f}", " · ".join(words for words, _ in pair.evidence)]
 
 
 def _write(path: Path, header: list[str], rows: Iterable[list[str]], *, keep_shop: bool) -> None:
