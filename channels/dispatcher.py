@@ -63,7 +63,7 @@ class Work:
 @cache
 def _poll_every_s() -> str:
     """How often each channel is polled, in seconds, as JSON."""
-    return json.dumps({name: registry.capabilities(name).poll_every_s for name in registry.CHANNELS})
+    return json.dumps({name: registry.capabilities(name).poll_every_s for name in registry.EVERY})
 
 
 def take_due() -> list[Work]:

@@ -23,11 +23,14 @@ CHANNELS = {
     "shopify": Channel(label="Shopify", path="channels.connectors.shopify.ShopifyConnector"),
     "woocommerce": Channel(label="WooCommerce", path="channels.connectors.woocommerce.WooCommerceConnector"),
 }
+# The shop's own site speaks our API, not a vendor's: it has no stand-in and nothing to read (channels/own/).
+OWN = "own"
+EVERY = CHANNELS | {OWN: Channel(label="Own site", path="channels.connectors.own.OwnConnector")}
 
 
 def connector_class(name: str) -> type[Connector]:
     """The connector class of a channel. Raises KeyError for one that does not exist."""
-    module, _, attribute = CHANNELS[name].path.rpartition(".")
+    module, _, attribute = EVERY[name].path.rpartition(".")
     return cast("type[Connector]", getattr(import_module(module), attribute))
 
 

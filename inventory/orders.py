@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -110,9 +110,12 @@ class _Known:
         return self.is_new and self.order.is_before_opening
 
 
-def apply(*, merchant_id: int, channel_id: int, states: Sequence[OrderState]) -> list[Applied]:
+def apply(
+    *, merchant_id: int, channel_id: int, states: Sequence[OrderState], moves_channel: bool = True
+) -> list[Applied]:
     """Bring orders to the state described, in one transaction with one posting; results in the order given.
 
+    `moves_channel` False: the channel's own number does not move by its sales, it shows only what it is told.
     Each order may come once. Locks the orders in primary-key order, then the levels (by the ledger). Raises
     ImpossibleOrder; the caller then applies the orders one at a time, so that one bad order stops no other.
     """
@@ -129,7 +132,7 @@ def apply(*, merchant_id: int, channel_id: int, states: Sequence[OrderState]) ->
             unlinked = sum(line.variant_id is None for line in state.lines)
             results.append(Applied(state.external_id, one.order.pk, stale, len(difference), unlinked))
         _store(known.values())
-        ledger.post(merchant_id=merchant_id, source=f"channel:{channel_id}", entries=entries, channel_id=channel_id)
+        _post(merchant_id, channel_id, entries, moves_channel=moves_channel)
         return results
 
 
@@ -142,6 +145,7 @@ def apply_return(
     returned_at: datetime,
     returns: Sequence[ReturnState],
     event_id: int | None = None,
+    moves_channel: bool = True,
 ) -> Applied:
     """Apply a return document of its own: from now on it gives back exactly `returns`.
 
@@ -158,8 +162,14 @@ def apply_return(
         entries = _post_restocked(one, occurred_at=returned_at, event_id=event_id)
         _sum_lines(one)
         _store([one])
-        ledger.post(merchant_id=merchant_id, source=f"channel:{channel_id}", entries=entries, channel_id=channel_id)
+        _post(merchant_id, channel_id, entries, moves_channel=moves_channel)
         return Applied(order_external_id, one.order.pk, False, len(entries), 0)
+
+
+def _post(merchant_id: int, channel_id: int, entries: Sequence[ledger.Entry], *, moves_channel: bool) -> None:
+    if not moves_channel:
+        entries = [replace(entry, moved_channel=False) for entry in entries]
+    ledger.post(merchant_id=merchant_id, source=f"channel:{channel_id}", entries=entries, channel_id=channel_id)
 
 
 def _is_older(state: OrderState, *, than: Order) -> bool:

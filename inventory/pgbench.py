@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import statistics
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from django.core.management.base import CommandError
@@ -20,8 +22,21 @@ def program() -> str:
     return found
 
 
+@dataclass(frozen=True)
+class Run:
+    """Transactions a second, and within how many milliseconds 99 of 100 were done."""
+
+    a_second: float
+    p99_ms: float
+
+
 def transactions_a_second(script: str, *, clients: int, seconds: float) -> float:
     """Run `script` over and over from so many clients; whole seconds, at least one. Raises CommandError."""
+    return run(script, clients=clients, seconds=seconds).a_second
+
+
+def run(script: str, *, clients: int, seconds: float = 0, times: int = 0) -> Run:
+    """Run `script` from so many clients, for so long or so many times each. Raises CommandError."""
     settings = connection.settings_dict
     environment = os.environ | {
         "PGHOST": settings["HOST"], "PGPORT": str(settings["PORT"] or 5432), "PGUSER": settings["USER"],
@@ -30,10 +45,13 @@ def transactions_a_second(script: str, *, clients: int, seconds: float) -> float
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "script.sql"
         path.write_text(script)
-        command = [program(), "-n", "-c", str(clients), "-j", "2", "-T", str(max(1, round(seconds))), "-f", str(path)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)  # noqa: S603
+        long = ["-t", str(times)] if times else ["-T", str(max(1, round(seconds)))]
+        command = [program(), "-n", "-l", "-c", str(clients), "-j", "2", *long, "-f", str(path)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=folder)  # noqa: S603
+        logs = [line.split() for log in Path(folder).glob("pgbench_log.*") for line in log.read_text().splitlines()]
+        times_ms = [int(line[2]) / 1000 for line in logs]
     said: str = done.stdout
     for line in said.splitlines():
         if line.startswith("tps"):
-            return float(line.split()[2])
+            return Run(float(line.split()[2]), statistics.quantiles(times_ms, n=100)[98])
     raise CommandError(f"pgbench said: {done.stdout}{done.stderr}")

@@ -69,19 +69,22 @@ def grant(
     expires_at: datetime,
     channel_id: int | None = None,
     reference: str = "",
+    content: str = "",
 ) -> Granted:
     """Hold all the wanted units until `expires_at`, or none; one statement where it is granted or plainly refused.
 
     The same key and wants again return the first hold, whatever became of it. Lines for the same cell are added up
     before they are judged; of a bundle its parts are held, together with what other lines want of them.
     `channel_id`: the channel that promises; what its rules hide from it, it may not promise.
+    `content`: digest of what was asked where that is more than the wants; the same key with another is a conflict.
     Raises ledger.InsufficientStock (`shortages`: variant_id, location_id, available), ledger.IdempotencyConflict for a
     key used for something else, ledger.UnknownCell. Locks the levels in primary-key order.
     """
     cells = _added_up(wants)
     new = Reservation(
-        merchant_id=merchant_id, channel_id=channel_id, idempotency_key=key, content=_digest(channel_id, cells),
-        public_id=uuid.uuid4(), reference=reference[:120], created_at=now, expires_at=expires_at,
+        merchant_id=merchant_id, channel_id=channel_id, idempotency_key=key,
+        content=content or _digest(channel_id, cells), public_id=uuid.uuid4(),
+        reference=reference[:120], created_at=now, expires_at=expires_at,
     )  # fmt: skip
     outcome, pk, shortages = _reserve(new, cells)
     if outcome == "overdue":
@@ -92,7 +95,7 @@ def grant(
     if pk is None:
         raise ledger.InsufficientStock(shortages or [])
     if outcome == "known":
-        return Granted(Reservation.objects.get(pk=pk), is_new=False)
+        return Granted(Reservation.objects.select_related("order").get(pk=pk), is_new=False)
     new.pk, new._state.adding = pk, False
     return Granted(new, is_new=True)
 

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "storestudio.accounts",
     "inventory",
     "channels",
+    "channels.own",
     "onboarding",
 ]
 if SANDBOX:
@@ -168,6 +169,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_TIME_LIMIT = 120
 CELERY_BEAT_SCHEDULE = {
     "expire-reservations": {"task": "inventory.tasks.expire_reservations", "schedule": 5.0},
+    "deliver-webhooks": {"task": "channels.own.tasks.deliver_webhooks", "schedule": 5.0},
+    "follow-catalogs": {"task": "channels.own.tasks.follow_catalogs", "schedule": 15.0},
     "add-ledger-months": {"task": "inventory.tasks.add_ledger_months", "schedule": 24 * 3600.0},
     "sweep-incidents": {"task": "channels.tasks.sweep_incidents", "schedule": 15.0},
     "sweep-rules": {"task": "channels.tasks.sweep_rules", "schedule": 2.0},

@@ -11,6 +11,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("account/", include("allauth.urls")),
     path("", include("storestudio.accounts.urls")),
+    path("api/", include("channels.own.api.urls")),
+    path("", include("channels.own.urls")),
     path("", include("channels.urls")),
     path("", include("inventory.urls")),
     path("", include("onboarding.urls")),

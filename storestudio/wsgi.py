@@ -1,7 +1,7 @@
 """WSGI entry point of the product.
 
-Webhooks take a way of their own through Django: sessions, cookies, CSRF and page headers are of no use to a machine
-that signs its requests, and they took most of the time of a webhook (docs/benchmarks.md).
+Webhooks and the API take a way of their own through Django: sessions, cookies, CSRF and page headers are of no use to a
+machine that signs its requests or sends a token, and they took most of the time of a webhook (docs/benchmarks.md).
 """
 
 import os
@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "storestudio.settings")
 
-WEBHOOKS = "/webhooks/"
+MACHINES = ("/webhooks/", "/api/v1/")
 
 
 class BareHandler(WSGIHandler):
@@ -44,10 +44,10 @@ class BareHandler(WSGIHandler):
 
 
 _pages = get_wsgi_application()
-_webhooks = BareHandler()
+_machines = BareHandler()
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Webhooks to the bare handler, all else to the full one."""
-    handler = _webhooks if environ.get("PATH_INFO", "").startswith(WEBHOOKS) else _pages
+    """Machines to the bare handler, all else to the full one."""
+    handler = _machines if environ.get("PATH_INFO", "").startswith(MACHINES) else _pages
     return handler(environ, start_response)

@@ -154,7 +154,7 @@ def _by_connection(rows: QuerySet[Any], connections: Sequence[Connection]) -> Qu
 
 def _line(connection: Connection, *, queues: Queues, lag: lag.Lag, now: datetime) -> ChannelLine:
     kind, word, words = _state(connection, queues=queues, now=now)
-    channel = registry.CHANNELS.get(connection.channel)
+    channel = registry.EVERY.get(connection.channel)
     return ChannelLine(
         connection=connection,
         kind=kind,

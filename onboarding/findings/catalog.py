@@ -12,6 +12,7 @@ from typing import Any, Literal
 from django.db import connection as database
 from django.db.models import Sum
 
+from channels import registry
 from channels.models import Connection, Listing
 from inventory.models import Product, StockLevel, Variant, VariantMerge
 from onboarding.matching.grouping import Group, group
@@ -130,6 +131,7 @@ def read(merchant: Merchant, *, apart: Mapping[str, frozenset[tuple[int, int]]] 
         Listing.objects.of(merchant)
         .filter(deleted_at=None)
         .exclude(connection__state=Connection.State.CLOSED)
+        .exclude(connection__channel=registry.OWN)  # it lists the catalog itself: nothing of its own to clean
         .select_related("connection")
         .in_bulk()
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.utils.timezone import now as utc_now
 
-from channels import linking
+from channels import linking, registry
 from channels.models import Listing
 from inventory import merging
 from inventory.models import Product, Variant
@@ -64,7 +64,10 @@ def _move_listings(
     survivor: Variant, duplicates: Mapping[int, Variant], *, choice: str, recorder: Recorder, actor: User | None
 ) -> None:
     by_channel: dict[int, list[Listing]] = defaultdict(list)
-    found = Listing.objects.filter(variant__in=[survivor.pk, *duplicates], deleted_at=None)
+    # The shop's own site lists every variant by itself, and drops what is archived.
+    found = Listing.objects.filter(variant__in=[survivor.pk, *duplicates], deleted_at=None).exclude(
+        connection__channel=registry.OWN
+    )
     for listing in found.select_related("connection").order_by("pk"):
         by_channel[listing.connection_id].append(listing)
     for listings in by_channel.values():

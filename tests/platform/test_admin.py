@@ -19,6 +19,8 @@ from django.utils.timezone import now as utc_now
 from channels import credentials
 from channels import models as channels
 from channels.models import Connection, InboundEvent
+from channels.own import models as own
+from channels.own import tokens
 from channels.sandbox import standins
 from inventory import ledger
 from inventory import models as inventory
@@ -27,7 +29,7 @@ from storestudio.accounts import models as accounts
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-APPS = ("accounts", "inventory", "channels", "sandbox", *(f"sandbox_{name}" for name in standins.names()))
+APPS = ("accounts", "inventory", "channels", "own", "sandbox", *(f"sandbox_{name}" for name in standins.names()))
 OURS = [model for model in admin.site._registry if model._meta.app_label in APPS]
 LEDGER = [
     inventory.StockMovement, inventory.StockMovementKey, inventory.StockLevel, inventory.Order, accounts.AuditEntry,
@@ -96,6 +98,24 @@ def a_shop() -> dict[type, Any]:
         merchant=member.merchant, variant=factories.VariantFactory(merchant=member.merchant)
     )
     inventory.BundleComponent.objects.create(bundle=bundle, variant=variant, quantity=2)
+    site = factories.ConnectionFactory(merchant=member.merchant, channel="own")
+    token, _ = tokens.issue(connection=site, name="Web", scopes=["holds:read"], actor=member.user)
+    own.RateWindow.objects.create(token=token, started_at=utc_now(), used=1)
+    endpoint = own.WebhookEndpoint.objects.create(
+        merchant=member.merchant, connection=site, url="https://shop.example/hooks", topics=["hold.expired"]
+    )
+    message = own.WebhookMessage.objects.create(
+        merchant=member.merchant,
+        connection=site,
+        message_id=f"msg_{site.pk}",
+        topic="hold.expired",
+        reservation=held,
+        body="{}",
+    )
+    delivery = own.WebhookDelivery.objects.create(merchant=member.merchant, message=message, endpoint=endpoint)
+    own.WebhookAttempt.objects.create(
+        delivery=delivery, sent_at=utc_now(), took_ms=12, status=500, error="answered 500"
+    )
     accounts.Heartbeat.objects.get_or_create(name="worker", defaults={"beat_at": utc_now()})
     return {Connection: connection, InboundEvent: event, inventory.Variant: variant}
 
@@ -103,7 +123,7 @@ def a_shop() -> dict[type, Any]:
 def test_every_table_of_ours_is_in_the_admin() -> None:
     missing = [
         model.__name__
-        for label in APPS[:3]
+        for label in APPS[:4]
         for model in apps.get_app_config(label).get_models()
         if not admin.site.is_registered(model)
     ]
@@ -123,7 +143,7 @@ def test_every_list_and_page_opens(admin_client: Any, model: Any) -> None:
         assert admin_client.get(page(model, "changelist"), {"q": "LNO-00001"}).status_code == 200
 
 
-@pytest.mark.parametrize("model", [one for one in OURS if one._meta.app_label in APPS[:3]], ids=lambda m: m._meta.label)
+@pytest.mark.parametrize("model", [one for one in OURS if one._meta.app_label in APPS[:4]], ids=lambda m: m._meta.label)
 def test_a_lists_cost_does_not_grow_with_its_rows(admin_client: Any, model: Any) -> None:
     a_shop()
     admin_client.get(page(model, "changelist"))

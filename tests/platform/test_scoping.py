@@ -14,8 +14,10 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
 from django.utils.timezone import now as utc_now
 
+from channels.own import models as own
+from channels.own import tokens
 from inventory import ledger
-from inventory.models import Variant
+from inventory.models import Reservation, Variant
 from storestudio import urls as product_urls
 from storestudio.accounts.access import MAY_MANAGE, MAY_OWN, ShopRequest, shop_view
 from storestudio.accounts.models import Membership
@@ -37,6 +39,10 @@ ROWS = {
     "batch_id": lambda rows: rows["batch"].pk,
     "write_id": lambda rows: rows["write"].pk,
     "finding_id": lambda rows: rows["finding"].pk,
+    "token_id": lambda rows: rows["token"].pk,
+    "endpoint_id": lambda rows: rows["endpoint"].pk,
+    "delivery_id": lambda rows: rows["delivery"].pk,
+    "hold_id": lambda rows: rows["hold"].pk,
 }
 
 
@@ -69,7 +75,20 @@ def rows_of(merchant: Any) -> dict[str, Any]:
     )
     with transaction.atomic():
         (posted,) = ledger.post(merchant_id=merchant.pk, source="user", entries=[entry])
+    site = factories.ConnectionFactory(merchant=merchant, channel="own")
+    token, _ = tokens.issue(connection=site, name="Web", scopes=["holds:read"], actor=None)
+    endpoint = own.WebhookEndpoint.objects.create(
+        merchant=merchant, connection=site, url="https://shop.example/hooks", topics=["hold.expired"]
+    )
+    hold = Reservation.objects.create(merchant=merchant, idempotency_key="walk", expires_at=utc_now())
+    message = own.WebhookMessage.objects.create(
+        merchant=merchant, connection=site, message_id=f"msg_{merchant.pk}", topic="hold.expired", body="{}"
+    )
     return {
+        "token": token,
+        "endpoint": endpoint,
+        "delivery": own.WebhookDelivery.objects.create(merchant=merchant, message=message, endpoint=endpoint),
+        "hold": hold,
         "movement_id": posted.movement_id,
         "cell": cell,
         "connection": cell.connection,

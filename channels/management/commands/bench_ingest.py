@@ -46,7 +46,7 @@ class Command(BaseCommand):
         """Print accepted webhooks a second, the limit beside it, and their ratio (medians)."""
         pgbench.program()
         channel, ours, limit = _connection(), [], []
-        with _server() as port:
+        with serve() as port:
             for _ in range(options["rounds"]):
                 limit.append(_bare(channel, options["seconds"]))
                 ours.append(_ingest(channel, port, options["seconds"]))
@@ -71,7 +71,7 @@ def _connection() -> Connection:
 
 
 @contextmanager
-def _server() -> Iterator[int]:
+def serve() -> Iterator[int]:
     """The product's own web server on a free port, as deployed: 2 processes of 4 threads."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -10,6 +10,7 @@ from django.utils import timezone
 from kombu.exceptions import KombuError
 
 from channels import dispatcher, tasks
+from channels.own import lookout
 from storestudio.accounts.models import Heartbeat
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Command(BaseCommand):
         while not stopping:
             try:
                 tasks.wake(dispatcher.take_due())
+                lookout.look()
                 if time.monotonic() >= beat_due:
                     Heartbeat.objects.update_or_create(name="dispatcher", defaults={"beat_at": timezone.now()})
                     beat_due = time.monotonic() + BEAT_S

@@ -51,7 +51,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Print, for each way of posting, movements a second, the limit beside it, and their ratio (medians)."""
         pgbench.program()
-        self.stdout.write(_durability())
+        self.stdout.write(durability())
         shelf, seconds = _shelf(), options["seconds"]
         hot = [shelf.variant_ids[0]]
         self.stdout.write(
@@ -87,7 +87,8 @@ class Command(BaseCommand):
         )
 
 
-def _durability() -> str:
+def durability() -> str:
+    """Which server it is, and that it keeps what it says. Raises CommandError where it does not."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT version(), current_setting('fsync'), current_setting('synchronous_commit')")
         version, fsync, synchronous = cursor.fetchone()

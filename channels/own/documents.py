@@ -1,0 +1,109 @@
+"""Holds and orders as they are told to the shop's own site: by the API and by webhooks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from channels.connectors.own.connector import as_number
+from channels.own import orders
+from channels.own.site import Offer
+from inventory import reservations
+from inventory.models import Location, Order, Reservation
+
+Json = dict[str, Any]
+
+
+def moment(when: datetime | None) -> str | None:
+    """As RFC 3339 in UTC."""
+    return when.astimezone(UTC).isoformat().replace("+00:00", "Z") if when else None
+
+
+@dataclass(frozen=True)
+class HeldLine:
+    """Units of one variant held at one place."""
+
+    variant_id: int
+    sku: str
+    location_id: int
+    quantity: Decimal
+
+
+def hold(one: Reservation, *, now: datetime, lines: Sequence[HeldLine] | None = None) -> Json:
+    """A hold as it is at `now`; one query for its lines where they are not given."""
+    if lines is None:
+        rows = reservations.lines_of(one)
+        lines = [HeldLine(row.variant_id, row.variant.sku, row.location_id, row.quantity) for row in rows]
+    return {
+        "id": str(one.public_id),
+        "state": reservations.state_at(one, now=now),
+        "reference": one.reference,
+        "created_at": moment(one.created_at),
+        "expires_at": moment(one.expires_at),
+        "ended_at": moment(one.ended_at),
+        "order_id": one.order.external_id if one.order else None,
+        "lines": [
+            {
+                "variant_id": line.variant_id,
+                "sku": line.sku,
+                "location_id": line.location_id,
+                "quantity": as_number(line.quantity),
+            }
+            for line in lines
+        ],
+    }
+
+
+def order(one: Order) -> Json:
+    """An order as we have it; two queries."""
+    return {
+        "order_id": one.external_id,
+        "number": one.number,
+        "state": str(one.state),
+        "placed_at": moment(one.placed_at),
+        "updated_at": moment(one.external_updated_at),
+        "total": None if one.total is None else str(one.total),
+        "currency": one.currency,
+        "lines": [_line(now) for now in orders.lines_of(one)],
+    }
+
+
+def _line(now: orders.LineNow) -> Json:
+    line = now.line
+    return {
+        "line_id": line.external_id,
+        "variant_id": line.variant_id,
+        "sku": line.sku,
+        "quantity": as_number(line.quantity),
+        "fulfilled": as_number(line.fulfilled),
+        "restocked": as_number(line.restocked),
+        "written_off": as_number(line.written_off),
+        "places": [
+            {
+                "location_id": hold.location_id,
+                "waiting": as_number(hold.committed),
+                "fulfilled": as_number(hold.fulfilled),
+            }
+            for hold in now.holds
+            if hold.committed or hold.fulfilled
+        ],
+    }
+
+
+def offer(one: Offer, *, location_id: int | None = None) -> Json:
+    """What may be sold of a variant, in all and by place."""
+    places = {place: number for place, number in sorted(one.by_location.items()) if location_id in (None, place)}
+    return {
+        "variant_id": one.variant_id,
+        "sku": one.sku,
+        "available": as_number(sum(places.values(), Decimal(0))),
+        "locations": [{"location_id": place, "available": as_number(number)} for place, number in places.items()],
+    }
+
+
+def place(one: Location) -> Json:
+    """A location."""
+    return {"location_id": one.pk, "name": one.name, "timezone": one.timezone}
