@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
+import json
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from channels import connections, credentials, inbox, intake, polling, publisher, reconcile, registry
+from channels import connections, contact, credentials, inbox, intake, polling, publisher, reconcile, registry
 from channels.models import ChannelStock, Connection, InboundEvent, Incident, Listing
 from channels.sandbox import bringup, standins
 from channels.sandbox.goods import Goods, GoodsVariant
@@ -17,6 +20,7 @@ from channels.sandbox.woocommerce.models import Product, Site, Webhook
 from inventory import ledger, verify
 from inventory.models import StockLevel
 from storestudio.accounts.models import Merchant, User
+from tests import factories
 from tests.sandbox.woocommerce_shop import WooShop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -202,3 +206,37 @@ def test_a_count_edited_by_hand_there_is_drift_and_asks(woo):
     cell = ChannelStock.objects.get(connection=woo, listing__sku="MUG")
     assert (cell.observed, cell.expected) == (4, 10)
     assert cell.recheck_at is not None
+
+
+def test_a_shop_is_connected_from_the_command_line_with_the_keys_it_made(woo, monkeypatch):
+    """The secrets are tried before they are kept; the only place is the shop itself."""
+    member = factories.MembershipFactory()
+    key = shop_of(woo).site.keys.get()
+
+    def connect(secret):
+        secrets = {"consumer_key": key.consumer_key, "consumer_secret": secret}
+        monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(secrets)))
+        out = io.StringIO()
+        call_command(
+            "connect", "open", "--shop", member.merchant.slug, "--channel", "woocommerce", "--account-id",
+            woo.account_id, "--base-url", woo.base_url, "--as", member.user.email, stdout=out,
+        )  # fmt: skip
+        return out.getvalue()
+
+    with pytest.raises(CommandError, match="Consumer secret is invalid"):
+        connect("cs_typed_wrong")
+    assert "1 places, 3 listings, 0 linked" in connect(key.consumer_secret)
+    connection = Connection.objects.of(member.merchant).get()
+    assert credentials.load(connection)["webhook_secret"]
+    assert connection.locations.get().external_id == "shop"
+
+
+def test_a_deleted_key_asks_for_both_keys_anew(woo, client, settings):
+    settings.ROOT_URLCONF = "storestudio.urls"
+    owner = factories.MembershipFactory(merchant=woo.merchant, user=User.objects.get(email="owner@example.com"))
+    client.force_login(owner.user)
+    contact.lost(connection_id=woo.pk, reason="Consumer key is invalid.")
+    page = client.get(f"/{woo.merchant.slug}/channels/{woo.pk}/").content.decode()
+    assert "Make a new consumer key and consumer secret at" in page
+    assert 'name="consumer_key"' in page
+    assert 'name="consumer_secret"' in page
