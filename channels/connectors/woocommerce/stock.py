@@ -16,31 +16,43 @@ from channels.connectors.woocommerce.values import Json, by_product, number
 from channels.ports import CountResult, CountWrite, WriteOutcome
 
 MARK = "_storestudio_write"
+GONE = "WooCommerce does not have it any more."
 NOT_COUNTED = "WooCommerce does not count it by itself: “Manage stock” is off there, or on for the whole product."
 
 
 def write(client: Client, *, writes: Sequence[CountWrite], key: str) -> list[CountResult]:
-    """One reading and at most one batch for all products, and as much for each product with variations.
+    """One reading and at most one batch for all products, and as much for each product with variations; each reading
+    right before its batch, so that the moment in which a sale would be overwritten is one call long.
 
     Raises ConnectorError; what was written before it carries the mark, so the same call again finishes the rest.
     """
-    there = reading.documents(client, [write.inventory_id for write in writes])
-    results = {write.inventory_id: _settled(write, there.get(write.inventory_id), key=key) for write in writes}
-    open_ones = {write.inventory_id: write for write in writes if results[write.inventory_id] is None}
-    for product_id, numbers in by_product(open_ones).items():
-        names = [f"{product_id}/{one}" if product_id else one for one in numbers]
-        ours = [open_ones[name] for name in names]
-        body = {"update": [entry(write, key=key) for write in ours]}
+    ours = {write.inventory_id: write for write in writes}
+    results: dict[str, CountResult] = {}
+    for product_id, numbers in by_product(ours).items():
+        group = [ours[f"{product_id}/{one}" if product_id else one] for one in numbers]
+        results |= _write_group(client, product_id, group, key=key)
+    gone = CountResult(WriteOutcome.REFUSED, message=GONE)
+    return [results.get(write.inventory_id, gone) for write in writes]
+
+
+def _write_group(client: Client, product_id: str, group: Sequence[CountWrite], *, key: str) -> dict[str, CountResult]:
+    """Products by themselves, or the variations of one product: read, then written in one batch."""
+    there = reading.documents(client, [write.inventory_id for write in group])
+    settled = {write.inventory_id: _settled(write, there.get(write.inventory_id), key=key) for write in group}
+    results = {name: result for name, result in settled.items() if result is not None}
+    to_write = [write for write in group if write.inventory_id not in results]
+    if to_write:
+        body = {"update": [entry(write, key=key) for write in to_write]}
         reply = client.update_variations(product_id, body) if product_id else client.update_products(body)
         told = {str(row.get("id")): row for row in reply.row.get("update") or []}
-        results |= {write.inventory_id: outcome(write, told.get(_number(write))) for write in ours}
-    return [results[write.inventory_id] or CountResult(WriteOutcome.SKIPPED) for write in writes]
+        results |= {write.inventory_id: outcome(write, told.get(_number(write))) for write in to_write}
+    return results
 
 
 def _settled(write: CountWrite, document: Json | None, *, key: str) -> CountResult | None:
     """What needs no writing, or must not be written; None for what is to be written."""
     if document is None:
-        return CountResult(WriteOutcome.REFUSED, message="WooCommerce does not have it any more.")
+        return CountResult(WriteOutcome.REFUSED, message=GONE)
     shown = catalog.quantity(document)
     if shown is None:
         return CountResult(WriteOutcome.REFUSED, message=NOT_COUNTED)
