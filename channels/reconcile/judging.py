@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from channels import credentials, guards, intake, publisher, registry
 from channels.models import ChannelStock, Connection, Listing, RemoteChange, StockGap
-from channels.ports import Connector, ConnectorError, HintKind, ListingNow, MadeBy
+from channels.ports import Connector, ConnectorError, HintKind, ListingNow, MadeBy, WriteMode
 from channels.reconcile import gaps, units
 from channels.reconcile.changes import texts_of
 from inventory import identifiers
@@ -28,6 +28,7 @@ from inventory.names import variants_by_sku
 
 OVERWRITTEN_MIN = 2  # times that our number was sent over theirs and came back changed: somebody else keeps writing
 OVERWRITTEN_WITHIN = timedelta(days=7)
+CLOCKS_APART_S = 2  # the channel tells whole seconds
 LOOKED_UP_MAX = 200  # listings read for their evidence at one go
 ZERO = Decimal(0)
 Cause, Deed, State = StockGap.Cause, StockGap.Deed, StockGap.State
@@ -125,7 +126,7 @@ def _cases(cells: Mapping[int, ChannelStock], *, differing: Sequence[int], missi
 def _find_causes(connection: Connection, cases: Sequence[_Case]) -> None:
     """Each case its cause; the first that fits, the most telling evidence first."""
     left = list(cases)
-    for find in (_clamped, _withheld, _gone_or_exchanged, _other_unit, _overwritten_again):
+    for find in (_clamped, _sold_under_our_write, _withheld, _gone_or_exchanged, _other_unit, _overwritten_again):
         found = find(connection, left) if left else {}
         for case in left:
             if case.gap.pk in found:
@@ -144,6 +145,43 @@ def _clamped(connection: Connection, cases: Sequence[_Case]) -> Found:
         case.gap.pk: (Cause.CLAMPED, {"below": gaps.plain(case.cell.expected)})
         for case in cases
         if not case.missing and (case.cell.expected or ZERO) < 0 and case.cell.observed == 0
+    }
+
+
+# What a channel's own orders moved after a number for one of its cells was bound and before that was confirmed: had it
+# moved before we looked, the write would have been found stale.
+_UNDER_OUR_WRITE = """
+SELECT c.id, told.write_id, sum(m.on_hand - m.committed), array_agg(DISTINCT o.number ORDER BY o.number)
+FROM channels_channelstock c
+JOIN channels_listing l ON l.id = c.listing_id
+JOIN channels_channellocation cl ON cl.id = c.channel_location_id
+JOIN LATERAL (
+    SELECT w.id AS write_id, w.created_at, line.answered_at
+    FROM channels_channelwriteline line JOIN channels_channelwrite w ON w.id = line.write_id
+    WHERE line.cell_id = c.id AND line.outcome = 'applied' ORDER BY line.id DESC LIMIT 1
+) told ON true
+JOIN inventory_stockmovement m ON m.variant_id = l.variant_id AND m.location_id = cl.location_id
+    AND m.channel_id = c.connection_id AND m.recorded_at > told.created_at
+    AND m.occurred_at <= told.answered_at + make_interval(secs => %(clocks_s)s)
+JOIN inventory_order o ON o.id = m.order_id
+WHERE c.id = ANY(%(cells)s)
+GROUP BY c.id, told.write_id
+"""
+
+
+def _sold_under_our_write(connection: Connection, cases: Sequence[_Case]) -> Found:
+    """A channel that takes numbers only absolutely: its own orders, between our reading and our writing, moved exactly
+    what is missing or too many now. Our number went over theirs."""
+    if registry.capabilities(connection.channel).write_mode is not WriteMode.ABSOLUTE:
+        return {}
+    gaps_of = {case.cell.pk: case for case in cases if not case.missing}
+    with database.cursor() as cursor:
+        cursor.execute(_UNDER_OUR_WRITE, {"cells": list(gaps_of), "clocks_s": CLOCKS_APART_S})
+        rows = cursor.fetchall()
+    return {
+        gaps_of[cell_id].gap.pk: (Cause.LATE, {"under_write": write_id, "orders": numbers})
+        for cell_id, write_id, moved, numbers in rows
+        if moved == -_difference(gaps_of[cell_id])
     }
 
 
@@ -269,23 +307,25 @@ def _act(connection: Connection, cases: Sequence[_Case]) -> None:
     now = timezone.now()
     for case in cases:
         case.gap.judged_at = now
-    clamped = [case for case in cases if case.gap.cause == Cause.CLAMPED]
+    # What it shows is what it shows: what it should show is then told again, if it differs.
+    believed = [case for case in cases if case.gap.cause == Cause.CLAMPED or "under_write" in case.gap.evidence]
     gone = [case for case in cases if case.gap.cause == Cause.LINK_BROKEN and case.gap.evidence.get("gone")]
-    _believe(clamped)
+    _believe(believed)
     if gone:
         StockGap.objects.bulk_update([case.gap for case in gone], ["cause", "evidence", "judged_at"])
         # The whole catalog read again marks what is gone and links what was listed anew under the same SKU.
         key = f"gone:{now:%Y%m%dT%H%M%S}"
         intake.hint(connection=connection, kind=HintKind.CATALOG, ids=["gone"], key=key)
-    rest = [case.gap for case in cases if case not in clamped and case not in gone]
+    rest = [case.gap for case in cases if case not in believed and case not in gone]
     if rest:
         gaps.ask(connection, rest)
 
 
 _BELIEVE = """
 UPDATE channels_channelstock c SET expected = c.observed, drift_at = NULL, doubt = 0, recheck_at = NULL
-FROM (SELECT id FROM channels_channelstock WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE) locked
-WHERE c.id = locked.id AND c.write_id IS NULL AND c.expected < 0 AND c.observed = 0
+FROM (SELECT id FROM channels_channelstock WHERE id = ANY(%(cells)s) ORDER BY id FOR NO KEY UPDATE) locked
+JOIN unnest(%(cells)s::bigint[], %(differences)s::numeric[]) AS judged(id, difference) ON judged.id = locked.id
+WHERE c.id = locked.id AND c.write_id IS NULL AND c.observed - c.expected = judged.difference
 RETURNING c.id
 """
 
@@ -296,7 +336,11 @@ def _believe(cases: Sequence[_Case]) -> None:
         return
     with transaction.atomic():
         with database.cursor() as cursor:
-            cursor.execute(_BELIEVE, [[case.cell.pk for case in cases]])
+            values = {
+                "cells": [case.cell.pk for case in cases],
+                "differences": [_difference(case) for case in cases],
+            }
+            cursor.execute(_BELIEVE, values)
             believed = {row[0] for row in cursor.fetchall()}
         publisher.refresh_desired(cell_ids=sorted(believed))
         for case in cases:

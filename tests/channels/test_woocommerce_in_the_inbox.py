@@ -12,7 +12,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from channels import connections, contact, credentials, inbox, intake, polling, publisher, reconcile, registry
-from channels.models import ChannelStock, Connection, InboundEvent, Incident, Listing
+from channels.connectors.woocommerce import stock
+from channels.models import ChannelStock, Connection, InboundEvent, Incident, Listing, StockGap
 from channels.sandbox import bringup, standins
 from channels.sandbox.goods import Goods, GoodsVariant
 from channels.sandbox.models import Delivery
@@ -240,3 +241,31 @@ def test_a_deleted_key_asks_for_both_keys_anew(woo, client, settings):
     assert "Make a new consumer key and consumer secret at" in page
     assert 'name="consumer_key"' in page
     assert 'name="consumer_secret"' in page
+
+
+def test_a_sale_that_our_number_went_over_is_found_by_its_order_and_told_again(woo, monkeypatch):
+    """WooCommerce knows only absolute numbers: between our reading and our writing a customer buys."""
+    shop, entry = shop_of(woo), stock.entry
+
+    def buys_first(write, *, key):
+        shop.order(MUG=2)
+        return entry(write, key=key)
+
+    with monkeypatch.context() as between:
+        between.setattr(stock, "entry", buys_first)
+        take_off("MUG", 3)
+        publish_all()
+    assert shown("MUG")["woocommerce"] == 7  # the customer's two are for sale again: control
+    hear(woo)
+    assert available("MUG") == 5
+    cell = ChannelStock.objects.get(connection=woo, listing__sku="MUG")
+    assert (cell.observed, cell.expected) == (7, 5)
+    cell.recheck_at = timezone.now() - timedelta(seconds=10)  # the grace is over
+    cell.save()
+    reconcile.recheck_due(connection_id=woo.pk)
+    publish_all()
+    assert shown("MUG") == everywhere(5)
+    gap = StockGap.objects.get(connection=woo)
+    assert (gap.cause, gap.state) == (StockGap.Cause.LATE, StockGap.State.HEALED)
+    assert gap.evidence["orders"]
+    assert verify.verify().breaches == []
