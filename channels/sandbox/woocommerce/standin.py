@@ -99,7 +99,8 @@ def _variant(product: Goods, variant: GoodsVariant, *, place: str) -> VariantRow
         quantity=variant.counts.get(place, 0),
         options=dict(zip(product.options, variant.values, strict=False)),
         gtin=variant.barcode,
-        is_tracked=variant.is_tracked_on_web,
+        # What was never counted at that place is not counted there either: no number is no zero.
+        is_tracked=variant.is_tracked_on_web and place in variant.counts,
         backorders="yes" if variant.sells_past_zero_on_web else "no",
     )
 
