@@ -336,7 +336,7 @@ def _believe(cases: Sequence[_Case]) -> None:
         return
     with transaction.atomic():
         with database.cursor() as cursor:
-            values = {
+            values: dict[str, Any] = {
                 "cells": [case.cell.pk for case in cases],
                 "differences": [_difference(case) for case in cases],
             }
