@@ -21,6 +21,8 @@ from inventory.models import (
     Product,
     Reservation,
     ReservationLine,
+    RoutingDecision,
+    RoutingPolicy,
     StockLevel,
     StockMovement,
     StockMovementKey,
@@ -153,8 +155,8 @@ class BundleAdmin(ReadOnlyRows):
 class LocationAdmin(Goods):
     """Places where goods are."""
 
-    list_display = ["name", linked("merchant"), "timezone", "is_active", "created_at"]
-    list_filter = ["is_active", "merchant"]
+    list_display = ["name", linked("merchant"), "timezone", "is_active", "is_warehouse", "rank", "created_at"]
+    list_filter = ["is_active", "is_warehouse", "merchant"]
     list_select_related = ["merchant"]
     search_fields = ["name", "merchant__name"]
     autocomplete_fields = ["merchant"]
@@ -355,3 +357,24 @@ class OrderReturnAdmin(ReadOnlyRows):
     list_select_related = ["line", "location"]
     search_fields = ["=document"]
     paginator = BigRows.paginator
+
+
+@admin.register(RoutingPolicy)
+class RoutingPolicyAdmin(Goods):
+    """How each shop chooses the place that ships."""
+
+    list_display = ["pk", linked("merchant"), "rules", "places_max", "updated_at"]
+    list_select_related = ["merchant"]
+    search_fields = ["merchant__name"]
+    autocomplete_fields = ["merchant"]
+
+
+@admin.register(RoutingDecision)
+class RoutingDecisionAdmin(ReadOnlyRows):
+    """Which places were chosen, and why."""
+
+    list_display = ["reference", linked("merchant"), linked("order"), "decided_at", "rules", "takes"]
+    list_filter = ["merchant"]
+    list_select_related = ["merchant", "order"]
+    search_fields = ["reference", "order__number"]
+    date_hierarchy = "decided_at"

@@ -59,6 +59,42 @@ class FocusedForm(forms.Form):
                 return
 
 
+class ShippingForm(FocusedForm):
+    """How a place ships; the fields are named as those of Location."""
+
+    is_warehouse = forms.BooleanField(
+        required=False,
+        label="A warehouse",
+        help_text="No customers walk in. Its stock goes out first where you say so.",
+    )
+    rank = forms.IntegerField(min_value=1, max_value=999, label="Rank", help_text="1 ships rather than 2.")
+    orders_a_day_max = forms.IntegerField(
+        required=False, min_value=0, max_value=100_000, label="Orders a day", help_text="Empty: no limit."
+    )
+    ships_until = forms.TimeField(
+        required=False,
+        label="Last parcel of the day",
+        widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
+        help_text="Local time. Empty: any time.",
+    )
+    latitude = forms.DecimalField(
+        required=False, min_value=-90, max_value=90, max_digits=8, decimal_places=5, label="Latitude",
+        help_text="Degrees, such as 53.48095; south is negative.",
+    )  # fmt: skip
+    longitude = forms.DecimalField(
+        required=False, min_value=-180, max_value=180, max_digits=8, decimal_places=5, label="Longitude",
+        help_text="Degrees, such as -2.23743; west is negative.",
+    )  # fmt: skip
+
+    def clean(self) -> dict[str, Any]:
+        """A point is whole or not there."""
+        found: dict[str, Any] = super().clean() or {}
+        for name, other in (("latitude", "longitude"), ("longitude", "latitude")):
+            if found.get(name) is None and found.get(other) is not None and name not in self.errors:
+                self.add_error(name, f"Give both, or neither: there is a {other}.")
+        return found
+
+
 class PlaceField(forms.ModelChoiceField):  # type: ignore[type-arg]
     """One of the shop's places, by its name."""
 

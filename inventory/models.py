@@ -8,7 +8,7 @@ from django.db.models import F, Q
 from django.utils.timezone import now as utc_now
 
 from inventory import identifiers
-from storestudio.accounts.models import User
+from storestudio.accounts.models import Merchant, User
 from storestudio.accounts.scoping import MerchantOwned
 
 ZERO = Decimal(0)
@@ -163,9 +163,23 @@ class Location(MerchantOwned):
     timezone = models.CharField(max_length=64, default="Europe/London")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=utc_now)
+    is_warehouse = models.BooleanField(default=False, help_text="No customers walk in here.")
+    latitude = models.DecimalField(max_digits=8, decimal_places=5, null=True, blank=True, help_text="Degrees north.")
+    longitude = models.DecimalField(max_digits=8, decimal_places=5, null=True, blank=True, help_text="Degrees east.")
+    rank = models.PositiveSmallIntegerField(default=100, help_text="Which place ships rather: 1 comes first.")
+    orders_a_day_max = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many orders it can send a day; empty without a limit."
+    )
+    ships_until = models.TimeField(null=True, blank=True, help_text="The day's last parcel, local time.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["merchant", "name"], name="location_name_unique_in_merchant")]
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "name"], name="location_name_unique_in_merchant"),
+            models.CheckConstraint(
+                condition=Q(latitude=None, longitude=None) | Q(latitude__range=(-90, 90), longitude__range=(-180, 180)),
+                name="location_point_whole_and_on_earth",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} #{self.pk}"
@@ -468,3 +482,42 @@ class OrderReturn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.restocked} restocked, {self.written_off} written off of line {self.line_id}"
+
+
+class RoutingPolicy(MerchantOwned):
+    """How a shop chooses the place that ships: its rules, most important first, and how far an order may be split."""
+
+    merchant = models.OneToOneField(Merchant, on_delete=models.CASCADE, related_name="+")
+    rules = models.JSONField(default=list, help_text="Names of rules (inventory.routing.engine.Rule), in order.")
+    places_max = models.PositiveSmallIntegerField(default=1, help_text="Places that may share an order; 1: no splits.")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(places_max__range=(1, 3)), name="routingpolicy_one_to_three_places")
+        ]
+
+    def __str__(self) -> str:
+        return f"routing of merchant {self.merchant_id}"
+
+
+class RoutingDecision(MerchantOwned):
+    """Which places were chosen for one order or hold, what was known then, and what each rule said."""
+
+    reference = models.CharField(max_length=120, help_text="“order:…” or “hold:…”, in the words of who asked.")
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, null=True, blank=True, related_name="routing")
+    decided_at = models.DateTimeField(default=utc_now)
+    question = models.JSONField(help_text="What was wanted, what each place had, where to: enough to decide again.")
+    rules = models.JSONField(default=list)
+    places_max = models.PositiveSmallIntegerField(default=1)
+    takes = models.JSONField(default=list, help_text="What leaves from where; empty where nothing covered it.")
+    steps = models.JSONField(default=list, help_text="What each rule said.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "reference"], name="routingdecision_once_per_reference")
+        ]
+        indexes = [models.Index(fields=["merchant", "-decided_at", "-id"], name="routingdecision_by_time")]
+
+    def __str__(self) -> str:
+        return f"routing of {self.reference} #{self.pk}"

@@ -11,4 +11,7 @@ urlpatterns: list[URLPattern] = [
     path("<slug:shop>/stock/<int:variant_id>/movements/<int:movement_id>/undo/", views.undo, name="undo"),
     path("<slug:shop>/orders/", views.orders, name="orders"),
     path("<slug:shop>/orders/<int:order_id>/", views.order, name="order"),
+    path("<slug:shop>/routing/", views.routing, name="routing"),
+    path("<slug:shop>/routing/use/", views.use_routing, name="use_routing"),
+    path("<slug:shop>/routing/places/<int:location_id>/", views.shipping_place, name="shipping_place"),
 ]

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from inventory import explain, history, order_queries, paging
-from inventory.models import Order
+from inventory.models import Order, RoutingDecision
 from storestudio.accounts import live
 from storestudio.accounts.access import ShopRequest, one_of, shop_view, wants_partial
 
@@ -45,6 +45,7 @@ def order(request: ShopRequest, order_id: int) -> HttpResponse:
         "order": found,
         "lines": order_queries.lines(order=found),
         "moved": history.lines(merchant=request.merchant, movements=moved),
+        "routed": RoutingDecision.objects.of(request.merchant).filter(order=found).order_by("-decided_at", "-pk"),
         "channel": explain.channels().labels(merchant_id=request.merchant.pk).get(found.channel_id, ""),
     }
     part = live.part(request, "inventory/_order.html", context)
