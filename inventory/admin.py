@@ -364,6 +364,7 @@ class RoutingPolicyAdmin(Goods):
     """How each shop chooses the place that ships."""
 
     list_display = ["pk", linked("merchant"), "rules", "places_max", "updated_at"]
+    readonly_fields = ["updated_at"]
     list_select_related = ["merchant"]
     search_fields = ["merchant__name"]
     autocomplete_fields = ["merchant"]

@@ -67,6 +67,8 @@ def a_shop() -> dict[type, Any]:
         merchant=member.merchant, idempotency_key="cart-1", expires_at=utc_now()
     )
     inventory.ReservationLine.objects.create(reservation=held, variant=variant, location=place, quantity=Decimal(1))
+    inventory.RoutingPolicy.objects.create(merchant=member.merchant, rules=["ranking"])
+    inventory.RoutingDecision.objects.create(merchant=member.merchant, reference="hold:1", question={})
     inventory.OrderHold.objects.create(line=line, location=place, committed=Decimal(1))
     inventory.OrderReturn.objects.create(line=line, document="R1")
     event = factories.InboundEventFactory(connection=connection)
