@@ -360,7 +360,7 @@ class OrderReturnAdmin(ReadOnlyRows):
 
 
 @admin.register(RoutingPolicy)
-class RoutingPolicyAdmin(Goods):
+class RoutingPolicyAdmin(Rows):
     """How each shop chooses the place that ships."""
 
     list_display = ["pk", linked("merchant"), "rules", "places_max", "updated_at"]

@@ -110,7 +110,7 @@ def _draft(query: QueryDict, saved: Policy) -> Policy:
     """What the address asks for; the rules in use where it says nothing. What it does not know is left out."""
     if "rules" not in query:
         return saved
-    asked = [name for name in query["rules"].split(",") if name in set(Rule)]
+    asked = [name for name in query.get("rules", "").split(",") if name in set(Rule)]
     size = query.get("places", "")
     return Policy(
         tuple(dict.fromkeys(asked)),
