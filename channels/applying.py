@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from channels import credentials, incidents
 from channels.models import ChannelLocation, Connection, Listing
 from channels.ports import ChannelOrder, ChannelOrderLine, OrderRef, ReturnLine
-from inventory import ledger, orders
-from inventory.models import Order, OrderLine, StockLevel
+from inventory import bundles, ledger, orders
+from inventory.models import Order, OrderLine
 from inventory.names import variants_by_sku
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ def _state(connection: Connection, order: ChannelOrder, names: _Names, event_id:
         updated_at=order.updated_at,
         version=order.version,
         is_cancelled=order.is_cancelled,
-        lines=[_line(order, line, names) for line in order.lines],
+        lines=[_line(connection.merchant_id, order, line, names) for line in order.lines],
         returns=_returns(order.returns, names),
         total=order.total,
         currency=order.currency,
@@ -149,13 +149,13 @@ def _state(connection: Connection, order: ChannelOrder, names: _Names, event_id:
     )
 
 
-def _line(order: ChannelOrder, line: ChannelOrderLine, names: _Names) -> orders.LineState:
+def _line(merchant_id: int, order: ChannelOrder, line: ChannelOrderLine, names: _Names) -> orders.LineState:
     variant_id = names.variant_of(order, line)
     holds: dict[int, orders.Hold] = {}
     for hold in line.holds:
         location_id = names.locations.get(hold.location_id)
         if location_id is None and not hold.location_id and variant_id is not None:
-            location_id = _likely_location(variant_id, names)
+            location_id = _likely_location(merchant_id, variant_id, names)
         if location_id is not None:
             before = holds.get(location_id, orders.Hold(location_id))
             holds[location_id] = orders.Hold(
@@ -172,10 +172,11 @@ def _line(order: ChannelOrder, line: ChannelOrderLine, names: _Names) -> orders.
     )
 
 
-def _likely_location(variant_id: int, names: _Names) -> int | None:
+def _likely_location(merchant_id: int, variant_id: int, names: _Names) -> int | None:
     """Where units of an order are held that the channel has not routed yet; put right when it has."""
-    levels = StockLevel.objects.filter(variant=variant_id, location__in=names.locations.values())
-    best = levels.order_by("-available", "location_id").values_list("location_id", flat=True).first()
+    there = bundles.available(merchant_id=merchant_id, variant_ids=[variant_id])
+    known = {place: units for (_, place), units in there.items() if place in set(names.locations.values())}
+    best = min(known, key=lambda place: (-known[place], place), default=None)
     return best or next(iter(names.locations.values()), None)
 
 
@@ -192,7 +193,7 @@ def _returns(returns: Iterable[ReturnLine], names: _Names) -> list[orders.Return
 def _apply_states(connection: Connection, states: Sequence[orders.OrderState]) -> dict[str, Outcome]:
     try:
         applied = orders.apply(merchant_id=connection.merchant_id, channel_id=connection.pk, states=states)
-    except (orders.ImpossibleOrder, ledger.IdempotencyConflict, ledger.UnknownCell) as error:
+    except (orders.ImpossibleOrder, ledger.IdempotencyConflict, ledger.UnknownCell, ledger.NoStockOfItsOwn) as error:
         if len(states) == 1:
             return {states[0].external_id: Outcome(error=f"{type(error).__name__}: {error}")}
         log.warning("connection %s: a batch of %s orders goes one by one: %s", connection.pk, len(states), error)

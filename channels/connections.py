@@ -18,7 +18,7 @@ from channels.models import (
     Listing,
 )
 from channels.ports import CatalogPage, Connector, ConnectorError, Count, RemoteListing, ToldListing
-from inventory import identifiers, ledger
+from inventory import bundles, identifiers, ledger
 from inventory.models import Location, StockLevel
 from storestudio.accounts import audit
 from storestudio.accounts.models import Merchant, User
@@ -290,7 +290,14 @@ def _post_openings(connection: Connection, entries: list[ledger.Entry]) -> list[
             merchant=connection.merchant_id, variant__in={entry.variant_id for entry in entries}, last_seq__gt=0
         ).values_list("variant_id", "location_id")
     )
-    fresh = [entry for entry in entries if (entry.variant_id, entry.location_id) not in started]
+    # A bundle's count there says nothing that its parts' counts do not.
+    made_of = bundles.compositions(variant_ids=[entry.variant_id for entry in entries])
+    made_up = {one.variant_id for one in made_of.values()}
+    fresh = [
+        entry
+        for entry in entries
+        if (entry.variant_id, entry.location_id) not in started and entry.variant_id not in made_up
+    ]
     return ledger.record(merchant_id=connection.merchant_id, source="opening", entries=fresh)
 
 

@@ -88,7 +88,7 @@ def _read(wanted: Q) -> dict[int, Composition]:
 
 
 def expand(entry: ledger.Entry, composition: Composition | None) -> list[ledger.Entry]:
-    """The entry of a bundle as entries of its parts; without a composition, the entry as it is."""
+    """The entry of a bundle as entries of its parts, the first under its own key; without a composition, as it is."""
     if composition is None:
         return [entry]
     if entry.counted is not None:
@@ -97,7 +97,7 @@ def expand(entry: ledger.Entry, composition: Composition | None) -> list[ledger.
         replace(
             entry,
             variant_id=part.variant_id,
-            key=f"{entry.key}:{part.variant_id}",
+            key=f"{entry.key}:{part.variant_id}" if place else entry.key,
             on_hand=entry.on_hand * part.quantity,
             committed=entry.committed * part.quantity,
             reserved=entry.reserved * part.quantity,
@@ -105,8 +105,40 @@ def expand(entry: ledger.Entry, composition: Composition | None) -> list[ledger.
             incoming=entry.incoming * part.quantity,
             bundle_id=composition.bundle_id,
         )
-        for part in composition.parts
+        for place, part in enumerate(composition.parts)
     ]
+
+
+def expand_all(entries: Sequence[ledger.Entry]) -> list[ledger.Entry]:
+    """The entries, those of bundles as entries of what these are made of now. One query."""
+    made_of = compositions(variant_ids=[entry.variant_id for entry in entries])
+    return [
+        one
+        for entry in entries
+        for one in expand(entry, made_of.get(made_when_sold(made_of, variant_id=entry.variant_id) or 0))
+    ]
+
+
+_KIN = """
+WITH part AS (
+    SELECT v.id FROM unnest(%(variants)s::bigint[]) AS v(id)
+    UNION
+    SELECT k.variant_id FROM inventory_bundle b JOIN inventory_bundlecomponent k ON k.bundle_id = b.id
+    WHERE b.variant_id = ANY(%(variants)s) AND b.ended_at IS NULL AND NOT b.is_stocked
+)
+SELECT id FROM part
+UNION
+SELECT b.variant_id FROM part
+JOIN inventory_bundlecomponent k ON k.variant_id = part.id
+JOIN inventory_bundle b ON b.id = k.bundle_id AND b.ended_at IS NULL AND NOT b.is_stocked
+"""
+
+
+def kin(variant_ids: Collection[int]) -> set[int]:
+    """These variants, and all that share stock with them: a bundle's parts, and whatever is made of the same parts."""
+    with connection.cursor() as cursor:
+        cursor.execute(_KIN, {"variants": list(variant_ids)})
+        return {row[0] for row in cursor.fetchall()}
 
 
 _AVAILABLE = """
@@ -167,7 +199,7 @@ def define(*, variant: Variant, parts: Sequence[Part], is_stocked: bool, actor: 
                     BundleComponent(bundle=bundle, variant_id=part.variant_id, quantity=part.quantity) for part in parts
                 )
         except DatabaseError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         announce(merchant_id=locked.merchant_id, variant_id=locked.pk)
         words = ", ".join(f"{numbers.plain(part.quantity)} of variant {part.variant_id}" for part in parts)
         _note(locked, actor, "bundle.defined", f"{'pack' if is_stocked else 'bundle'} of {words}")
@@ -218,7 +250,8 @@ def _check_empty(variant: Variant) -> None:
             )
 
 
-def _translated(error: DatabaseError) -> Exception:
+def translated(error: DatabaseError) -> Exception:
+    """The database's refusal of a composition as CannotBundle; any other error as it is."""
     if getattr(error.__cause__, "sqlstate", None) == "SS006":
         said = str(error.__cause__).splitlines()[0]
         if "itself" in said and "made of" in said:
@@ -262,7 +295,7 @@ def pack(
         actor_id=actor.pk if actor else None,
         bundle_id=composition.bundle_id,
     )
-    parts = expand(replace(piece, on_hand=-quantity), composition)
+    parts = expand(replace(piece, key=f"pack:{key}:parts", on_hand=-quantity), composition)
     with transaction.atomic():
         return ledger.post(merchant_id=variant.merchant_id, source="user", entries=[piece, *parts])
 

@@ -16,10 +16,13 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.db.utils import DatabaseError
 from django.utils.timezone import now as utc_now
 
-from inventory import identifiers, ledger
+from inventory import bundles, identifiers, ledger
 from inventory.models import (
+    Bundle,
+    BundleComponent,
     Order,
     OrderHold,
     OrderLine,
@@ -57,8 +60,10 @@ def merge(*, survivor: Variant, duplicate: Variant, actor: User | None) -> Varia
         }
         if survivor.pk == duplicate.pk or any(row.archived_at is not None for row in living.values()):
             raise CannotMerge("Two variants that are both in use are needed.")
+        _check_bundles(survivor, duplicate)
         lines = _lock_lines(OrderLine.objects.filter(variant=duplicate))
         holds = _holds_to_move(survivor, duplicate)
+        _take_part(survivor, duplicate)
         merged = VariantMerge.objects.create(
             merchant_id=survivor.merchant_id,
             survivor=survivor,
@@ -111,6 +116,42 @@ def part(*, merge_id: int, actor: User | None) -> VariantMerge:
         merged.parted_at = now
         merged.save(update_fields=["parted_at"])
         return merged
+
+
+def _check_bundles(survivor: Variant, duplicate: Variant) -> None:
+    """Two that are one are not made of each other, and one composition at most is left. Raises CannotMerge."""
+    if Bundle.objects.filter(variant=duplicate, ended_at=None).exists():
+        raise CannotMerge("The duplicate is a bundle or pack: keep that one, or unlink its parts first.")
+    own = bundles.current(variant=survivor)
+    if own is None:
+        return
+    if any(part.variant_id == duplicate.pk for part in own.parts):
+        raise CannotMerge("One is a part of the other.")
+    has_units = StockLevel.objects.filter(variant=duplicate).exclude(**dict.fromkeys(AMOUNTS, ZERO)).exists()
+    if not own.is_stocked and has_units:
+        raise CannotMerge("The duplicate has stock, and the other is a bundle, which has none: book it out first.")
+
+
+def _take_part(survivor: Variant, duplicate: Variant) -> None:
+    """What was made of the duplicate is made of the survivor: now, before, and for good.
+
+    It stays so when the two part again, for open orders hold the survivor's units by then.
+    """
+    parts = BundleComponent.objects.filter(variant=duplicate)
+    # Orders and holds of such bundles wait: what they hold and what they are made of change together.
+    _lock_lines(OrderLine.objects.filter(bundle__in=parts.values("bundle")))
+    _lock_holds(ReservationLine.objects.filter(bundle__in=parts.values("bundle")))
+    try:
+        with transaction.atomic():
+            twice = BundleComponent.objects.filter(variant=survivor, bundle__in=parts.values("bundle"))
+            for row in twice.order_by("pk"):
+                other = parts.get(bundle=row.bundle_id)
+                row.quantity += other.quantity
+                other.delete()
+                row.save(update_fields=["quantity"])
+            parts.update(variant=survivor)
+    except DatabaseError as error:
+        raise CannotMerge(str(bundles.translated(error))) from error
 
 
 def _holds_to_move(survivor: Variant, duplicate: Variant) -> list[int]:

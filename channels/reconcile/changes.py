@@ -17,7 +17,7 @@ from channels import credentials, guards
 from channels.models import ChannelLocation, ChannelStock, Connection, GuardStop, Listing, RemoteChange
 from channels.ports import Connector, MadeBy, StockChange, StockChangesPage
 from channels.reconcile import gaps, units
-from inventory import ledger
+from inventory import bundles, ledger
 from inventory.models import StockMovementKey
 
 OVERLAP = timedelta(minutes=2)  # vendors' indexes lag: read a little twice rather than miss
@@ -178,10 +178,12 @@ def _book(connection: Connection, changes: Sequence[StockChange], places: Mappin
         for change in changes
         if change.inventory_id in known
     ]
+    moved = bundles.expand_all(entries)
     posted = ledger.record(
-        merchant_id=connection.merchant_id, source=f"channel:{connection.pk}", entries=entries, channel_id=connection.pk
+        merchant_id=connection.merchant_id, source=f"channel:{connection.pk}", entries=moved, channel_id=connection.pk
     )
-    return sum(not row.is_replay for row in posted)
+    told = {entry.key for entry in entries}  # of a bundle, the first part has the change's own key
+    return sum(entry.key in told and not row.is_replay for entry, row in zip(moved, posted, strict=True))
 
 
 def _keep(connection: Connection, changes: Iterable[StockChange], *, state: str, stop: GuardStop | None = None) -> None:

@@ -13,7 +13,7 @@ from channels import guards, linking
 from channels.models import ChannelStock, Connection, GuardStop, Listing, RemoteChange, StockGap
 from channels.reconcile import changes, gaps
 from channels.reconcile.judging import refresh_neighbours
-from inventory import ledger
+from inventory import bundles, ledger
 from storestudio.accounts import audit, numbers
 from storestudio.accounts.models import User
 
@@ -66,7 +66,8 @@ def _book(cell: ChannelStock, difference: Decimal, actor: User) -> None:
         actor_id=actor.pk,
         reason="the channel's number was right",
     )
-    ledger.post(merchant_id=cell.merchant_id, source="user", channel_id=cell.connection_id, entries=[entry])
+    entries = bundles.expand_all([entry])
+    ledger.post(merchant_id=cell.merchant_id, source="user", channel_id=cell.connection_id, entries=entries)
 
 
 def _close(cell: ChannelStock, choice: str, difference: Decimal, actor: User) -> None:
@@ -170,7 +171,8 @@ def _take_back(gap: StockGap, actor: User) -> None:
             key=f"undo-gap:{gap.pk}", occurred_at=now, on_hand=-gap.moved, actor_id=actor.pk,
             reason=f"taken back: {gap.get_cause_display().lower()}",
         )  # fmt: skip
-        ledger.post(merchant_id=gap.merchant_id, source="user", channel_id=cell.connection_id, entries=[entry])
+        entries = bundles.expand_all([entry])
+        ledger.post(merchant_id=gap.merchant_id, source="user", channel_id=cell.connection_id, entries=entries)
     cell.refresh_from_db()
     doubt = max(ZERO, (cell.expected or ZERO) - (cell.observed or ZERO))
     ChannelStock.objects.filter(pk=cell.pk).update(drift_at=now, doubt=doubt, recheck_at=now)

@@ -63,6 +63,7 @@ JOIN inventory_stockmovement m ON m.variant_id = g.variant_id AND m.location_id 
 LEFT JOIN inventory_order o ON o.id = m.order_id
 LEFT JOIN channels_inboundevent e ON e.id = m.event_id
 WHERE g.id = ANY(%s) AND m.channel_id = g.connection_id AND m.recorded_at >= g.seen_at
+  AND m.bundle_id IS NULL  -- what was sold as a bundle moved the bundle's number there, not this one
 ORDER BY m.id
 """
 

@@ -23,7 +23,7 @@ from channels.models import ChannelStock, Connection, Listing, RemoteChange, Sto
 from channels.ports import Connector, ConnectorError, HintKind, ListingNow, MadeBy, WriteMode
 from channels.reconcile import gaps, units
 from channels.reconcile.changes import texts_of
-from inventory import identifiers
+from inventory import bundles, identifiers
 from inventory.names import variants_by_sku
 
 OVERWRITTEN_MIN = 2  # times that our number was sent over theirs and came back changed: somebody else keeps writing
@@ -105,11 +105,11 @@ def _fear(cell_ids: Sequence[int], *, at: datetime) -> None:
 
 
 def refresh_neighbours(cell_ids: Sequence[int]) -> None:
-    """Doubt about one cell changes what the same variant may show everywhere."""
+    """Doubt about one cell changes what the same variant, and what shares stock with it, may show everywhere."""
     if not cell_ids:
         return
-    variants = Listing.objects.filter(cells__in=cell_ids, variant__isnull=False).values("variant")
-    neighbours = ChannelStock.objects.filter(listing__variant__in=variants)
+    variants = Listing.objects.filter(cells__in=cell_ids, variant__isnull=False).values_list("variant", flat=True)
+    neighbours = ChannelStock.objects.filter(listing__variant__in=bundles.kin(list(variants)))
     publisher.refresh_desired(cell_ids=list(neighbours.values_list("pk", flat=True)))
 
 

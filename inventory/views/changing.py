@@ -19,6 +19,7 @@ from storestudio.accounts import numbers
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
 
 BUSY = "Someone else is changing this very item. Nothing was posted; try again."
+BUNDLE = "A bundle has no stock of its own: change the stock of its parts. Nothing was posted."
 USED = "This form was used before for something else. Nothing was posted; start again from the item's page."
 
 
@@ -42,6 +43,8 @@ def adjust(request: ShopRequest, variant_id: int) -> HttpResponse:
         result = adjustments.adjust(merchant=request.merchant, actor=request.actor, wanted=wanted)
     except ledger.IdempotencyConflict:
         form.add_error(None, USED)
+    except ledger.NoStockOfItsOwn:
+        form.add_error(None, BUNDLE)
     except OperationalError:
         form.add_error(None, BUSY)
     else:
@@ -166,6 +169,8 @@ def _receive_checked(request: ShopRequest, form: ReceiveForm, lines: list[LineFo
         result = adjustments.receive(merchant=request.merchant, actor=request.actor, wanted=wanted)
     except ledger.IdempotencyConflict:
         form.add_error(None, USED)
+    except ledger.NoStockOfItsOwn:
+        form.add_error(None, BUNDLE)
     except OperationalError:
         form.add_error(None, BUSY)
     else:

@@ -20,7 +20,7 @@ from django.db import connection as database
 from django.db.models import F, QuerySet
 from django.utils.timezone import now as utc_now
 
-from inventory import identifiers, ledger
+from inventory import bundles, identifiers, ledger
 from inventory.models import Product, Variant, VariantAlias, VariantMerge
 from onboarding import journal
 from onboarding.importing import catalogs, comparing, resolving
@@ -283,10 +283,15 @@ def _name(chunk: Chunk, rows: Sequence[StagedRow]) -> None:
 def _count(chunk: Chunk, rows: Sequence[StagedRow], variant_of: Mapping[int, int]) -> None:
     """Counts that a person said are to be set; one that moved since the preview is older than the shelf, and left."""
     entries, lines = [], []
+    made_of = bundles.compositions(variant_ids=[variant_of.get(row.number) or row.variant_id or 0 for row in rows])
+    made_up = {one.variant_id for one in made_of.values()}
     for row in rows:
         variant_id = variant_of.get(row.number) or row.variant_id or 0
         for name, (before, after) in row.diff.items():
             if not name.startswith(STOCK):
+                continue
+            if variant_id in made_up:
+                chunk.leave(row, "Stock left alone: a bundle has none of its own, its parts have.")
                 continue
             location_id = int(name.removeprefix(STOCK))
             now = chunk.shelf.levels.get((variant_id, location_id))

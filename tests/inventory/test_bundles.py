@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.utils import DatabaseError
 
-from inventory import bundles, ledger, orders, reservations, verify
+from inventory import bundles, ledger, merging, orders, reservations, verify
 from inventory.bundles import Part
 from inventory.models import Bundle, BundleComponent, OrderHold, OrderLine, StockLevel, StockMovement
 from tests import factories
@@ -302,3 +302,26 @@ def test_a_promise_that_the_level_does_not_know_is_found(shop):
     assert found == {
         (shop.cup.pk, "committed 0, open orders hold 2"), (shop.saucer.pk, "committed 0, open orders hold 4"),
     }  # fmt: skip
+
+
+def test_a_part_that_turns_out_to_be_another_variant_takes_its_place_in_every_bundle(shop):
+    twin = factories.VariantFactory(merchant=shop.merchant, sku="CUP-OLD")
+    shop.put(twin, shop.here, 5)
+    shop.make(parts=[(shop.cup, 1), (twin, 1), (shop.saucer, 2)])
+    shop.apply(shop.line(shop.set, "L1", committed=2, quantity=2))
+    merged = merging.merge(survivor=shop.cup, duplicate=twin, actor=None)
+    assert shop.level(shop.cup) == (15, 4, 0)
+    assert shop.available(shop.set) == 4  # four saucers of twelve are promised, eight left, two in a set
+    shop.apply(shop.line(shop.set, "L1", fulfilled=2, quantity=2), version=2)
+    assert shop.level(shop.cup) == (11, 0, 0)
+    assert_whole()
+    merging.part(merge_id=merged.pk, actor=None)
+    assert_whole()
+
+
+def test_a_bundle_is_not_merged_away(shop):
+    shop.make()
+    with pytest.raises(merging.CannotMerge, match="bundle or pack"):
+        merging.merge(survivor=shop.cup, duplicate=shop.set, actor=None)
+    with pytest.raises(merging.CannotMerge, match="part of the other"):
+        merging.merge(survivor=shop.set, duplicate=shop.cup, actor=None)
