@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q
@@ -66,13 +67,21 @@ def _view(cell: ChannelStock, told: Told | None) -> ChannelView:
         desired=cell.desired,
         expected=cell.expected,
         observed=cell.observed,
-        observed_at=cell.observed_at,
+        observed_at=_seen_at(cell),
         told_at=cell.told_at,
         state=state,
         words=words,
         doubt=cell.doubt,
         told=told,
     )
+
+
+def _seen_at(cell: ChannelStock) -> datetime | None:
+    """How old its number is: of what agreed, only the whole reading keeps the time."""
+    whole = cell.connection.read_whole_at
+    if cell.observed_at is None or cell.missing_at is not None or whole is None:
+        return cell.observed_at
+    return max(cell.observed_at, whole)
 
 
 def _state(cell: ChannelStock) -> tuple[str, str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from channels import incidents
@@ -17,11 +17,33 @@ log = logging.getLogger(__name__)
 
 REST_S_MAX = 300.0
 FAILURES_BEFORE_REST = 3  # single failures happen; the breaker opens on a row of them
+PROBE = timedelta(seconds=15)  # so long the others wait for the one call that tries after a rest
+CLOSED, OPEN, HALF_OPEN = "closed", "open", "half-open"
 
 
 def backoff_s(attempts: int) -> float:
     """Seconds to wait after the n-th failed attempt: doubling from 1 s to 5 min, with jitter of a quarter."""
     return min(REST_S_MAX, 2.0 ** min(attempts, 9)) * random.uniform(0.75, 1.25)
+
+
+def breaker(connection: Connection, *, now: datetime) -> str:
+    """CLOSED: called freely. OPEN: resting. HALF_OPEN: rested after a row of errors, one call may try."""
+    if connection.resting_until is not None and connection.resting_until > now:
+        return OPEN
+    return HALF_OPEN if connection.failures >= FAILURES_BEFORE_REST else CLOSED
+
+
+def may_call(connection: Connection, *, now: datetime) -> bool:
+    """Whether the caller may call the channel now. After a row of errors only the first who asks may: the probe.
+
+    The others rest until the probe comes back (`heard`, `failed`), or its time is up because it died.
+    """
+    state = breaker(connection, now=now)
+    if state != HALF_OPEN:
+        return state == CLOSED
+    rested = Q(resting_until=None) | Q(resting_until__lte=now)
+    probing = Connection.objects.filter(rested, pk=connection.pk, failures__gte=FAILURES_BEFORE_REST)
+    return bool(probing.update(resting_until=now + PROBE))
 
 
 def heard(*, connection_id: int) -> None:

@@ -13,6 +13,15 @@ from inventory.models import Location
 CONFIRM_WORD = "approve"
 
 
+class GuardForm(forms.Form):
+    """How many numbers of a connection may be cut at once without asking."""
+
+    cells = forms.IntegerField(label="At most so many numbers", min_value=1, max_value=1_000_000)
+    percent = forms.DecimalField(
+        label="Nor more than this part of them, in percent", min_value=1, max_value=100, max_digits=4, decimal_places=1
+    )
+
+
 class PlacesForm(forms.Form):
     """Which of our locations each place of a channel is; one field a place, empty for "not kept"."""
 

@@ -80,9 +80,9 @@ def process(*, connection_id: int, until: datetime) -> int:
 
 
 def may_read(connection: Connection, *, now: datetime) -> bool:
-    """Whether the channel may be called now: connected and not resting."""
-    resting = connection.resting_until is not None and connection.resting_until > now
-    return connection.state in (Connection.State.LIVE, Connection.State.PAUSED) and not resting
+    """Whether the channel may be called now: connected and not resting (contact.may_call)."""
+    is_connected = connection.state in (Connection.State.LIVE, Connection.State.PAUSED)
+    return is_connected and contact.may_call(connection, now=now)
 
 
 def _claim(connection: Connection) -> list[InboundEvent]:

@@ -674,6 +674,12 @@ class StockGap(MerchantOwned):
     def __str__(self) -> str:
         return f"{self.get_cause_display()} #{self.pk}"
 
+    @property
+    def is_undoable(self) -> bool:
+        """Whether something was done that can be taken back."""
+        takes_back = (self.Deed.APPLIED, self.Deed.BOOKED, self.Deed.BELIEVED, self.Deed.THEIRS, self.Deed.RELINKED)
+        return self.state in (self.State.HEALED, self.State.DECIDED) and self.deed in takes_back
+
 
 class RemoteChange(MerchantOwned):
     """A change of stock that somebody else made at a channel, as its feed told it, and what we did with it."""

@@ -55,9 +55,8 @@ def publish(*, connection_id: int, until: datetime) -> int:
 
 
 def may_write(connection: Connection, *, now: datetime) -> bool:
-    """Whether numbers may be told there now: approved, live, and not resting."""
-    resting = connection.resting_until is not None and connection.resting_until > now
-    return connection.state == Connection.State.LIVE and not resting
+    """Whether numbers may be told there now: approved, live, and not resting (contact.may_call)."""
+    return connection.state == Connection.State.LIVE and contact.may_call(connection, now=now)
 
 
 def _take_open_write(connection: Connection) -> ChannelWrite | None:

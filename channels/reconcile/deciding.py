@@ -134,14 +134,12 @@ def undo(*, gap_id: int, actor: User) -> None:
             .select_related("cell__channel_location", "connection__merchant", "listing")
             .get(pk=gap_id)
         )
-        if gap.state not in (State.HEALED, State.DECIDED):
-            raise CannotUndo("Nothing was done here that could be taken back.")
+        if not gap.is_undoable:
+            raise CannotUndo("No number of yours was changed here: there is nothing to take back.")
         if gap.deed == Deed.RELINKED:
             _part(gap, actor)
-        elif gap.deed in (Deed.BOOKED, Deed.APPLIED, Deed.THEIRS, Deed.BELIEVED):
-            _take_back(gap, actor)
         else:
-            raise CannotUndo("No number of yours was changed here: there is nothing to take back.")
+            _take_back(gap, actor)
         StockGap.objects.filter(pk=gap.pk).update(state=State.UNDONE, closed_at=timezone.now(), closed_by=actor)
         audit.record(
             actor=actor, merchant=gap.connection.merchant, action="drift.undone", target=gap,

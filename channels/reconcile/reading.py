@@ -7,7 +7,7 @@ judged. A number that agrees costs nothing: of a whole reading only the sweep's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,33 +28,32 @@ from channels.reconcile.gaps import GRACE
 
 DRIFT_AGAIN = timedelta(seconds=15)  # a drift whose cause came late explains itself: look again this often
 COPIED_FROM = 2000  # so many numbers go to the database by COPY
+COPIED_AT_ONCE = 5000
 SWEEP_POLLS = 1440  # a whole reading takes at most this many polls: half a day at one in 30 s
 SWEEP_LISTINGS_MIN = 40
 HOT = 20
 HOT_WITHIN = timedelta(hours=6)
 _WORK_MEM = "SET LOCAL work_mem = '256MB'"  # a million rows compared in memory
 
-_UNNESTED = "SELECT * FROM unnest(%(items)s::text[], %(places)s::bigint[], %(numbers)s::numeric[])"
-_COPIED = "SELECT item, place, number FROM channels_reading"
-_READING = "CREATE TEMPORARY TABLE IF NOT EXISTS channels_reading (item text, place bigint, number numeric)"
+_UNNESTED = "SELECT * FROM unnest(%(listings)s::bigint[], %(places)s::bigint[], %(numbers)s::numeric[])"
+_COPIED = "SELECT listing, place, number FROM channels_reading"
+_READING = "CREATE TEMPORARY TABLE IF NOT EXISTS channels_reading (listing bigint, place bigint, number numeric)"
 
 # The ordinary case first: most numbers agree, and nothing about their cells needs to be written. Only the others are
 # named. `{join}` is LEFT where the answer should have named every cell of `{which}`: then what it left out is told.
 _COMPARE = """
-SELECT count(*) FILTER (WHERE is_told),
-       array_agg(id) FILTER (WHERE is_told AND is_news),
-       array_agg(number) FILTER (WHERE is_told AND is_news),
-       array_agg(id) FILTER (WHERE NOT is_told AND is_kept)
+SELECT count(number),
+       array_agg(id) FILTER (WHERE is_news),
+       array_agg(number) FILTER (WHERE is_news),
+       array_agg(id) FILTER (WHERE number IS NULL AND is_believed)
 FROM (
-    SELECT c.id, s.number, s.number IS NOT NULL AS is_told,
-           %(moves_age)s OR c.observed IS DISTINCT FROM s.number OR c.expected <> s.number OR c.doubt <> 0
-               OR c.recheck_at IS NOT NULL OR c.drift_at IS NOT NULL OR c.missing_at IS NOT NULL AS is_news,
-           c.expected IS NOT NULL AND l.is_tracked AND l.deleted_at IS NULL
-               AND c.channel_location_id = ANY(%(kept)s) AS is_kept
-    FROM channels_listing l
-    JOIN channels_channelstock c ON c.listing_id = l.id
-    {join} JOIN ({said}) s(item, place, number) ON s.item = l.inventory_id AND s.place = c.channel_location_id
-    WHERE l.connection_id = %(connection)s AND {which}
+    SELECT c.id, s.number, c.expected IS NOT NULL AS is_believed,
+           s.number IS NOT NULL AND (
+               %(moves_age)s OR c.observed IS DISTINCT FROM s.number OR c.expected <> s.number OR c.doubt <> 0
+               OR c.recheck_at IS NOT NULL OR c.drift_at IS NOT NULL OR c.missing_at IS NOT NULL) AS is_news
+    FROM channels_channelstock c
+    {join} JOIN ({said}) s(listing, place, number) ON s.listing = c.listing_id AND s.place = c.channel_location_id
+    WHERE c.connection_id = %(connection)s AND {which}
 ) compared
 """
 
@@ -91,7 +90,9 @@ RETURNING c.id, locked.differs,
 _MISSING = """
 WITH locked AS (
     SELECT c.id, c.missing_at IS NOT NULL AND %(is_recheck)s AND NOT %(has_waiting)s AS is_ripe
-    FROM channels_channelstock c WHERE c.id = ANY(%(missing)s) ORDER BY c.id FOR NO KEY UPDATE OF c
+    FROM channels_channelstock c
+    JOIN channels_listing l ON l.id = c.listing_id AND l.is_tracked AND l.deleted_at IS NULL
+    WHERE c.id = ANY(%(missing)s) AND c.channel_location_id = ANY(%(kept)s) ORDER BY c.id FOR NO KEY UPDATE OF c
 )
 UPDATE channels_channelstock c
 SET missing_at = coalesce(c.missing_at, %(read_at)s),
@@ -133,11 +134,10 @@ NOTHING = Seen(0, 0, 0)
 
 @dataclass(frozen=True)
 class Asked:
-    """Which listings an answer should have named: by inventory id, or all of a connection in a range of keys."""
+    """The listings an answer should name, by inventory id (several may share one)."""
 
-    inventory_ids: Sequence[str] = ()
-    after_id: int | None = None
-    until_id: int | None = None
+    listings: Mapping[str, Sequence[int]]
+    between: tuple[int, int] | None = None  # all the connection's listings above the first key, up to the second
 
 
 def check(*, connection_id: int, inventory_ids: Sequence[str], is_recheck: bool = False) -> str:
@@ -160,8 +160,17 @@ def _read_and_observe(connection: Connection, inventory_ids: Sequence[str], *, i
     read_at, counts = timezone.now(), _read(connection, inventory_ids)
     return observe(
         connection=connection, counts=counts, read_at=read_at, is_recheck=is_recheck,
-        asked=Asked(inventory_ids=inventory_ids),
+        asked=Asked(listings=_listings(connection, inventory_ids)),
     )  # fmt: skip
+
+
+def _listings(connection: Connection, inventory_ids: Collection[str]) -> dict[str, list[int]]:
+    """Listings by the id that their numbers are kept under."""
+    found: dict[str, list[int]] = {}
+    rows = Listing.objects.filter(connection=connection, inventory_id__in=inventory_ids).order_by("pk")
+    for inventory_id, pk in rows.values_list("inventory_id", "pk"):
+        found.setdefault(inventory_id, []).append(pk)
+    return found
 
 
 def _read(connection: Connection, inventory_ids: Sequence[str]) -> list[Count]:
@@ -218,8 +227,12 @@ def observe(
     )
     values["kept"] = [pk for _, pk, is_active, location_id in places if is_active and location_id]
     ids = {external_id: pk for external_id, pk, *_ in places}
+    listings = asked.listings if asked else _listings(connection, {count.inventory_id for count in counts})
     numbers = {
-        (count.inventory_id, ids[count.location_id]): count.quantity for count in counts if count.location_id in ids
+        (listing, ids[count.location_id]): count.quantity
+        for count in counts
+        if count.location_id in ids
+        for listing in listings.get(count.inventory_id, ())
     }
     with transaction.atomic():
         told, news, gone = _compare(numbers, values, asked)
@@ -236,16 +249,17 @@ def observe(
 
 
 def _compare(
-    numbers: Mapping[tuple[str, int], Decimal], values: dict[str, Any], asked: Asked | None
+    numbers: Mapping[tuple[int, int], Decimal], values: dict[str, Any], asked: Asked | None
 ) -> tuple[int, dict[int, Decimal], list[int]]:
     """How many numbers are of cells we keep; cell → number where something is to be written; cells left out."""
     which, join = "TRUE", "INNER"
-    if asked is not None:
-        join = "LEFT"
-        which = "l.inventory_id = ANY(%(asked)s)"
-        if asked.after_id is not None:
-            which = "l.id > %(after)s AND l.id <= %(until)s"
-    extra = {"asked": list(asked.inventory_ids), "after": asked.after_id, "until": asked.until_id} if asked else {}
+    extra: dict[str, Any] = {}
+    if asked is not None and asked.between is not None:
+        join, which = "LEFT", "c.listing_id > %(after)s AND c.listing_id <= %(until)s"
+        extra = {"after": asked.between[0], "until": asked.between[1]}
+    elif asked is not None:
+        join, which = "LEFT", "c.listing_id = ANY(%(asked)s)"
+        extra = {"asked": [pk for pks in asked.listings.values() for pk in pks]}
     with database.cursor() as cursor, _said(cursor, numbers) as (said, arrays):
         cursor.execute(_COMPARE.format(said=said, join=join, which=which), values | extra | arrays)
         told, ids, shown, gone = cursor.fetchone()
@@ -253,35 +267,24 @@ def _compare(
 
 
 @contextmanager
-def _said(cursor: Any, numbers: Mapping[tuple[str, int], Decimal]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _said(cursor: Any, numbers: Mapping[tuple[int, int], Decimal]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The numbers as a query: as arrays where they are few, else copied into a table of this session."""
     if len(numbers) < COPIED_FROM:
-        items, places = [item for item, _ in numbers], [place for _, place in numbers]
-        yield _UNNESTED, {"items": items, "places": places, "numbers": list(numbers.values())}
+        listings, places = [listing for listing, _ in numbers], [place for _, place in numbers]
+        yield _UNNESTED, {"listings": listings, "places": places, "numbers": list(numbers.values())}
         return
     cursor.execute(f"{_READING} ON COMMIT DELETE ROWS")
-    copy_numbers(cursor, table="channels_reading", numbers=numbers)
+    copy_numbers(cursor, numbers=numbers)
     cursor.execute(_WORK_MEM)
     yield _COPIED, {}
 
 
-def copy_numbers(cursor: Any, *, table: str, numbers: Mapping[tuple[str, int], Decimal]) -> None:
-    """COPY numbers into a table of (item, place, number)."""
-    with cursor.copy(f"COPY {table} (item, place, number) FROM STDIN") as copy:
-        block: list[str] = []
-        for (item, place), number in numbers.items():
-            block.append(f"{_escaped(item)}\t{place}\t{number}\n")
-            if len(block) == COPIED_FROM:
-                copy.write("".join(block))
-                block.clear()
-        copy.write("".join(block))
-
-
-def _escaped(text: str) -> str:
-    """A text as COPY takes it; ids of vendors have nothing to escape but may."""
-    if "\\" not in text and text.isprintable():
-        return text
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
+def copy_numbers(cursor: Any, *, numbers: Mapping[tuple[int, int], Decimal]) -> None:
+    """COPY numbers into this session's table of what was read."""
+    with cursor.copy("COPY channels_reading (listing, place, number) FROM STDIN") as copy:
+        rows = [f"{listing}\t{place}\t{number}\n" for (listing, place), number in numbers.items()]
+        for start in range(0, len(rows), COPIED_AT_ONCE):
+            copy.write("".join(rows[start : start + COPIED_AT_ONCE]))
 
 
 def _record(
@@ -396,8 +399,11 @@ def sweep(*, connection_id: int, limit: int | None = None) -> Seen:
     seen = NOTHING
     if listings:
         read_at = timezone.now()
-        counts = _read(connection, [inventory_id for _, inventory_id in listings])
-        asked = Asked(after_id=running.last_listing_id, until_id=listings[-1][0])
+        counts = _read(connection, list(dict.fromkeys(inventory_id for _, inventory_id in listings)))
+        by_item: dict[str, list[int]] = {}
+        for pk, inventory_id in listings:
+            by_item.setdefault(inventory_id, []).append(pk)
+        asked = Asked(listings=by_item, between=(running.last_listing_id, listings[-1][0]))
         seen = observe(connection=connection, counts=counts, read_at=read_at, asked=asked, moves_age=False)
     _advance(running, seen, last_listing_id=listings[-1][0] if listings else None, is_last=len(listings) < size)
     return seen

@@ -10,7 +10,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from channels.models import ChannelStock, InboundEvent, Listing
+from channels.models import ChannelStock, InboundEvent, Listing, StockGap
 from storestudio.accounts.models import Merchant
 
 register = template.Library()
@@ -67,6 +67,39 @@ FLAGS = {
     "not_told": ("", "a rule says not to count it: left alone"),
     "unknown_there": ("", "no number there: left alone"),
 }
+
+
+GAP_WORDS = {
+    StockGap.Cause.MISSED_WEBHOOK: "Order {order} explains it. No message of it had come; the order list has it.",
+    StockGap.Cause.LATE: "Order {order} explains it. Its message came late.",
+    StockGap.Cause.ECHO: "Our own number had arrived, and only its answer was lost.",
+    StockGap.Cause.MANUAL_EDIT: "It says: {change}{by}.",
+    StockGap.Cause.OTHER_APP: "It says: {change}{app}.",
+    StockGap.Cause.AUTO_ADD: "The till sold what it had not (order {order}) and added it by itself.",
+    StockGap.Cause.UNIT_MISMATCH: "One number is the other in packs of {factor}.",
+    StockGap.Cause.CLAMPED: "Its own sales took it to {below}; it does not count below 0.",
+    StockGap.Cause.UNKNOWN: "Nothing it tells us explains it.",
+}
+
+
+@register.simple_tag
+def gap_words(gap: StockGap) -> str:
+    """The evidence for the cause of a disagreement, in a sentence."""
+    evidence = gap.evidence
+    if gap.state == StockGap.State.OPEN and gap.cause == StockGap.Cause.UNKNOWN:
+        return "Seen just now; it may be news on its way."
+    if gap.cause == StockGap.Cause.LINK_BROKEN:
+        if evidence.get("gone"):
+            anew = " It is listed anew, and linked again." if gap.deed == StockGap.Deed.RELINKED else ""
+            return f"The listing is not there any more.{anew}"
+        return f"The listing was {evidence.get('sku_was')} and is {evidence.get('sku_is')} now."
+    if gap.cause == StockGap.Cause.OTHER_APP and evidence.get("overwritten"):
+        return f"Our number was sent {evidence['overwritten']} times and written over each time."
+    by, app = evidence.get("by"), evidence.get("app")
+    return GAP_WORDS[StockGap.Cause(gap.cause)].format(
+        order=evidence.get("order", "?"), change=evidence.get("change", "changed"), factor=evidence.get("factor"),
+        by=f", by {by}" if by else "", app=f", by {app}" if app else "", below=evidence.get("below"),
+    )  # fmt: skip
 
 
 @register.simple_tag

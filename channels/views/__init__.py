@@ -9,6 +9,7 @@ from channels.views.decisions import (
     resolve_drift,
     retry_cell,
 )
+from channels.views.drift import decide_drift, decide_stop, drift, guard_stop, set_guard, undo_gap
 from channels.views.setup import approve, pause, places, preview, put_back, reconnect, resume
 from channels.views.today import pulse, today
 
@@ -16,8 +17,12 @@ __all__ = [
     "approve",
     "channel",
     "channels",
+    "decide_drift",
+    "decide_stop",
     "discard_message",
+    "drift",
     "exclude_listing",
+    "guard_stop",
     "link_listing",
     "listings",
     "messages",
@@ -31,6 +36,8 @@ __all__ = [
     "resolve_drift",
     "resume",
     "retry_cell",
+    "set_guard",
     "today",
+    "undo_gap",
     "writes",
 ]

@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
 from django.utils.timezone import now as utc_now
 
+from channels.models import GuardStop
 from channels.own import models as own
 from channels.own import tokens
 from inventory import ledger
@@ -38,6 +39,8 @@ ROWS = {
     "movement_id": lambda rows: rows["movement_id"],
     "batch_id": lambda rows: rows["batch"].pk,
     "write_id": lambda rows: rows["write"].pk,
+    "gap_id": lambda rows: rows["gap"].pk,
+    "stop_id": lambda rows: rows["stop"].pk,
     "finding_id": lambda rows: rows["finding"].pk,
     "token_id": lambda rows: rows["token"].pk,
     "endpoint_id": lambda rows: rows["endpoint"].pk,
@@ -98,6 +101,8 @@ def rows_of(merchant: Any) -> dict[str, Any]:
         "order": order,
         "batch": factories.ImportBatchFactory(merchant=merchant),
         "write": factories.CatalogWriteFactory(connection=cell.connection),
+        "gap": factories.StockGapFactory(cell=cell),
+        "stop": GuardStop.objects.create(merchant=merchant, connection=cell.connection, kind="publish"),
         "finding": factories.FindingFactory(merchant=merchant),
     }
 

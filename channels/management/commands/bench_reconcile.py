@@ -125,24 +125,26 @@ def _timed(step: Callable[[], None]) -> float:
 
 
 def _copy(counts: Sequence[Count]) -> None:
-    """The bare floor: the same rows, from the same objects, into a plain table, committed."""
-    ids = {name: n for n, name in enumerate(sorted({one.location_id for one in counts}))}
-    numbers = {(one.inventory_id, ids[one.location_id]): one.quantity for one in counts}
+    """The bare floor: the rows as the channel told them, into a plain table, committed."""
     with transaction.atomic(), database.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS bench_reading")
-        cursor.execute("CREATE TABLE bench_reading (item text, place bigint, number numeric)")
-        reading.copy_numbers(cursor, table="bench_reading", numbers=numbers)
+        cursor.execute("CREATE TABLE bench_reading (item text, place text, number numeric)")
+        with cursor.copy("COPY bench_reading FROM STDIN") as copy:
+            rows = [f"{one.inventory_id}\t{one.location_id}\t{one.quantity}\n" for one in counts]
+            for start in range(0, len(rows), reading.COPIED_AT_ONCE):
+                copy.write("".join(rows[start : start + reading.COPIED_AT_ONCE]))
 
 
 def _compare(connection: Connection, counts: Sequence[Count], size: int) -> None:
     """As a sweep does it: slice by slice, each asked for by its range of listings."""
-    ids = list(Listing.objects.filter(connection=connection).order_by("pk").values_list("pk", flat=True))
-    per_slice = size // PLACES
-    for start in range(0, len(ids), per_slice):
-        until = ids[min(start + per_slice, len(ids)) - 1]
-        part = counts[start * PLACES : (start + per_slice) * PLACES]
-        asked = reading.Asked(after_id=ids[start] - 1, until_id=until)
-        reading.observe(connection=connection, counts=part, read_at=timezone.now(), asked=asked, moves_age=False)
+    listings = list(Listing.objects.filter(connection=connection).order_by("pk").values_list("pk", "inventory_id"))
+    per_slice, after = size // PLACES, 0
+    for start in range(0, len(listings), per_slice):
+        part = listings[start : start + per_slice]
+        asked = reading.Asked(listings={item: [pk] for pk, item in part}, between=(after, part[-1][0]))
+        shown = counts[start * PLACES : (start + per_slice) * PLACES]
+        reading.observe(connection=connection, counts=shown, read_at=timezone.now(), asked=asked, moves_age=False)
+        after = part[-1][0]
 
 
 def _reset(connection: Connection) -> None:

@@ -1,0 +1,257 @@
+"""The mass-drop guard at sending, reading and booking, and the breaker that opens on errors and closes by a probe."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from channels import contact, guards, inbox, publisher, reconcile
+from channels.models import ChannelStock, Connection, GuardStop, Incident, RemoteChange, StockGap
+from channels.ports import ConnectorError, MadeBy, StockChange
+from channels.reconcile import changes
+from inventory import ledger
+from inventory.models import StockLevel
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shop():
+    """Forty numbers of one connection, twenty of each, counted here."""
+    connection = factories.ConnectionFactory(is_live=True)
+    place = factories.ChannelLocationFactory(connection=connection)
+    made = [
+        factories.ChannelStockFactory(
+            connection=connection, channel_location=place, desired=20, expected=20, observed=20
+        )
+        for _ in range(40)
+    ]
+    post(made, counted=Decimal(20), kind="opening", key="open")
+    ChannelStock.objects.update(expected=20, dirty_at=None)
+    return connection, made
+
+
+def post(cells, *, key, kind="adjust", **changed):
+    entries = [
+        ledger.Entry(
+            cell.listing.variant_id, cell.channel_location.location_id, kind, f"{key}{cell.pk}", timezone.now(),
+            **changed,
+        )
+        for cell in cells
+    ]  # fmt: skip
+    with transaction.atomic():
+        ledger.post(merchant_id=cells[0].merchant_id, source="test", entries=entries)
+
+
+def due(connection):
+    return publisher.due_cells(connection, now=timezone.now()).count()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_cut"),
+    [
+        (1, 0, True),
+        (5, -1, True),
+        (0, -1, False),
+        (2, 1, False),
+        (9, 4, True),
+        (10, 5, False),
+        (20, 9, True),
+        (6, 2, False),
+    ],
+)
+def test_a_cut_is_to_nothing_or_by_more_than_half(before, after, is_cut):
+    assert guards.is_cut(before=Decimal(before), after=Decimal(after)) is is_cut
+
+
+def test_a_mass_of_drops_is_not_sent_and_the_rest_is(shop):
+    connection, cells = shop
+    post(cells[:20], key="gone", on_hand=Decimal(-20))
+    post(cells[20:25], key="sold", on_hand=Decimal(-1))
+    assert due(connection) == 25
+    stop = guards.hold_due_cuts(connection)
+    assert (stop.kind, stop.lines.count(), due(connection)) == ("publish", 20, 5)
+    incident = Incident.objects.get(kind="guard", resolved_at=None)
+    assert "20 numbers" in incident.title
+    post(cells[25:26], key="more", on_hand=Decimal(-20))
+    assert guards.hold_due_cuts(connection).pk == stop.pk
+    assert stop.lines.count() == 21
+
+
+@pytest.mark.parametrize(
+    ("cut", "cells", "share", "stops"),
+    [(10, 1, "0.01", False), (11, 200, "0.2", True), (11, 200, "0.5", False), (11, 10, "1", True)],
+)
+def test_it_stops_by_count_and_by_share_but_never_for_a_few(shop, cut, cells, share, stops):
+    connection, made = shop
+    connection.guard_cells, connection.guard_share = cells, Decimal(share)
+    connection.save()
+    post(made[:cut], key="gone", on_hand=Decimal(-20))
+    assert (guards.hold_due_cuts(connection) is not None) is stops
+
+
+def test_approved_numbers_go_out_and_discarded_ones_are_looked_at_again(shop):
+    connection, cells = shop
+    actor = factories.MembershipFactory(merchant=connection.merchant).user
+    post(cells[:20], key="gone", on_hand=Decimal(-20))
+    stop = guards.hold_due_cuts(connection)
+    reconcile.decide_stop(stop_id=stop.pk, is_approved=False, actor=actor)
+    again = guards.hold_due_cuts(connection)
+    assert again.pk != stop.pk
+    reconcile.decide_stop(stop_id=again.pk, is_approved=True, actor=actor)
+    assert guards.hold_due_cuts(connection) is None
+    assert due(connection) == 20
+    assert not Incident.objects.filter(kind="guard", resolved_at=None).exists()
+    with pytest.raises(guards.AlreadyDecided):
+        reconcile.decide_stop(stop_id=again.pk, is_approved=True, actor=actor)
+
+
+def test_what_the_owner_approved_in_the_first_table_does_not_stop_again(shop):
+    connection, cells = shop
+    ChannelStock.objects.update(guard_passed_at=timezone.now())
+    post(cells, key="gone", on_hand=Decimal(-20))
+    assert guards.hold_due_cuts(connection) is None
+
+
+def told(cells, delta, **extra):
+    return [
+        StockChange(
+            external_id=f"C{cell.pk}", inventory_id=cell.listing.inventory_id,
+            location_id=cell.channel_location.external_id, delta=Decimal(delta), occurred_at=timezone.now(),
+            cause="edited in the dashboard", **extra,
+        )
+        for cell in cells
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db(transaction=True)
+def test_changes_that_cut_a_mass_are_kept_and_booked_only_after_a_yes(shop):
+    connection, cells = shop
+    places = {cells[0].channel_location.external_id: cells[0].channel_location.location_id}
+    assert changes._take(connection, told(cells, -20, made_by=MadeBy.PERSON), places) == 0
+    assert StockLevel.objects.filter(on_hand=20).count() == 40
+    stop = GuardStop.objects.get(kind="changes")
+    assert changes._take(connection, told(cells, -20, made_by=MadeBy.PERSON), places) == 0, "told twice, kept once"
+    actor = factories.MembershipFactory(merchant=connection.merchant).user
+    reconcile.decide_stop(stop_id=stop.pk, is_approved=True, actor=actor)
+    assert StockLevel.objects.filter(on_hand=0).count() == 40
+    assert set(RemoteChange.objects.values_list("state", flat=True)) == {"booked"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_apps_change_waits_for_a_person_until_that_app_is_trusted(shop):
+    connection, cells = shop
+    places = {cells[0].channel_location.external_id: cells[0].channel_location.location_id}
+    app = {"made_by": MadeBy.APP, "app": "CountBot", "app_id": "bot"}
+    assert changes._take(connection, told(cells[:1], -2, **app), places) == 0
+    assert changes._take(connection, told(cells[1:2], -2, made_by=MadeBy.PERSON, by="Kim"), places) == 1
+    gap = StockGap.objects.get()
+    assert (gap.cause, gap.state, gap.evidence["by"]) == ("manual_edit", "healed", "Kim")
+    connection.trusted_apps = ["bot"]
+    assert changes._take(connection, told(cells[2:3], -2, **app), places) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_booked_is_taken_back_and_asked_about(shop):
+    connection, cells = shop
+    actor = factories.MembershipFactory(merchant=connection.merchant).user
+    places = {cells[0].channel_location.external_id: cells[0].channel_location.location_id}
+    changes._take(connection, told(cells[:1], -2, made_by=MadeBy.PERSON), places)
+    ChannelStock.objects.filter(pk=cells[0].pk).update(observed=18)
+    gap = StockGap.objects.get()
+    reconcile.undo(gap_id=gap.pk, actor=actor)
+    level = StockLevel.objects.get(variant=cells[0].listing.variant_id)
+    cell = ChannelStock.objects.get(pk=cells[0].pk)
+    assert (level.on_hand, cell.expected, cell.doubt) == (20, 20, 2)
+    again = StockGap.objects.get(state="asked")
+    assert again.evidence["undone"] == gap.pk
+    with pytest.raises(reconcile.CannotUndo):
+        reconcile.undo(gap_id=gap.pk, actor=actor)
+    assert reconcile.decide(connection=connection, gap_ids=[again.pk], choice="theirs", actor=actor) == 1
+    level.refresh_from_db()
+    assert level.on_hand == 18
+
+
+def failed(connection, times):
+    for _ in range(times):
+        contact.failed(connection_id=connection.pk, error=ConnectorError("500", is_outcome_unknown=True))
+    connection.refresh_from_db()
+
+
+def test_the_breaker_opens_on_a_row_of_errors_and_one_probe_closes_it(shop):
+    connection, _ = shop
+    failed(connection, contact.FAILURES_BEFORE_REST)
+    assert contact.breaker(connection, now=timezone.now()) == contact.OPEN
+    assert not inbox.may_read(connection, now=timezone.now())
+    rested = connection.resting_until + timedelta(seconds=1)
+    assert contact.breaker(connection, now=rested) == contact.HALF_OPEN
+    assert publisher.may_write(connection, now=rested), "one caller may try"
+    connection.refresh_from_db()
+    assert not inbox.may_read(connection, now=rested), "and nobody beside it"
+    contact.heard(connection_id=connection.pk)
+    connection.refresh_from_db()
+    assert contact.breaker(connection, now=rested) == contact.CLOSED
+    assert inbox.may_read(connection, now=rested)
+    assert publisher.may_write(connection, now=rested)
+
+
+def test_a_probe_that_fails_opens_it_for_longer_and_one_that_dies_lets_another_try(shop):
+    connection, _ = shop
+    failed(connection, contact.FAILURES_BEFORE_REST)
+    rested = connection.resting_until + timedelta(seconds=1)
+    stale = Connection.objects.get(pk=connection.pk)
+    assert inbox.may_read(connection, now=rested)
+    assert not inbox.may_read(stale, now=rested), "two that saw it rested: one wins"
+    connection.refresh_from_db()
+    assert inbox.may_read(connection, now=rested + contact.PROBE + timedelta(seconds=1))
+    failed(connection, 5)
+    assert connection.resting_until - timezone.now() > timedelta(seconds=5)
+
+
+def test_the_page_shows_what_was_stopped_and_wants_the_word(client, shop):
+    connection, cells = shop
+    user = factories.MembershipFactory(merchant=connection.merchant).user
+    client.force_login(user)
+    post(cells[:20], key="gone", on_hand=Decimal(-20))
+    stop = guards.hold_due_cuts(connection)
+    where = {"shop": connection.merchant.slug, "connection_id": connection.pk}
+    page = client.get(reverse("channel_drift", kwargs=where)).content.decode()
+    assert "A guard stopped 20 numbers" in page
+    there = reverse("decide_stop", kwargs=where | {"stop_id": stop.pk})
+    assert client.post(there, {"choice": "approve", "confirm": "yes"}).status_code == 422
+    assert due(connection) == 0
+    assert client.post(there, {"choice": "approve", "confirm": "Approve"}).status_code == 302
+    assert due(connection) == 20
+    assert client.post(reverse("set_guard", kwargs=where), {"cells": "0", "percent": "20"}).status_code == 422
+    client.post(reverse("set_guard", kwargs=where), {"cells": "50", "percent": "12.5"})
+    connection.refresh_from_db()
+    assert (connection.guard_cells, connection.guard_share) == (50, Decimal("0.125"))
+
+
+def test_the_page_asks_once_for_many_and_undoes(client, shop):
+    connection, cells = shop
+    client.force_login(factories.MembershipFactory(merchant=connection.merchant).user)
+    where = {"shop": connection.merchant.slug, "connection_id": connection.pk}
+    ChannelStock.objects.filter(pk__in=[cell.pk for cell in cells[:3]]).update(observed=17, drift_at=timezone.now())
+    for cell in cells[:3]:
+        factories.StockGapFactory(
+            cell=cell, cause="other_app", question="q", observed=17, expected=20,
+            evidence={"app": "CountBot", "app_id": "bot", "change": "edited by another app"},
+        )  # fmt: skip
+    healed = factories.StockGapFactory(cell=cells[5], cause="manual_edit", state="healed", deed="booked", moved=-2)
+    page = client.get(reverse("channel_drift", kwargs=where)).content.decode()
+    assert "Ours: send all 3" in page
+    assert "trust CountBot" in page
+    filtered = client.get(reverse("channel_drift", kwargs=where) + "?cause=manual_edit&state=healed").content.decode()
+    assert f"gap-{healed.pk}" in filtered
+    client.post(reverse("decide_drift", kwargs=where), {"question": "q", "choice": "trust"})
+    connection.refresh_from_db()
+    assert connection.trusted_apps == ["bot"]
+    assert StockLevel.objects.filter(on_hand=17).count() == 3
+    assert client.post(reverse("decide_drift", kwargs=where), {"choice": "both"}).status_code == 422
+    client.post(reverse("undo_gap", kwargs=where | {"gap_id": healed.pk}))
+    assert StockGap.objects.get(pk=healed.pk).state == "undone"
