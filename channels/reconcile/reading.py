@@ -35,6 +35,8 @@ HOT = 20
 HOT_WITHIN = timedelta(hours=6)
 _WORK_MEM = "SET LOCAL work_mem = '256MB'"  # a million rows compared in memory
 
+Number = tuple[int, int, Decimal]  # listing, place, what it shows
+
 _UNNESTED = "SELECT * FROM unnest(%(listings)s::bigint[], %(places)s::bigint[], %(numbers)s::numeric[])"
 _COPIED = "SELECT listing, place, number FROM channels_reading"
 _READING = "CREATE TEMPORARY TABLE IF NOT EXISTS channels_reading (listing bigint, place bigint, number numeric)"
@@ -228,12 +230,12 @@ def observe(
     values["kept"] = [pk for _, pk, is_active, location_id in places if is_active and location_id]
     ids = {external_id: pk for external_id, pk, *_ in places}
     listings = asked.listings if asked else _listings(connection, {count.inventory_id for count in counts})
-    numbers = {
-        (listing, ids[count.location_id]): count.quantity
+    numbers = [
+        (listing, ids[count.location_id], count.quantity)
         for count in counts
         if count.location_id in ids
         for listing in listings.get(count.inventory_id, ())
-    }
+    ]
     with transaction.atomic():
         told, news, gone = _compare(numbers, values, asked)
         rows, ripe_gone = _record(news, gone, values)
@@ -249,7 +251,7 @@ def observe(
 
 
 def _compare(
-    numbers: Mapping[tuple[int, int], Decimal], values: dict[str, Any], asked: Asked | None
+    numbers: Sequence[Number], values: dict[str, Any], asked: Asked | None
 ) -> tuple[int, dict[int, Decimal], list[int]]:
     """How many numbers are of cells we keep; cell → number where something is to be written; cells left out."""
     which, join = "TRUE", "INNER"
@@ -267,11 +269,13 @@ def _compare(
 
 
 @contextmanager
-def _said(cursor: Any, numbers: Mapping[tuple[int, int], Decimal]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _said(cursor: Any, numbers: Sequence[Number]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The numbers as a query: as arrays where they are few, else copied into a table of this session."""
     if len(numbers) < COPIED_FROM:
-        listings, places = [listing for listing, _ in numbers], [place for _, place in numbers]
-        yield _UNNESTED, {"listings": listings, "places": places, "numbers": list(numbers.values())}
+        # The last word on a cell counts, should an answer name it twice.
+        last = {(listing, place): number for listing, place, number in numbers}
+        listings, places = [listing for listing, _ in last], [place for _, place in last]
+        yield _UNNESTED, {"listings": listings, "places": places, "numbers": list(last.values())}
         return
     cursor.execute(f"{_READING} ON COMMIT DELETE ROWS")
     copy_numbers(cursor, numbers=numbers)
@@ -279,10 +283,10 @@ def _said(cursor: Any, numbers: Mapping[tuple[int, int], Decimal]) -> Iterator[t
     yield _COPIED, {}
 
 
-def copy_numbers(cursor: Any, *, numbers: Mapping[tuple[int, int], Decimal]) -> None:
+def copy_numbers(cursor: Any, *, numbers: Sequence[Number]) -> None:
     """COPY numbers into this session's table of what was read."""
     with cursor.copy("COPY channels_reading (listing, place, number) FROM STDIN") as copy:
-        rows = [f"{listing}\t{place}\t{number}\n" for (listing, place), number in numbers.items()]
+        rows = [f"{listing}\t{place}\t{number}\n" for listing, place, number in numbers]
         for start in range(0, len(rows), COPIED_AT_ONCE):
             copy.write("".join(rows[start : start + COPIED_AT_ONCE]))
 
