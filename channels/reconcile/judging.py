@@ -85,7 +85,7 @@ def _guarded(connection: Connection, cells: Sequence[ChannelStock]) -> list[int]
     cuts = [
         guards.Cut(cell.pk, cell.expected or ZERO, cell.observed or ZERO)
         for cell in cells
-        if cell.guard_passed_at is None or cell.guard_passed_at < now - guards.PASSED_FOR
+        if cell.held_by_id is None and (cell.guard_passed_at is None or cell.guard_passed_at < now - guards.PASSED_FOR)
     ]
     guards.judge(connection, kind=guards.Kind.READING, cuts=cuts)
     held = ChannelStock.objects.filter(pk__in=[cell.pk for cell in cells], held_by__isnull=False)

@@ -84,8 +84,11 @@ SET observed = said.quantity, observed_at = %(read_at)s, missing_at = NULL,
 FROM said, locked
 WHERE c.id = said.cell_id AND locked.id = c.id
 RETURNING c.id, locked.differs,
-          locked.differs AND NOT locked.is_under_way AND locked.drift_before IS NULL
-              AND locked.recheck_before IS NOT NULL AND %(is_recheck)s,
+          locked.differs AND NOT locked.is_under_way AND locked.recheck_before IS NOT NULL AND %(is_recheck)s
+              AND (locked.drift_before IS NULL OR EXISTS (
+                  -- Feared, but not judged: the channel did not answer when its listing was to be read again.
+                  SELECT FROM channels_stockgap g
+                  WHERE g.cell_id = c.id AND g.state = 'open' AND g.judged_at IS NULL)),
           c.doubt <> locked.doubt_before
 """
 

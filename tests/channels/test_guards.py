@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from channels import contact, guards, inbox, publisher, reconcile
 from channels.models import ChannelStock, Connection, GuardStop, Incident, RemoteChange, StockGap
-from channels.ports import ConnectorError, MadeBy, StockChange
-from channels.reconcile import changes
+from channels.ports import ConnectorError, Count, MadeBy, StockChange
+from channels.reconcile import changes, judging
 from inventory import ledger
 from inventory.models import StockLevel
 from tests import factories
@@ -255,3 +255,29 @@ def test_the_page_asks_once_for_many_and_undoes(client, shop):
     assert client.post(reverse("decide_drift", kwargs=where), {"choice": "both"}).status_code == 422
     client.post(reverse("undo_gap", kwargs=where | {"gap_id": healed.pk}))
     assert StockGap.objects.get(pk=healed.pk).state == "undone"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_difference_that_could_not_be_looked_into_is_feared_and_judged_at_the_next_reading(shop, monkeypatch):
+    """The channel tells its numbers and then does not answer when its listing is to be read again."""
+    connection, cells = shop
+    count = Count(cells[0].listing.inventory_id, cells[0].channel_location.external_id, Decimal(17), None)
+
+    def read(is_recheck):
+        reconcile.observe(connection=connection, counts=[count], read_at=timezone.now(), is_recheck=is_recheck)
+
+    def silent(connection, external_ids):
+        raise ConnectorError("no answer")
+
+    monkeypatch.setattr(judging, "_read_again", silent)
+    read(is_recheck=False)
+    with pytest.raises(ConnectorError):
+        read(is_recheck=True)
+    assert ChannelStock.objects.get(pk=cells[0].pk).doubt == 3
+    assert StockGap.objects.get().state == "open"
+    monkeypatch.setattr(judging, "_read_again", lambda connection, external_ids: None)
+    read(is_recheck=True)
+    assert (StockGap.objects.get().state, StockGap.objects.get().cause) == ("asked", "unknown")
+    assert Incident.objects.filter(kind="drift", resolved_at=None).count() == 1
+    read(is_recheck=True)
+    assert Incident.objects.get(kind="drift").times == 1, "asked once, not at every reading"
