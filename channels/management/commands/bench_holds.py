@@ -29,8 +29,7 @@ PLENTY = 1_000_000
 # The statement behind a hold, as the API sends it: one unit, a fresh key.
 BARE_HOLD = """\\set k random(1, 9000000000000000000)
 SELECT * FROM inventory_reserve({merchant}, {site}, 'pgbench-:k', 'x', gen_random_uuid(), '', now(),
-    now() + interval '15 minutes', '[{{"variant_id": {variant}, "location_id": {location}, "quantity": "1"}}]',
-    '[{{"variant_id": {variant}, "location_id": {location}, "quantity": "1"}}]');
+    now() + interval '15 minutes', '[{{"variant_id": {variant}, "location_id": {location}, "quantity": "1"}}]');
 """
 
 
