@@ -232,6 +232,8 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
                coalesce(sum(o.weight) FILTER (WHERE o.is_open AND o.is_tracked), 0) AS weight,
                max(greatest(0, c.expected - o.own, c.expected + w.to_quantity - w.from_quantity - o.own,
                             CASE WHEN c.drift_at IS NOT NULL THEN c.observed - o.own END)) AS exposed,
+               -- A channel that answered with less than we believe has sold units whose news is on its way: they are gone.
+               sum(CASE WHEN c.observed_at >= c.told_at THEN greatest(0, c.expected - c.observed) ELSE 0 END) AS gone,
                min(o.pool) AS pool, max(o.extra - o.safety_stock - o.channel_buffer) FILTER (WHERE o.is_open) AS net
         FROM offers o
         JOIN channels_channelstock c ON c.id = o.cell_id
@@ -244,7 +246,7 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
         SELECT g.variant_id, g.location_id, unnest(g.seats) AS seat,
                unnest(channels_escrow(g.pool + coalesce(g.net, 0), g.weights, g.exposed)) AS units
         FROM (
-            SELECT s.variant_id, s.location_id, min(s.pool) AS pool, max(s.net) AS net,
+            SELECT s.variant_id, s.location_id, min(s.pool) - sum(s.gone) AS pool, max(s.net) AS net,
                    array_agg(s.seat ORDER BY s.seat) AS seats, array_agg(s.weight ORDER BY s.seat) AS weights,
                    array_agg(s.exposed ORDER BY s.seat) AS exposed
             FROM seats s GROUP BY 1, 2
