@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q
 from django.urls import reverse
 
+from channels import availability, rules
 from channels.models import ChannelStock, ChannelWriteLine, Connection, Listing
 from inventory import explain
-from inventory.explain import Channel, ChannelView, Told
+from inventory.explain import Channel, ChannelView, Reason, Told
 from storestudio.accounts import numbers
 
 CLOSED, LIVE, RECONNECT = Connection.State.CLOSED, Connection.State.LIVE, Connection.State.RECONNECT
@@ -48,14 +49,50 @@ def views(*, merchant_id: int, variant_ids: Collection[int], with_told: bool = F
             channel_location__is_active=True,
         )
         .exclude(connection__state=CLOSED)
-        .select_related("connection", "listing", "channel_location__location")
+        .select_related("connection", "listing", "channel_location__location", "merchant")
         .order_by("connection_id", "channel_location__name", "pk")
     )
     told = _told(cells) if with_told else {}
-    return [_view(cell, told.get(cell.pk)) for cell in cells]
+    reasons = _reasons(cells) if with_told else {}
+    return [_view(cell, told.get(cell.pk), reasons.get(cell.pk, ())) for cell in cells]
 
 
-def _view(cell: ChannelStock, told: Told | None) -> ChannelView:
+_STEP_WORDS = {
+    "available": "available",
+    "own": "in its own open orders, which its number still shows",
+    "safety_stock": "safety stock",
+    "channel_buffer": "buffer",
+    "hidden": "hidden for its delay",
+    "share_percent": "outside its share of {} %",
+    "oversell": "on the way, promised by a date",
+    "cap": "above its limit of {}",
+    "set_aside": "set aside for other channels",
+    "is_paused": "paused",
+    "sells_from": "not released yet",
+    "whole": "sold in whole units, never below 0",
+}
+
+
+def _reasons(cells: Collection[ChannelStock]) -> dict[int, list[Reason]]:
+    """How each number comes about, and which rule decided it."""
+    found = availability.of_cells(cell_ids=[cell.pk for cell in cells])
+    named = rules.named(rule_ids={step.rule_id for one in found for step in one.steps if step.rule_id})
+    slug = cells and next(iter(cells)).merchant.slug
+    return {
+        one.cell_id or 0: [
+            Reason(
+                amount=step.amount,
+                words=_STEP_WORDS[step.kind].format(step.detail),
+                rule_words=rules.scope_words(named[step.rule_id]) if step.rule_id in named else "",
+                url=f"{reverse('rules', args=[slug])}#rule-{step.rule_id}" if step.rule_id else "",
+            )
+            for step in one.steps
+        ]
+        for one in found
+    }
+
+
+def _view(cell: ChannelStock, told: Told | None, reasons: Sequence[Reason]) -> ChannelView:
     state, words = _state(cell)
     place = cell.channel_location
     return ChannelView(
@@ -73,6 +110,7 @@ def _view(cell: ChannelStock, told: Told | None) -> ChannelView:
         words=words,
         doubt=cell.doubt,
         told=told,
+        reasons=reasons,
     )
 
 
@@ -97,6 +135,8 @@ def _state(cell: ChannelStock) -> tuple[str, str]:
         return explain.BLOCKED, cell.blocked_reason
     if not cell.listing.is_tracked:
         return explain.UNKNOWN, "not counted there"
+    if cell.desired is None and cell.expected is not None:
+        return explain.UNKNOWN, "a rule says not to count it there"
     if not is_known:
         return explain.UNKNOWN, "not read yet"
     if connection.state != LIVE and is_due:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
+from django.db.models import Q
 
-from channels import registry
-from channels.models import ChannelLocation, Connection
-from inventory.models import Location
+from channels import registry, rules
+from channels.models import AvailabilityRule, ChannelLocation, Connection
+from inventory import identifiers
+from inventory.forms import UNITS_MAX, FocusedForm, UnitsField
+from inventory.models import Location, Variant
+from storestudio.accounts.models import Merchant
 
 CONFIRM_WORD = "approve"
 
@@ -119,3 +125,179 @@ class ApproveForm(forms.Form):
         if self.needs_word and typed != CONFIRM_WORD:
             raise forms.ValidationError(f"Type “{CONFIRM_WORD}” to send numbers that drop to zero.")
         return typed
+
+
+EVERYTHING, CATEGORY, VARIANT = "everything", "category", "variant"
+YES_NO = [("", "Leave it to other rules"), ("true", "Yes"), ("false", "No")]
+MOMENT = "%Y-%m-%dT%H:%M"
+UPDATES = [("", "At once"), ("60", "Every minute"), ("300", "Every 5 minutes"), ("900", "Every 15 minutes"),
+           ("3600", "Every hour"), ("86400", "Once a day")]  # fmt: skip
+
+
+class Moment(forms.DateTimeField):
+    """A date and time as it is at the shop; the form makes it an instant."""
+
+    def __init__(self, **options: Any) -> None:
+        widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MOMENT)
+        super().__init__(required=False, widget=widget, **options)
+
+
+def _units(label: str, help_text: str) -> UnitsField:
+    return UnitsField(required=False, label=label, help_text=help_text, min_value=0, max_value=UNITS_MAX)
+
+
+class RuleForm(FocusedForm):
+    """What may be sold where. An empty setting says nothing: other rules decide it."""
+
+    what = forms.ChoiceField(
+        choices=[(EVERYTHING, "Everything"), (CATEGORY, "One category"), (VARIANT, "One item")],
+        widget=forms.RadioSelect, label="For", initial=EVERYTHING,
+    )  # fmt: skip
+    category = forms.ChoiceField(required=False, label="Category")
+    sku = forms.CharField(required=False, max_length=120, label="SKU or barcode")
+    connection = forms.ModelChoiceField(
+        queryset=Connection.objects.none(), required=False, empty_label="Every channel", label="Channel"
+    )
+    location = forms.ModelChoiceField(
+        queryset=Location.objects.none(), required=False, empty_label="Every place", label="Place"
+    )
+    safety_stock = _units("Keep back", "Safety stock: units that nobody may sell, at each place.")
+    channel_buffer = _units("Hide from the channel", "Units kept from it besides, at each place.")
+    share_percent = forms.DecimalField(
+        required=False, min_value=0, max_value=100, decimal_places=2, max_digits=5, label="Offer only, in percent",
+        help_text="Of what is left then.",
+    )  # fmt: skip
+    cap = _units("List at most", "Never show more than this, at each place.")
+    is_paused = forms.ChoiceField(required=False, choices=YES_NO, label="Pause", help_text="Yes: it shows 0.")
+    is_tracked = forms.ChoiceField(
+        required=False, choices=YES_NO, label="Count it", help_text="No: the channel is told no number, and sells on."
+    )
+    mode = forms.ChoiceField(
+        required=False, label="Against selling the last one twice",
+        choices=[
+            ("", "Leave it to other rules"),
+            ("shared", "Shared: it sees all of the stock"),
+            ("buffered", "Buffered: hide what its delay makes risky"),
+            ("escrow", "Set aside: it sells from units of its own"),
+        ],
+    )  # fmt: skip
+    oversell = forms.ChoiceField(
+        required=False, label="Sell more than there is",
+        choices=[("", "Leave it to other rules"), *AvailabilityRule.Oversell.choices],
+    )  # fmt: skip
+    oversell_max = _units("Up to", "Units on their way. Empty: as many as are recorded as incoming.")
+    promised_date = forms.DateField(
+        required=False, label="Promised by", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="After that day no more are promised.",
+    )  # fmt: skip
+    message = forms.CharField(required=False, max_length=200, label="What customers are told")
+    sells_from = Moment(label="Not before", help_text="Shows 0 until then.")
+    first_connection = forms.ModelChoiceField(
+        queryset=Connection.objects.none(), required=False, empty_label="No channel first", label="First only on"
+    )
+    first_until = Moment(label="Others from", help_text="Then every channel sells it, by itself.")
+    starts_at = Moment(label="This rule holds from")
+    ends_at = Moment(label="This rule holds until")
+    note = forms.CharField(required=False, max_length=200, label="Note", help_text="Why there is this rule.")
+    MOMENTS = ("sells_from", "first_until", "starts_at", "ends_at")
+    PLAIN = ("safety_stock", "channel_buffer", "share_percent", "cap", "mode", "oversell", "oversell_max",
+             "promised_date", "message", "first_connection", "connection", "location", "note")  # fmt: skip
+
+    def __init__(self, *args: Any, merchant: Merchant, rule: AvailabilityRule | None = None, **options: Any) -> None:
+        self.merchant, self.zone = merchant, ZoneInfo(merchant.timezone)
+        self.current = rule
+        if rule is not None:
+            options["initial"] = self._initial(rule) | dict(options.get("initial") or {})
+        super().__init__(*args, **options)
+        channels = Connection.objects.of(merchant).exclude(state=Connection.State.CLOSED).order_by("label", "pk")
+        for name in ("connection", "first_connection"):
+            self._choose(name, channels)
+        self._choose("location", Location.objects.of(merchant).filter(is_active=True).order_by("name", "pk"))
+        category: Any = self.fields["category"]
+        category.choices = [("", "Choose a category"), *((one, one) for one in self._categories())]
+
+    def _choose(self, name: str, rows: Any) -> None:
+        """Offer the shop's own rows, by the name people know."""
+        chosen: Any = self.fields[name]
+        chosen.queryset = rows
+        chosen.label_from_instance = lambda row: getattr(row, "label", None) or row.name
+
+    def _categories(self) -> list[str]:
+        found = rules.choices_of_category(merchant=self.merchant)
+        kept = self.current.category if self.current else ""
+        return found if not kept or kept in found else [kept, *found]
+
+    def _initial(self, rule: AvailabilityRule) -> dict[str, Any]:
+        values = {name: getattr(rule, name) for name in self.PLAIN}
+        for name in self.MOMENTS:
+            moment = getattr(rule, name)
+            values[name] = moment.astimezone(self.zone).replace(tzinfo=None) if moment else None
+        for name in ("is_paused", "is_tracked"):
+            said = getattr(rule, name)
+            values[name] = "" if said is None else str(said).lower()
+        for name in ("safety_stock", "channel_buffer", "share_percent", "cap", "oversell_max"):
+            values[name] = f"{values[name].normalize():f}" if values[name] is not None else None
+        what = VARIANT if rule.variant_id else CATEGORY if rule.category else EVERYTHING
+        sku = (rule.variant.sku or rule.variant.gtin) if rule.variant else ""
+        return values | {"what": what, "category": rule.category, "sku": sku}
+
+    def clean(self) -> dict[str, Any]:
+        """One rule that makes sense, in words where it does not."""
+        found: dict[str, Any] = super().clean() or {}
+        for name in self.MOMENTS:
+            typed: datetime | None = found.get(name)
+            found[name] = typed.replace(tzinfo=self.zone) if typed else None
+        found["variant"] = self._variant(found) if found.get("what") == VARIANT else None
+        if found.get("what") == CATEGORY and not found.get("category"):
+            self.add_error("category", "Choose which category.")
+        self._check_promise(found)
+        if bool(found.get("first_connection")) != bool(found.get("first_until")):
+            missing = "first_until" if found.get("first_connection") else "first_connection"
+            self.add_error(missing, "Say both: which channel sells first, and when the others may.")
+        if found["starts_at"] and found["ends_at"] and found["ends_at"] <= found["starts_at"]:
+            self.add_error("ends_at", "It must end after it begins.")
+        says = (*self.PLAIN[:6], "is_paused", "is_tracked", "sells_from", "first_until")
+        if not self.errors and not any(found.get(name) not in (None, "") for name in says):
+            self.add_error(None, "This rule says nothing yet: fill in at least one setting.")
+        return found
+
+    def _variant(self, found: dict[str, Any]) -> Variant | None:
+        key, gtin = identifiers.sku_key(found.get("sku", "")), identifiers.gtin(found.get("sku", ""))
+        if self.current and self.current.variant and found.get("sku") == self._initial(self.current)["sku"]:
+            return self.current.variant
+        which = (Q(sku_key=key) if key else Q(pk__in=[])) | (Q(gtin=gtin) if gtin else Q(pk__in=[]))
+        rows: list[Variant] = list(
+            Variant.objects.of(self.merchant).filter(which, archived_at=None).select_related("product")[:2]
+        )
+        if len(rows) == 1:
+            return rows[0]
+        many = f"More than one item has “{found.get('sku', '')}”." if rows else "No item has this SKU or barcode."
+        self.add_error("sku", many if found.get("sku") else "Type the item’s SKU or barcode.")
+        return None
+
+    def _check_promise(self, found: dict[str, Any]) -> None:
+        if found.get("oversell") in ("backorder", "preorder"):
+            if not found.get("promised_date") and "promised_date" not in self.errors:
+                self.add_error("promised_date", "Say by when they are there: nothing is promised without a date.")
+        elif any(found.get(name) not in (None, "") for name in ("oversell_max", "promised_date", "message")):
+            self.add_error("oversell", "Choose backorder or pre-order, or leave the promise empty.")
+
+    def rule(self) -> AvailabilityRule:
+        """The rule as typed, not saved."""
+        rule = self.current or AvailabilityRule(merchant=self.merchant)
+        for name in (*self.PLAIN, *self.MOMENTS, "variant"):
+            setattr(rule, name, self.cleaned_data[name])
+        for name in ("is_paused", "is_tracked"):
+            setattr(rule, name, {"true": True, "false": False, "": None}[self.cleaned_data[name]])
+        rule.category = self.cleaned_data["category"] if self.cleaned_data["what"] == CATEGORY else ""
+        return rule
+
+
+class SellingForm(forms.Form):
+    """How a channel takes part in one stock."""
+
+    mode = forms.ChoiceField(choices=AvailabilityRule.Mode.choices, widget=forms.RadioSelect, label="Mode")
+    updates_every_s = forms.TypedChoiceField(
+        required=False, choices=UPDATES, coerce=int, empty_value=None, label="It takes new numbers",
+        help_text="As the channel itself says: some read a list only now and then.",
+    )  # fmt: skip

@@ -17,7 +17,7 @@ from django.utils import timezone
 from psycopg.types.json import Jsonb
 
 from channels import modes, publisher
-from channels.models import AvailabilityRule, CellPolicy
+from channels.models import AvailabilityRule, CellPolicy, ChannelStock
 
 SPAN = timedelta(days=28)  # what sold before says little of today
 LATENCY_SPAN = timedelta(hours=24)
@@ -34,9 +34,10 @@ _NEEDS = """(y.mode <> 'shared' OR EXISTS (
 # Sold: a till's sale leaves the shelf, a web order is promised. Fulfilling it, or giving it back, is no new sale.
 _MEASURE = """
 WITH cell AS (
-    SELECT c.id, c.connection_id, l.variant_id, cl.location_id, y.mode, y.hidden, y.weight
+    SELECT c.id, c.connection_id, l.variant_id, cl.location_id, coalesce(y.mode, 'shared') AS mode,
+           coalesce(y.hidden, 0) AS hidden, coalesce(y.weight, 1) AS weight
     FROM channels_channelstock c
-    JOIN channels_cellpolicy y ON y.cell_id = c.id
+    LEFT JOIN channels_cellpolicy y ON y.cell_id = c.id
     JOIN channels_listing l ON l.id = c.listing_id
     JOIN channels_channellocation cl ON cl.id = c.channel_location_id
     WHERE c.id = ANY(%(cells)s) AND {which}
@@ -54,8 +55,9 @@ WITH cell AS (
 )
 SELECT cell.id, cell.connection_id, cell.mode, cell.hidden, cell.weight,
        coalesce(h.orders, 0), coalesce(h.units, 0), coalesce(t.orders, 0) - coalesce(h.orders, 0),
-       coalesce(t.units, 0) - coalesce(h.units, 0)
+       coalesce(t.units, 0) - coalesce(h.units, 0), coalesce(s.available, 0)
 FROM cell
+LEFT JOIN inventory_stocklevel s ON s.variant_id = cell.variant_id AND s.location_id = cell.location_id
 LEFT JOIN sold h ON h.variant_id = cell.variant_id AND h.location_id = cell.location_id
                 AND h.channel_id = cell.connection_id
 LEFT JOIN total t ON t.variant_id = cell.variant_id AND t.location_id = cell.location_id
@@ -91,6 +93,7 @@ class Measure:
     orders_others: int
     units_others: float
     latency_s: float
+    available: float = 0.0
 
     @property
     def here(self) -> modes.Velocity:
@@ -144,7 +147,7 @@ def latencies(*, connection_ids: Sequence[int], now: datetime) -> dict[int, floa
 
 
 def measures(*, cell_ids: Sequence[int], now: datetime) -> list[Measure]:
-    """What sold of these cells in SPAN, whatever their mode; those without a policy are left out."""
+    """What sold of these cells in SPAN, whatever their mode."""
     return [found.measure for found in _measured(cell_ids, now, which="true")]
 
 
@@ -184,11 +187,23 @@ def _measured(cell_ids: Sequence[int], now: datetime, *, which: str) -> list[_Fo
                 orders_others=int(orders_others),
                 units_others=float(units_others),
                 latency_s=late[connection_id],
+                available=float(available),
             ),
             hidden=int(hidden),
             weight=weight,
         )
-        for pk, connection_id, mode, hidden, weight, orders_here, units_here, orders_others, units_others in rows
+        for (
+            pk,
+            connection_id,
+            mode,
+            hidden,
+            weight,
+            orders_here,
+            units_here,
+            orders_others,
+            units_others,
+            available,
+        ) in rows
     ]
 
 
@@ -248,3 +263,44 @@ def _due(now: datetime) -> list[int]:
     with database.cursor() as cursor:
         cursor.execute(_DUE.format(needs=_NEEDS), [now - EVERY, AT_ONCE])
         return [row[0] for row in cursor.fetchall()]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a mode hides of a channel's goods now, and the risk it leaves: for the riskiest thing, in one latency."""
+
+    mode: str
+    units: int
+    skus: int
+    risk: float
+
+    @property
+    def risk_percent(self) -> str:
+        """As people read it; "" below a hundredth of a percent."""
+        return f"{100 * self.risk:.2f}" if self.risk >= 0.0001 else ""
+
+
+def costs(*, connection_id: int, now: datetime) -> list[Cost]:
+    """The three modes side by side, from what this channel and the others sold in SPAN."""
+    cells = ChannelStock.objects.filter(connection=connection_id, listing__deleted_at=None)
+    found = measures(cell_ids=list(cells.values_list("pk", flat=True)), now=now)
+    return [_cost(mode, found) for mode in Mode.values]
+
+
+def _cost(mode: str, found: Sequence[Measure]) -> Cost:
+    hides = [_hidden_now(mode, one) for one in found]
+    risks = [
+        0.0 if mode == Mode.ESCROW else one.risk(hidden=one.hidden if mode == Mode.BUFFERED else 0) for one in found
+    ]
+    return Cost(mode, units=sum(hides), skus=sum(units > 0 for units in hides), risk=max(risks, default=0.0))
+
+
+def _hidden_now(mode: str, one: Measure) -> int:
+    """Units there that this channel would not show."""
+    there = max(0, int(one.available))
+    if mode == Mode.BUFFERED:
+        return min(there, one.hidden)
+    if mode == Mode.ESCROW:
+        others = max(0, round(one.units_others)) + 1
+        return there - modes.escrow_shares(pool=there, weights=[one.weight, others])[0]
+    return 0

@@ -145,6 +145,22 @@ def preview_delete(*, rule: AvailabilityRule) -> Preview:
     return _preview(rule, lambda: AvailabilityRule.objects.filter(pk=rule.pk).update(deleted_at=now))
 
 
+def preview_mode(*, rule: AvailabilityRule, updates_every_s: int | None) -> Preview:
+    """What a channel's mode would change, were it to update so often."""
+    with transaction.atomic():
+        Connection.objects.filter(pk=rule.connection_id or 0).update(updates_every_s=updates_every_s)
+        found = preview_save(rule=rule)
+        transaction.set_rollback(True)
+    return found
+
+
+def save_mode(*, rule: AvailabilityRule, updates_every_s: int | None, actor: User | None) -> RuleChange:
+    """How a channel takes part in one stock: its mode, a rule like any other, and how often it updates."""
+    with transaction.atomic():
+        Connection.objects.filter(pk=rule.connection_id or 0).update(updates_every_s=updates_every_s)
+        return save(rule=rule, actor=actor)
+
+
 def _change(rule: AvailabilityRule, actor: User | None, do: Callable[[], Any]) -> RuleChange:
     with transaction.atomic():
         old = _stored(rule)

@@ -46,6 +46,16 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """One step from what is available to what a channel should show, in units; `url` leads to the rule behind it."""
+
+    amount: Decimal
+    words: str
+    rule_words: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True)
 class ChannelView:
     """One cell of a channel: what it should show, what we believe it shows, what it last told us; None is unknown.
 
@@ -66,6 +76,7 @@ class ChannelView:
     words: str
     doubt: Decimal
     told: Told | None = None
+    reasons: Sequence[Reason] = ()
 
 
 class ChannelProvider(Protocol):

@@ -10,6 +10,7 @@ from channels.views.decisions import (
     retry_cell,
 )
 from channels.views.drift import decide_drift, decide_stop, drift, guard_stop, set_guard, undo_gap
+from channels.views.rules import rule_delete, rule_edit, rule_list, rule_new, rule_undo, selling
 from channels.views.setup import approve, pause, places, preview, put_back, reconnect, resume
 from channels.views.today import pulse, today
 
@@ -36,6 +37,12 @@ __all__ = [
     "resolve_drift",
     "resume",
     "retry_cell",
+    "rule_delete",
+    "rule_edit",
+    "rule_list",
+    "rule_new",
+    "rule_undo",
+    "selling",
     "set_guard",
     "today",
     "undo_gap",

@@ -46,6 +46,8 @@ ROWS = {
     "endpoint_id": lambda rows: rows["endpoint"].pk,
     "delivery_id": lambda rows: rows["delivery"].pk,
     "hold_id": lambda rows: rows["hold"].pk,
+    "rule_id": lambda rows: rows["rule"].pk,
+    "change_id": lambda rows: rows["rule_change"].pk,
 }
 
 
@@ -76,6 +78,7 @@ def rows_of(merchant: Any) -> dict[str, Any]:
         occurred_at=utc_now(),
         on_hand=Decimal(5),
     )
+    rule = factories.AvailabilityRuleFactory(merchant=merchant)
     with transaction.atomic():
         (posted,) = ledger.post(merchant_id=merchant.pk, source="user", entries=[entry])
     site = factories.ConnectionFactory(merchant=merchant, channel="own")
@@ -104,6 +107,8 @@ def rows_of(merchant: Any) -> dict[str, Any]:
         "gap": factories.StockGapFactory(cell=cell),
         "stop": GuardStop.objects.create(merchant=merchant, connection=cell.connection, kind="publish"),
         "finding": factories.FindingFactory(merchant=merchant),
+        "rule": rule,
+        "rule_change": rule.changes.create(merchant=merchant, after={"safety_stock": "2"}),
     }
 
 
