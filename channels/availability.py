@@ -91,13 +91,13 @@ WITH spot AS (
         (SELECT array_agg(variant_id ORDER BY key) FROM spot), (SELECT array_agg(location_id ORDER BY key) FROM spot)) d
 ), known AS (
     SELECT s.variant_id, s.location_id, NULL::bigint AS cell_id, s.is_whole_unit, d.decided,
-           coalesce(level.available, 0) - held.doubt - held.aside AS pool, held.aside,
+           made.available - held.doubt - held.aside AS pool, held.aside,
            coalesce((d.said ->> 'safety_stock')::numeric, 0) AS safety_stock,
            coalesce((d.said ->> 'channel_buffer')::numeric, 0) AS channel_buffer,
            (d.said ->> 'share_percent')::numeric AS share_percent, (d.said ->> 'cap')::numeric AS cap,
            CASE WHEN d.said -> 'oversell' ->> 'kind' IN ('backorder', 'preorder')
                      AND (d.said -> 'oversell' ->> 'until')::timestamptz > clock_timestamp()
-                THEN coalesce((d.said -> 'oversell' ->> 'max')::numeric, level.incoming, 0) ELSE 0 END AS extra,
+                THEN coalesce((d.said -> 'oversell' ->> 'max')::numeric, made.incoming) ELSE 0 END AS extra,
            coalesce((d.said ->> 'is_paused')::boolean, false) AS is_paused,
            NOT coalesce((d.said ->> 'is_paused')::boolean, false)
                AND coalesce((d.said ->> 'sells_from')::timestamptz <= clock_timestamp(), true) AS is_open,
@@ -108,7 +108,21 @@ WITH spot AS (
            coalesce(d.said -> 'oversell' ->> 'message', '') AS message
     FROM spot s
     JOIN decided d ON d.key = s.key
-    LEFT JOIN inventory_stocklevel level ON level.variant_id = s.variant_id AND level.location_id = s.location_id
+    CROSS JOIN LATERAL (
+        -- Of a bundle, as many as its scarcest part makes up.
+        SELECT min(floor_of.units) AS available, min(floor_of.with_incoming) - min(floor_of.units) AS incoming
+        FROM (SELECT s.variant_id AS variant_id) itself
+        LEFT JOIN (inventory_bundle b JOIN inventory_bundlecomponent k ON k.bundle_id = b.id)
+            ON b.variant_id = itself.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
+        LEFT JOIN inventory_stocklevel level
+            ON level.variant_id = coalesce(k.variant_id, itself.variant_id) AND level.location_id = s.location_id
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN k.quantity IS NULL THEN coalesce(level.available, 0)
+                        ELSE floor(coalesce(level.available, 0) / k.quantity) END AS units,
+                   CASE WHEN k.quantity IS NULL THEN coalesce(level.available + level.incoming, 0)
+                        ELSE floor(coalesce(level.available + level.incoming, 0) / k.quantity) END AS with_incoming
+        ) floor_of
+    ) made
     CROSS JOIN LATERAL (
         SELECT coalesce(sum(c.doubt), 0) AS doubt,
                coalesce(sum(greatest(0, c.desired, c.expected)) FILTER (WHERE y.mode = 'escrow'), 0) AS aside

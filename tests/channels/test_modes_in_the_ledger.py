@@ -31,16 +31,16 @@ def shop():
 
 def test_a_buffer_is_what_sales_and_delay_ask_for_and_its_cost_is_shown(shop):
     variant, quiet = shop.variant(units=5000), shop.variant(units=9)
-    sold(shop, variant, "Till", 3, units=300)
-    sold(shop, variant, "Market", 2, units=100)
+    sold(shop, variant, "Till", 8, units=300)
+    sold(shop, variant, "Market", 5, units=100)
     market = shop.channels["Market"]
-    Connection.objects.filter(pk=market.pk).update(updates_every_s=6 * 3600)
+    Connection.objects.filter(pk=market.pk).update(updates_every_s=86400)
     shop.rule(connection=market, mode="buffered")
     policy = CellPolicy.objects.get(cell=shop.cell(variant, "Market"))
     (measure,) = measuring.measures(cell_ids=[policy.cell_id], now=utc_now())
-    assert (measure.orders_here, measure.orders_others, measure.latency_s) == (2, 3, 6 * 3600)
+    assert (measure.orders_here, measure.orders_others, measure.latency_s) == (5, 8, 86400)
     assert policy.hidden == measure.hidden > 0
-    assert shop.shown(variant) == [3900, 3900, 3900 - policy.hidden, 3900]
+    assert shop.shown(variant) == [2100, 2100, 2100 - policy.hidden, 2100]
     assert shop.shown(quiet)[2] == 9
     cost = {one.mode: one for one in measuring.costs(connection_id=market.pk, now=utc_now())}
     assert (cost["buffered"].units, cost["buffered"].skus) == (policy.hidden, 1)
@@ -160,10 +160,10 @@ class Demarcation(RuleBasedStateMachine):
             return
         write = self.sent[name]
         (line,) = write.lines.select_related("cell__listing", "cell__channel_location")
-        if self.shows[name] == line.from_quantity:
-            self.shows[name] = int(line.to_quantity)
+        if getattr(write, "was_applied", False):
             outcome = WriteOutcome.APPLIED
-        elif getattr(write, "was_applied", False):
+        elif self.shows[name] == line.from_quantity:
+            self.shows[name] = int(line.to_quantity)
             outcome = WriteOutcome.APPLIED
         else:
             outcome = WriteOutcome.STALE
