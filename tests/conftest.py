@@ -1,4 +1,4 @@
-"""What holds for every test: no network but this machine's own."""
+"""What holds for every test: no network but this machine's own, and passwords that cost nothing to hash."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 
 class OutsideWorldError(RuntimeError):
@@ -43,6 +44,11 @@ def no_outside_world() -> Iterator[None]:
         patch.setattr(socket.socket, name, guarded)
     yield
     patch.undo()
+
+
+def pytest_configure() -> None:
+    """A hash that is slow on purpose is most of what making a user costs; nobody breaks into a test's database."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 def pytest_report_header() -> list[str]:
