@@ -17,8 +17,10 @@ from channels.own.site import Address, Asked, Offer
 from inventory import ledger, reservations
 from inventory.models import Order, Reservation
 from inventory.reservations import Want
+from inventory.routing import deciding
+from inventory.routing.engine import Plan, Take
 
-PLACES_TRIED = 3  # a place that was sold out a moment ago; then the customer is told
+PLANS_TRIED = 3  # a place that was sold out a moment ago; then the customer is told
 ZERO = Decimal(0)
 Totals = dict[int, Decimal]
 
@@ -79,7 +81,7 @@ class HoldWish:
 
 
 def grant(*, site_id: int, merchant_id: int, wish: HoldWish, now: datetime) -> Held:
-    """Hold all of it at one place, or nothing; two statements where nothing unusual comes in between.
+    """Hold all of it where the shop's rules say, or nothing; two statements where there is but one place to ask for.
 
     The same key and wish again return the first hold, whatever became of it. Raises NotEnough, WholeUnitsOnly,
     UnknownPlace, site.UnknownGoods, ledger.IdempotencyConflict.
@@ -87,21 +89,22 @@ def grant(*, site_id: int, merchant_id: int, wish: HoldWish, now: datetime) -> H
     offered, by_variant = site.find(site_id=site_id, merchant_id=merchant_id, asked=wish.lines)
     wanted = _totals(wish.lines, offered)
     key, content = f"{site_id}:{wish.key}", _digest(wish, wanted)
-    if not (places := _places(wish, wanted, by_variant)):
+    plans = _plans(wish, wanted, by_variant, merchant_id=merchant_id, key=key, now=now)
+    if not plans:
         known = _known(merchant_id, key, content)
         if known is not None:
             return Held(known, False)
         # A hold past its time that nobody swept yet may be what stands in the way.
         if reservations.expire_due(now=now, merchant_id=merchant_id):
             _, by_variant = site.find(site_id=site_id, merchant_id=merchant_id, asked=wish.lines)
-            places = _places(wish, wanted, by_variant)
-    for place in places[:PLACES_TRIED]:
+            plans = _plans(wish, wanted, by_variant, merchant_id=merchant_id, key=key, now=now)
+    for plan in plans[:PLANS_TRIED]:
         try:
             granted = reservations.grant(
                 merchant_id=merchant_id,
                 key=key,
                 content=content,
-                wants=[Want(variant_id, place, quantity) for variant_id, quantity in wanted.items()],
+                wants=[Want(take.variant_id, take.place_id, take.quantity) for take in plan.takes],
                 now=now,
                 expires_at=now + wish.ttl,
                 channel_id=site_id,
@@ -109,9 +112,13 @@ def grant(*, site_id: int, merchant_id: int, wish: HoldWish, now: datetime) -> H
             )
         except ledger.InsufficientStock:
             continue
-        lines = [(variant_id, by_variant[variant_id].sku, place, units) for variant_id, units in wanted.items()]
+        if plan != plans[0]:
+            deciding.took(merchant_id=merchant_id, reference=_routed_as(key), plan=plan)
+        lines = [
+            (take.variant_id, by_variant[take.variant_id].sku, take.place_id, take.quantity) for take in plan.takes
+        ]
         return Held(granted.reservation, granted.is_new, lines if granted.is_new else None)
-    if places:  # sold out between looking and taking
+    if plans:  # sold out between looking and taking
         by_variant = site.offers(site_id=site_id, merchant_id=merchant_id, variant_ids=wanted)
     raise _refusal(site_id, wish, wanted, by_variant)
 
@@ -137,14 +144,22 @@ def _digest(wish: HoldWish, wanted: Totals) -> str:
     return hashlib.blake2s(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
-def _places(wish: HoldWish, wanted: Totals, offered: Mapping[int, Offer]) -> Sequence[int]:
+def _plans(
+    wish: HoldWish, wanted: Totals, offered: Mapping[int, Offer], *, merchant_id: int, key: str, now: datetime
+) -> Sequence[Plan]:
     if wish.location_id is None:
-        return site.choose_locations(wanted=wanted, offered=offered, address=wish.address)
-    is_covered = all(
-        offered[variant_id].by_location.get(wish.location_id, ZERO) >= quantity
-        for variant_id, quantity in wanted.items()
-    )
-    return [wish.location_id] if is_covered else []
+        return site.ways(
+            merchant_id=merchant_id, reference=_routed_as(key), wanted=wanted, offered=offered, address=wish.address,
+            now=now,
+        )  # fmt: skip
+    place = wish.location_id
+    if any(offered[variant_id].by_location.get(place, ZERO) < quantity for variant_id, quantity in wanted.items()):
+        return []
+    return [Plan(tuple(Take(place, variant_id, quantity) for variant_id, quantity in wanted.items()))]
+
+
+def _routed_as(key: str) -> str:
+    return f"hold:{key}"
 
 
 def _known(merchant_id: int, key: str, content: str) -> Reservation | None:
@@ -165,7 +180,7 @@ def _refusal(site_id: int, wish: HoldWish, wanted: Totals, offered: Mapping[int,
         best = by_location.get(wish.location_id, ZERO) if wish.location_id else max(by_location.values(), default=ZERO)
         shortages.append(Shortage(variant_id, offered[variant_id].sku, quantity, best))
     missing = [one for one in shortages if one.available < one.requested]
-    return NotEnough(missing or shortages)  # enough of each, but at no single place of all
+    return NotEnough(missing or shortages)  # enough of each, but not where the rules let it leave from
 
 
 def find(*, site_id: int, hold_id: UUID) -> Reservation:
@@ -211,4 +226,7 @@ def convert(*, site_id: int, hold_id: UUID, order: orders.OrderHead, now: dateti
         reservations.commit(reservation_id=hold.pk, now=now)
         made = orders.from_hold(site_id=site_id, hold=hold, order=order, now=now)
         Reservation.objects.filter(pk=hold.pk).update(order=made)
+        deciding.belongs_to_order(
+            merchant_id=made.merchant_id, reference=_routed_as(hold.idempotency_key), order_id=made.pk
+        )
         return made

@@ -6,7 +6,8 @@ return by its own id. What the site sold is a fact and is recorded even where th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -16,11 +17,12 @@ from django.db import transaction
 
 from channels import incidents
 from channels.own import site
-from channels.own.site import Address, Asked
+from channels.own.site import Address, Asked, Offer
 from inventory import orders as ledger_orders
 from inventory import reservations
 from inventory.models import Order, OrderHold, OrderLine, Reservation
 from inventory.orders import Hold, LineState, OrderState, ReturnState
+from inventory.routing import deciding
 
 ZERO = Decimal(0)
 
@@ -152,11 +154,16 @@ def put(*, site_id: int, merchant_id: int, wish: OrderWish, now: datetime) -> tu
 
 
 def _put(site_id: int, merchant_id: int, wish: OrderWish, *, known: Order | None, now: datetime) -> Order:
-    lines = _describe(site_id, merchant_id, wish, known)
-    return _apply(site_id, merchant_id, wish.head, lines, is_cancelled=wish.is_cancelled, known=known, now=now)
+    routed_as = f"order:{site_id}:{wish.head.order_id}"
+    lines = _describe(site_id, merchant_id, wish, known, routed_as=routed_as, now=now)
+    order = _apply(site_id, merchant_id, wish.head, lines, is_cancelled=wish.is_cancelled, known=known, now=now)
+    deciding.belongs_to_order(merchant_id=merchant_id, reference=routed_as, order_id=order.pk)
+    return order
 
 
-def _describe(site_id: int, merchant_id: int, wish: OrderWish, known: Order | None) -> list[LineState]:
+def _describe(
+    site_id: int, merchant_id: int, wish: OrderWish, known: Order | None, *, routed_as: str, now: datetime
+) -> list[LineState]:
     """Each line with what it holds where: what has left stays where it left from, the rest waits at its place."""
     offers, by_variant = site.find(site_id=site_id, merchant_id=merchant_id, asked=[one.goods for one in wish.lines])
     places = [place.pk for place in site.places(site_id=site_id)]
@@ -164,19 +171,18 @@ def _describe(site_id: int, merchant_id: int, wish: OrderWish, known: Order | No
     if strange or not places:
         raise UnknownPlace(*strange)
     before = {state.external_id: state for state in _as_it_stands(known)} if known else {}
-    loose = {
-        offer.variant_id: line.goods.quantity
-        for line, offer in zip(wish.lines, offers, strict=True)
-        if line.location_id is None and line.line_id not in before
-    }
-    chosen = site.choose_locations(wanted=loose, offered=by_variant, address=wish.address) if loose else ()
+    loose: defaultdict[int, Decimal] = defaultdict(lambda: ZERO)
+    for line, offer in zip(wish.lines, offers, strict=True):
+        if line.location_id is None and line.line_id not in before:
+            loose[offer.variant_id] += line.goods.quantity
+    chosen = _chosen(merchant_id, routed_as, loose, by_variant, wish.address, now=now) if loose else {}
     lines = []
     for line, offer in zip(wish.lines, offers, strict=True):
         if line.fulfilled > line.goods.quantity and not wish.is_cancelled:
             raise Impossible(f"line {line.line_id}: {line.fulfilled} have left of {line.goods.quantity}")
         was = before.get(line.line_id)
         best = max(places, key=lambda place: (offer.by_location.get(place, ZERO), -place))
-        place = line.location_id or (was and _place_of(was)) or next(iter(chosen), best)
+        place = line.location_id or (was and _place_of(was)) or chosen.get(offer.variant_id, best)
         lines.append(
             LineState(
                 external_id=line.line_id,
@@ -192,6 +198,23 @@ def _describe(site_id: int, merchant_id: int, wish: OrderWish, known: Order | No
             )
         )  # fmt: skip
     return lines
+
+
+def _chosen(
+    merchant_id: int,
+    routed_as: str,
+    wanted: Mapping[int, Decimal],
+    offered: Mapping[int, Offer],
+    address: Address | None,
+    *,
+    now: datetime,
+) -> dict[int, int]:
+    """The place that each variant leaves from by the shop's rules; one in parts: from where most of it is."""
+    plans = site.ways(
+        merchant_id=merchant_id, reference=routed_as, wanted=wanted, offered=offered, address=address, now=now
+    )
+    takes = sorted(plans[0].takes, key=lambda take: take.quantity) if plans else []
+    return {take.variant_id: take.place_id for take in takes}
 
 
 def _place_of(line: LineState) -> int | None:

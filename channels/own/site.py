@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,8 @@ from channels.models import ChannelLocation, Connection, ConnectionWork, Listing
 from inventory import identifiers
 from inventory.models import Location
 from inventory.names import variants_by_sku
+from inventory.routing import deciding, engine
+from inventory.routing.engine import Place, Plan, Point, Question
 from storestudio.accounts.models import Merchant, User
 
 ZERO = Decimal(0)
@@ -208,19 +211,33 @@ class Address:
     longitude: float | None = None
 
 
-def choose_locations(
-    *, wanted: Mapping[int, Decimal], offered: Mapping[int, Offer], address: Address | None
-) -> Sequence[int]:
-    """The places that have all of it, best first: the order in which places were made. Empty where none has.
+def ways(
+    *,
+    merchant_id: int,
+    reference: str,
+    wanted: Mapping[int, Decimal],
+    offered: Mapping[int, Offer],
+    address: Address | None,
+    now: datetime,
+) -> list[Plan]:
+    """The ways to ship all that is wanted (units by variant), first the one that the shop's rules chose; may be empty.
 
-    `wanted`: units by variant. `address` makes no difference yet.
+    The rules are asked, and what they said is kept under `reference`, only where more than one place has any of it.
     """
-    places = sorted({place for offer in offered.values() for place in offer.by_location})
-    return [
-        place
-        for place in places
-        if all(
-            variant_id in offered and offered[variant_id].by_location.get(place, ZERO) >= quantity
-            for variant_id, quantity in wanted.items()
-        )
-    ]
+    by_place: dict[int, dict[int, Decimal]] = {}
+    for variant_id in wanted:
+        for place, units in offered[variant_id].by_location.items() if variant_id in offered else ():
+            if units > 0:
+                by_place.setdefault(place, {})[variant_id] = units
+    point = None
+    if address is not None and address.latitude is not None and address.longitude is not None:
+        point = Point(address.latitude, address.longitude)
+    question = Question(wanted=wanted, offered=by_place, destination=point, asked_at=now)
+    alone = engine.plans(question=question, places=[Place(place, "") for place in by_place], places_max=1)
+    if len(by_place) < 2:
+        return alone
+    chosen = deciding.choose(
+        merchant_id=merchant_id, reference=reference, wanted=wanted, offered=by_place, destination=point, now=now
+    ).plan
+    # The others may have to do where the chosen one's units go to somebody else this very moment.
+    return [] if chosen is None else [chosen, *(plan for plan in alone if plan != chosen)]

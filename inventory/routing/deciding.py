@@ -84,19 +84,26 @@ def choose(
     places = places_of(merchant_id=merchant_id, ids=offered.keys(), now=now)
     question = Question(wanted=wanted, offered=offered, destination=destination, asked_at=now)
     decision = engine.decide(question=question, places=places, rules=policy.rules, places_max=policy.places_max)
-    RoutingDecision.objects.update_or_create(
+    kept = RoutingDecision(
         merchant_id=merchant_id,
         reference=reference[:120],
-        defaults={
-            "decided_at": now,
-            "question": _to_json(question, places),
-            "rules": list(policy.rules),
-            "places_max": policy.places_max,
-            "takes": _takes(decision.plan),
-            "steps": [{"rule": s.rule, "words": s.words, "of": s.considered, "kept": s.kept} for s in decision.steps],
-        },
+        decided_at=now,
+        question=_to_json(question, places),
+        rules=list(policy.rules),
+        places_max=policy.places_max,
+        takes=_takes(decision.plan),
+        steps=[{"rule": s.rule, "words": s.words, "of": s.considered, "kept": s.kept} for s in decision.steps],
+    )
+    said = ["decided_at", "question", "rules", "places_max", "takes", "steps"]
+    RoutingDecision.objects.bulk_create(
+        [kept], update_conflicts=True, unique_fields=["merchant", "reference"], update_fields=said
     )
     return decision
+
+
+def took(*, merchant_id: int, reference: str, plan: Plan) -> None:
+    """What was chosen had gone when it was to be promised: this was taken instead."""
+    RoutingDecision.objects.filter(merchant=merchant_id, reference=reference[:120]).update(takes=_takes(plan))
 
 
 def belongs_to_order(*, merchant_id: int, reference: str, order_id: int) -> None:

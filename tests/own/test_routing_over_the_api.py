@@ -1,0 +1,80 @@
+"""A hold or order that names no place leaves from where the shop's rules say, and its page says why."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from inventory.models import Location, Order, OrderHold, RoutingDecision
+from inventory.routing import deciding
+from inventory.routing.deciding import Policy
+from tests.own.shops import a_site
+
+pytestmark = pytest.mark.django_db
+LEEDS = {"country": "GB", "latitude": 53.8, "longitude": -1.55}
+PARIS = {"country": "FR", "latitude": 48.86, "longitude": 2.35}
+
+
+@pytest.fixture
+def shop():
+    """Five of each at both places: the first in Leeds, the second in Paris."""
+    made = a_site()
+    for place, (latitude, longitude) in zip(made.places, (("53.80", "-1.55"), ("48.86", "2.35")), strict=True):
+        Location.objects.filter(pk=place.pk).update(latitude=Decimal(latitude), longitude=Decimal(longitude))
+    for sku in ("MUG", "BOWL"):
+        made.put_on_shelf(sku, 5, place=1)
+    return made
+
+
+def places_of(document):
+    return [(line["sku"], line["quantity"], line["location_id"]) for line in document["lines"]]
+
+
+def test_the_closest_place_holds_it_and_the_order_says_why(shop, client):
+    leeds, paris = (place.pk for place in shop.places)
+    near_paris = shop.api.hold("cart-1", ("MUG", 1), address=PARIS).json()
+    near_leeds = shop.api.hold("cart-2", ("MUG", 1), address=LEEDS).json()
+    assert places_of(near_paris) == [("MUG", 1, paris)]
+    assert places_of(near_leeds) == [("MUG", 1, leeds)]
+    assert RoutingDecision.objects.count() == 2
+    made = shop.api.call("POST", f"/holds/{near_paris['id']}/convert", {"order_id": "1001"})
+    assert made.status_code == 201, made.content
+    order = Order.objects.get(external_id="1001")
+    assert RoutingDecision.objects.get(order=order).takes[0]["place"] == paris
+    client.force_login(shop.owner)
+    page = client.get(f"/{shop.site.merchant.slug}/orders/{order.pk}/").content.decode()
+    assert "Closest to the customer" in page
+
+
+def test_nothing_is_asked_where_only_one_place_has_any_of_it():
+    shop = a_site()
+    assert shop.api.hold("cart-1", ("MUG", 1), address=PARIS).status_code == 201
+    assert not RoutingDecision.objects.exists()
+
+
+def test_what_no_place_has_alone_is_split_only_where_the_shop_allows_it(shop):
+    leeds, paris = (place.pk for place in shop.places)
+    refused = shop.api.hold("cart-1", ("MUG", 8))
+    assert refused.status_code == 409
+    deciding.set_policy(
+        merchant=shop.site.merchant, actor=shop.owner, policy=Policy(("fewest_splits", "closest"), places_max=2)
+    )
+    granted = shop.api.hold("cart-2", ("MUG", 8), address=LEEDS).json()
+    assert places_of(granted) == [("MUG", 5, leeds), ("MUG", 3, paris)]
+    assert (shop.level("MUG").available, shop.level("MUG", place=1).available) == (0, 2)
+    made = shop.api.call("POST", f"/holds/{granted['id']}/convert", {"order_id": "1002"})
+    assert made.status_code == 201, made.content
+    held = OrderHold.objects.filter(line__order__external_id="1002").order_by("location_id")
+    assert list(held.values_list("location_id", "committed")) == [(leeds, 5), (paris, 3)]
+
+
+def test_an_order_with_the_same_goods_on_two_lines_is_routed_by_their_sum(shop):
+    leeds, paris = (place.pk for place in shop.places)
+    shop.api.hold("cart-0", ("MUG", 3), address=LEEDS)  # two are left in Leeds
+    lines = [{"line_id": str(n), "sku": "MUG", "quantity": 2} for n in (1, 2)]
+    made = shop.api.call("POST", "/orders", {"order_id": "1003", "lines": lines, "address": LEEDS})
+    assert made.status_code == 201, made.content
+    held = OrderHold.objects.filter(line__order__external_id="1003").order_by("line__external_id")
+    assert list(held.values_list("location_id", "committed")) == [(paris, 2), (paris, 2)]
+    assert leeds != paris
