@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -76,15 +77,27 @@ def _type_of(value: Any, info: Any, abstract: Any) -> str:
     return str(value["__typename"]) if isinstance(value, dict) else str(value.TYPE or type(value).__name__)
 
 
+@functools.lru_cache(maxsize=512)
+def _parsed(query: str) -> DocumentNode:
+    """A client asks the same few documents over and over. Raises GraphQLError."""
+    return parse(query)
+
+
+@functools.lru_cache(maxsize=512)
+def _problems(query: str) -> Sequence[GraphQLError]:
+    """What the vendor's types forbid in it."""
+    return validate(schema(), _parsed(query))
+
+
 def run(
     *, context: resolving.Context, query: str, variables: dict[str, Any], operation_name: str | None
 ) -> dict[str, Any]:
     """The body of the answer: data, errors, and what it cost."""
     try:
-        document = parse(query)
+        document = _parsed(query)
     except GraphQLError as error:
         return {"errors": [error.formatted]}
-    problems = validate(schema(), document)
+    problems = _problems(query)
     if problems:
         return {"errors": [problem.formatted for problem in problems]}
     operation = _operation(document, operation_name)
@@ -142,7 +155,7 @@ def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionN
 def root_field(query: str, name: str | None) -> str:
     """The operation's first field, which planned faults are named by; empty for what can not be read."""
     try:
-        operation = _operation(parse(query), name)
+        operation = _operation(_parsed(query), name)
     except GraphQLError:
         return ""
     fields = _fields(operation) if operation else []
