@@ -215,11 +215,11 @@ def _work_off(connection: Connection, batch: _Batch) -> None:
         _finish([event], state=State.IGNORED, outcome=f"of no concern to stock: {event.topic}")
     revoked = batch.by_kind.pop(HintKind.REVOKED, [])
     if revoked:
-        contact.lost(connection_id=connection.pk, reason="The channel withdrew our access.")
-        _finish(revoked, outcome="access withdrawn")
-        others = [event for events in batch.by_kind.values() for event in events]
-        _release([*_distinct(batch.by_order), *_distinct(batch.by_stock), *others])
-        return
+        _guarded(connection, revoked, lambda: _look_whether_let_in(connection))
+        if not may_read(Connection.objects.get(pk=connection.pk), now=timezone.now()):
+            others = [event for events in batch.by_kind.values() for event in events]
+            _release([*_distinct(batch.by_order), *_distinct(batch.by_stock), *others])
+            return
     anew = _told_anew(connection, batch)
     catalog = _drop_known_catalog(batch, batch.by_kind.pop(HintKind.CATALOG, []), anew)
     if catalog:
@@ -297,6 +297,18 @@ def _fetch_orders(order_ids: Sequence[str], connector: Connector) -> Sequence[Ch
 
 def _check_counts(connection: Connection, inventory_ids: Sequence[str]) -> str:
     return reconcile.check(connection_id=connection.pk, inventory_ids=inventory_ids)
+
+
+def _look_whether_let_in(connection: Connection) -> str:
+    """A withdrawal may be told late, when the owner has let us in again: the channel's door says how it is now."""
+    try:
+        credentials.with_fresh_token(connection.pk, lambda connector: connector.list_locations())
+    except ConnectorError as error:
+        if not (error.permanent or error.needs_reconnect or error.code in credentials.EXPIRED_CODES):
+            raise
+        contact.lost(connection_id=connection.pk, reason="The channel withdrew our access.")
+        return "access withdrawn"
+    return "told late: it lets us in again"
 
 
 def _read_catalog(connection: Connection, *, since: datetime | None) -> str:
