@@ -30,6 +30,7 @@ TOKEN_EXPIRED = "ACCESS_TOKEN_EXPIRED"  # noqa: S105  an error code, not a secre
 EXPIRED_CODES = {TOKEN_EXPIRED, "UNAUTHORIZED"}
 DEAD_CODES = {"ACCESS_TOKEN_REVOKED", "INSUFFICIENT_SCOPES", "CLIENT_DISABLED", "APPLICATION_DISABLED"}
 PASSING_CODES = {"CONFLICT", "TEMPORARY_ERROR", "REQUEST_TIMEOUT"}
+OCCURRED_AT = re.compile(r'"occurred_at": ?"([^"]+)"')
 FIELD_OF_CHANGE = re.compile(r"changes\[(\d+)\]")
 
 Json = Mapping[str, Any]
@@ -228,9 +229,22 @@ def _error(answer: requests.Response, *, body: Any, path: str, is_write: bool) -
         # Square says UNAUTHORIZED for some expired tokens too. One code, so that the caller refreshes first;
         # where the token is truly dead, the refresh is refused and that error asks for a person.
         return ConnectorError(message, code=TOKEN_EXPIRED)
+    ahead_s = _ahead_s(answer) if code == "INVALID_TIME" else 0.0
+    if ahead_s > 0:  # one of the two clocks is wrong; what is the future there will be the past
+        return ConnectorError(message, retry_after_s=ahead_s + 1.0, code=code)
     if status == 409 or code in PASSING_CODES:
         return ConnectorError(message, code=code)
     return ConnectorError(message, permanent=True, code=code, lines=_lines(errors))
+
+
+def _ahead_s(answer: requests.Response) -> float:
+    """How far the latest `occurred_at` that was sent lies ahead of Square's own clock, in seconds."""
+    sent, served_at = answer.request.body or "", _served_at(answer)
+    text = sent.decode() if isinstance(sent, bytes) else str(sent)
+    moments = [datetime.fromisoformat(found) for found in OCCURRED_AT.findall(text)]
+    if served_at is None or not moments:
+        return 0.0
+    return (max(moments) - served_at).total_seconds()
 
 
 def _lines(errors: Sequence[Json]) -> tuple[int, ...]:
