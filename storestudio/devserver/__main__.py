@@ -45,6 +45,8 @@ def main(words: Sequence[str]) -> int:
             return manage(Instance(data=data, given=given), rest)
         if command == "test":
             return test(rest)
+        if command == "simulate":
+            return simulate(rest)
         return bench(data, rest)
     except Failure as failure:
         print(failure, file=sys.stderr)
@@ -178,6 +180,16 @@ def test(words: Sequence[str]) -> int:
     with _throw_away_cluster(parent=Path(tempfile.gettempdir()), durable=False) as cluster:
         environment |= {"DATABASE_URL": cluster.url, **cluster.client_environment}
         return run_in_foreground(command, environment=environment, folder=ROOT)
+
+
+def simulate(words: Sequence[str]) -> int:
+    """Seeded schedules of faults against the product's code, on a cluster of their own (docs/simulation.md)."""
+    with _throw_away_cluster(parent=Path(tempfile.gettempdir()), durable=False) as cluster:
+        environment = _clean_environment() | {"DATABASE_URL": cluster.url, **cluster.client_environment}
+        migrate = [sys.executable, str(ROOT / "manage.py"), "migrate", "-v", "0"]
+        code = run_in_foreground(migrate, environment=environment, folder=ROOT)
+        command = [sys.executable, "-m", "tests.simulation", *words]
+        return code or run_in_foreground(command, environment=environment, folder=ROOT)
 
 
 def bench(data: Path, words: Sequence[str]) -> int:

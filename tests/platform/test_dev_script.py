@@ -249,7 +249,7 @@ def test_without_words_and_with_wrong_ones_the_script_says_what_there_is() -> No
     script = str(ROOT / "dev")
     helped = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
     assert helped.returncode == 0
-    assert all(f"./dev {word}" in helped.stdout for word in ("up", "manage", "test", "bench", "lock"))
+    assert all(f"./dev {word}" in helped.stdout for word in ("up", "manage", "test", "simulate", "bench", "lock"))
     wrong = subprocess.run([sys.executable, script, "frobnicate"], capture_output=True, text=True, check=False)
     assert wrong.returncode == 2
     assert "frobnicate" in wrong.stderr

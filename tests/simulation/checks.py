@@ -1,0 +1,155 @@
+"""What must hold after every step, and what must hold once all is at rest. Each returns what is wrong, in words."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.db import connection as database
+
+from channels import applying, credentials, registry
+from channels.models import ChannelStock, Connection, InboundEvent, Incident
+from channels.ports import HintKind
+from channels.sandbox.trading import settling
+from inventory import verify
+from inventory.models import Order, OrderLine, StockLevel
+from storestudio.accounts.models import Merchant
+from tests.simulation.world import World
+
+_PROMISED_TWICE = """
+SELECT format('hold %s was granted and left %s available', m.idempotency_key, trim_scale(m.available_after))
+FROM inventory_stockmovement m WHERE m.kind = 'reserve' AND m.available_after < 0
+"""
+_RESERVED = """
+SELECT format('level %s reserves %s, holds say %s', l.id, trim_scale(l.reserved), trim_scale(coalesce(h.units, 0)))
+FROM inventory_stocklevel l LEFT JOIN (
+    SELECT rl.variant_id, rl.location_id, sum(rl.quantity) AS units
+    FROM inventory_reservationline rl JOIN inventory_reservation r ON r.id = rl.reservation_id
+    WHERE r.state = 'held' GROUP BY 1, 2) h ON h.variant_id = l.variant_id AND h.location_id = l.location_id
+WHERE l.reserved <> coalesce(h.units, 0)
+"""
+_RETURNED = """
+SELECT format('line %s sold %s, got back %s', id, trim_scale(fulfilled), trim_scale(restocked + written_off))
+FROM inventory_orderline WHERE restocked + written_off > fulfilled AND variant_id IS NOT NULL
+"""
+# Webhooks that we answered with 2xx, by vendor and topic and bytes: each must lie in the inbox.
+_LOST = """
+SELECT format('%s %s was acknowledged and is not in the inbox', d.vendor, d.topic)
+FROM sandbox_delivery d
+WHERE d.state = 'delivered' AND NOT EXISTS (
+    SELECT FROM channels_inboundevent e WHERE e.body = d.body)
+"""
+# One write of a cell is under way at a time, and both sides know of it.
+_IN_FLIGHT = """
+SELECT format('cell %s is in write %s, which is %s', c.id, w.id, w.state)
+FROM channels_channelstock c JOIN channels_channelwrite w ON w.id = c.write_id WHERE w.state <> 'sending'
+"""
+_ALWAYS = " UNION ALL ".join((_PROMISED_TWICE, _RESERVED, _RETURNED, _LOST, _IN_FLIGHT))
+
+
+def step(judged: set[int], zeros: set[tuple[int, str, str]]) -> list[str]:
+    """After every step. `judged`: events whose effect was seen before. `zeros`: cells the vendors showed a 0 for."""
+    wrong = [f"ledger, level {breach.level_id}: {breach.wrong}" for breach in verify.verify().breaches]
+    with database.cursor() as cursor:
+        cursor.execute(_ALWAYS)
+        wrong += [row[0] for row in cursor.fetchall()]
+    return wrong + acknowledged_but_lost(judged) + zeros_made_up(zeros)
+
+
+def zeros_made_up(zeros: set[tuple[int, str, str]]) -> list[str]:
+    """Cells said to have been read as 0 where the vendor never showed one."""
+    cells = ChannelStock.objects.filter(observed=0).order_by("pk")
+    rows = cells.values_list("connection", "listing__inventory_id", "channel_location__external_id")
+    return [f"{item} at {place} is said to have been read as 0" for _, item, place in set(rows) - zeros]
+
+
+def acknowledged_but_lost(judged: set[int]) -> list[str]:
+    """Events called applied whose order we do not have as the event told of it."""
+    done = InboundEvent.objects.filter(state=InboundEvent.State.DONE).exclude(topic__startswith="storestudio/")
+    done = [event for event in done.filter(topic__icontains="order").order_by("pk") if event.pk not in judged]
+    wrong: list[str] = []
+    for connection in Connection.objects.filter(pk__in={event.connection_id for event in done}).order_by("pk"):
+        connector = registry.connect(connection.channel, account=credentials.account(connection))
+        ours = {order.external_id: order for order in Order.objects.filter(channel_id=connection.pk)}
+        for event in done:
+            if event.connection_id != connection.pk:
+                continue
+            judged.add(event.pk)
+            hint = connector.parse(topic=event.topic, body=bytes(event.body))
+            if hint.kind != HintKind.ORDERS or len(hint.orders) != 1 or "document" in event.outcome:
+                continue
+            (ref,) = hint.orders
+            order = ours.get(ref.external_id)
+            if order is None and not _is_return(connection, ref.external_id):
+                wrong.append(
+                    f"{connection.label}: {event.topic} is called applied ({event.outcome}), its order is not there"
+                )
+            elif order is not None and not _has(order, ref):
+                wrong.append(
+                    f"{connection.label}: {event.topic} is called applied ({event.outcome}), the order is older"
+                )
+    return wrong
+
+
+def _has(order: Order, ref) -> bool:
+    if ref.version:
+        return order.external_version >= ref.version
+    return ref.updated_at is None or applying.is_known(ref, order) or ref.updated_at <= order.external_updated_at
+
+
+def _is_return(connection: Connection, external_id: str) -> bool:
+    """Return documents are kept with the order they belong to."""
+    return OrderLine.objects.filter(order__channel_id=connection.pk, returns__document=external_id).exists()
+
+
+def at_rest(world: World) -> list[str]:
+    """Once faults have ceased and nothing is under way: the world, the ledger and every channel tell the same."""
+    merchant = Merchant.objects.get(pk=world.shop.merchant_id)
+    wrong = settling.breaches(merchant)
+    if world.decided:  # a person had our number sent over the vendor's: reason enough to tell it to who sold
+        wrong = [words for words in wrong if "which it had sold itself" not in words]
+    return wrong + against_the_world(world) + orders(world) + questions(world)
+
+
+def against_the_world(world: World) -> list[str]:
+    """The shelves as they are, against the ledger."""
+    levels = {(row.variant_id, row.location_id): row for row in StockLevel.objects.order_by("pk")}
+    committed, wrong = world.committed(), []
+    for cell, units in sorted(world.shelf.items()):
+        level = levels[world.ids(cell)]
+        if level.on_hand != units:
+            wrong.append(f"shelf {cell} holds {units}, the ledger says {level.on_hand.normalize():f} on hand")
+        if level.committed != committed[cell]:
+            wrong.append(
+                f"shelf {cell} has {committed[cell]} promised, the ledger says {level.committed.normalize():f}"
+            )
+    return wrong
+
+
+def orders(world: World) -> list[str]:
+    """Every sale, against what we have of it."""
+    lines = {
+        (line.order.channel_id, line.order.external_id): line
+        for line in OrderLine.objects.select_related("order").order_by("pk")
+    }
+    wrong = []
+    for sale in world.sales:
+        line = lines.get((sale.counter.connection_id, sale.order_id))
+        name = f"{sale.counter.channel} order {sale.order_id}"
+        if line is None:
+            wrong.append(f"{name} is not known")
+            continue
+        left = Decimal(0 if sale.is_waiting else sale.units)
+        if line.fulfilled != left:
+            wrong.append(f"{name}: {left} left, we say {line.fulfilled.normalize():f}")
+        if line.restocked + line.written_off != sale.returned:
+            wrong.append(f"{name}: {sale.returned} came back, we say {line.restocked + line.written_off}")
+    return wrong
+
+
+def questions(world: World) -> list[str]:
+    """Incidents left open must be ones that stock itself keeps open."""
+    left = Incident.objects.filter(resolved_at=None).exclude(kind=Incident.Kind.OVERSOLD).order_by("pk")
+    wrong = [f"still open: {incident.title}" for incident in left]
+    short = set(StockLevel.objects.filter(available__lt=0).values_list("variant_id", "location_id"))
+    told = Incident.objects.filter(resolved_at=None, kind=Incident.Kind.OVERSOLD).count()
+    return wrong if told == len(short) else [*wrong, f"{len(short)} cells promise too much, {told} incidents say so"]

@@ -1,0 +1,141 @@
+"""Bugs that shops have really suffered from, to be planted: each must be found within so many schedules.
+
+Each is a context in which the product has the bug; what is replaced is named where it is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest import mock
+
+from django.db import transaction
+
+from channels import applying, contact, inbox, publisher
+from channels.connectors.square import client as square
+from channels.models import ChannelWrite
+from inventory import ledger, orders, reservations
+from inventory.models import Location, Reservation, ReservationLine, StockLevel, Variant
+
+Plant = Callable[[], "contextmanager"]
+PLANTED: dict[str, Plant] = {}
+
+
+def planted(function):
+    """Name a bug."""
+    PLANTED[function.__name__] = contextmanager(function)
+    return PLANTED[function.__name__]
+
+
+@planted
+def acknowledged_before_applying() -> Iterator[None]:
+    """The inbox calls events applied first and applies them then: what fails or dies in between is gone."""
+    apply_orders = inbox._apply_orders
+
+    def hasty(connection, by_order):
+        inbox._finish(inbox._distinct(by_order), outcome="applied")
+        return apply_orders(connection, by_order)
+
+    with mock.patch.object(inbox, "_apply_orders", hasty):
+        yield
+
+
+@planted
+def key_remade_on_retry() -> Iterator[None]:
+    """A write that is repeated gets a key of its own: what was done before the answer was lost is done again."""
+    take = publisher._take_open_write
+
+    def forgetful(connection):
+        write = take(connection)
+        if write is not None:
+            write.idempotency_key = ChannelWrite().idempotency_key
+            write.created_at = ChannelWrite().created_at
+        return write
+
+    with mock.patch.object(publisher, "_take_open_write", forgetful):
+        yield
+
+
+@planted
+def lock_removed() -> Iterator[None]:
+    """A hold looks whether there is enough, and books then, without holding the level in between."""
+
+    def trusting(*, merchant_id, key, wants, now, expires_at):
+        (want,) = wants
+        level = StockLevel.objects.get(variant=want.variant_id, location=want.location_id)
+        if level.available < want.quantity:
+            raise ledger.InsufficientStock([])
+        Variant.objects.get(pk=want.variant_id)
+        Location.objects.get(pk=want.location_id)
+        with transaction.atomic():
+            made = Reservation.objects.create(
+                merchant_id=merchant_id, idempotency_key=key, created_at=now, expires_at=expires_at
+            )
+            ReservationLine.objects.create(
+                reservation=made, variant_id=want.variant_id, location_id=want.location_id, quantity=want.quantity
+            )
+            entry = ledger.Entry(
+                variant_id=want.variant_id, location_id=want.location_id, kind=ledger.Kind.RESERVE, key=key,
+                occurred_at=now, reserved=want.quantity,
+            )  # fmt: skip
+            ledger.post(merchant_id=merchant_id, source="reservation", entries=[entry])
+        return made
+
+    with mock.patch.object(reservations, "reserve", trusting):
+        yield
+
+
+@planted
+def applied_by_event() -> Iterator[None]:
+    """Each message about an order books the order: the second one books it again."""
+
+    bring = orders._bring
+
+    def forgetting(one, state):
+        for hold in one.holds.values():
+            hold.committed = hold.fulfilled = orders.ZERO
+        return bring(one, state)
+
+    with (
+        mock.patch.object(orders, "_is_older", return_value=False),
+        mock.patch.object(orders, "_bring", forgetting),
+        mock.patch.object(applying, "is_known", return_value=False),
+    ):
+        yield
+
+
+# What shows each, looked at first: a seed found by playing from 0 on, or steps.
+SEEN: dict[str, int | str] = {
+    "acknowledged_before_applying": 1,
+    "applied_by_event": 1,
+    "key_remade_on_retry": 27,
+    "lock_removed": "hold:00000019",
+}
+
+# Bugs that simulation found in the product, planted again.
+FOUND: dict[str, Plant] = {}
+
+
+def found(function):
+    """Name a bug that was."""
+    FOUND[function.__name__] = contextmanager(function)
+    return FOUND[function.__name__]
+
+
+@found
+def withdrawal_told_late() -> Iterator[None]:
+    """A webhook that tells of withdrawn access is believed, though the owner has let us in again since."""
+
+    def believing(connection):
+        contact.lost(connection_id=connection.pk, reason="The channel withdrew our access.")
+        return "access withdrawn"
+
+    with mock.patch.object(inbox, "_look_whether_let_in", believing):
+        yield
+
+
+@found
+def clock_ahead_of_the_vendors() -> Iterator[None]:
+    """A time that Square calls the future is refused for good, and the number waits for a person."""
+    with mock.patch.object(square, "_ahead_s", return_value=0.0):
+        yield

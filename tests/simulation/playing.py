@@ -1,0 +1,344 @@
+"""Plays schedules: makes one of a seed, runs it step by step, checks after each, lets all come to rest, shrinks it.
+
+Everything that is played is real: inbox, ledger, publisher, polling, reconciling, the stand-ins' own views. Only
+transport, clock, chance and scheduling are the simulation's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import random
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import psycopg
+from django.db import connection as database
+from django.test import override_settings
+from django.utils import timezone
+
+import storestudio.urls  # noqa: F401 - loaded before the clock is put in place
+from channels import dispatcher, inbox, publisher, reconcile, webhooks
+from channels.models import ChannelStock, Connection, InboundEvent
+from channels.sandbox import deliveries, standins
+from channels.sandbox.trading import settling
+from inventory.models import StockLevel
+from storestudio.accounts.models import Merchant
+from tests.simulation import checks, clock, databases, shop, steps, transport
+from tests.simulation.mishaps import Mishaps
+from tests.simulation.world import World
+
+STEPS_MIN, STEPS_MAX = 6, 16
+REST_S_MAX = 900.0  # all must be at rest so long after the last fault, in the schedule's own time
+ROUNDS_MAX = 200
+ASKED_MAX = 5  # times a person tries a refused number again
+POLLS_S = 31.0  # every feed is read so often
+VACUUM_EVERY = 100  # schedules
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One step of a schedule: what, and the number its chances come from."""
+
+    name: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.number:08x}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one schedule."""
+
+    seed: int
+    schedule: tuple[Planned, ...]
+    wrong: tuple[str, ...]
+    lines: tuple[str, ...]
+    digest: str
+    rest_s: float
+    statements: int
+    calls: int
+
+
+def plan(seed: int) -> tuple[Planned, ...]:
+    """The schedule of a seed."""
+    chance = random.Random(f"schedule {seed}")
+    names, weights = list(steps.STEPS), [weight for weight, _ in steps.STEPS.values()]
+    chosen = chance.choices(names, weights, k=chance.randint(STEPS_MIN, STEPS_MAX))
+    return tuple(Planned(name, chance.getrandbits(32)) for name in chosen)
+
+
+class Breach(Exception):
+    """Something that must hold does not."""
+
+    def __init__(self, wrong: Sequence[str]) -> None:
+        super().__init__("; ".join(wrong))
+        self.wrong = tuple(wrong)
+
+
+@dataclass
+class Play:
+    """One schedule being played."""
+
+    shop: shop.Shop
+    world: World
+    parties: databases.Parties
+    clock: clock.Clock
+    mishaps: Mishaps
+    names: list[str]
+    messages: list[dispatcher.Work] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    judged: set[int] = field(default_factory=set)  # events whose effect was looked for
+    unblocked: int = 0
+    zeros: set[tuple[int, str, str]] = field(default_factory=set)  # zeros that vendors really showed
+    replayed: set[int] = field(default_factory=set)  # events replayed from quarantine
+
+    def note(self, words: str) -> None:
+        """One line of the trace."""
+        self.lines.append(f"{self.clock.elapsed_s:9.2f} s  {words}")
+
+    def look(self) -> None:
+        """Keep in mind which zeros the vendors show now: any other is made up."""
+        with self.parties.working("judge"):
+            for connection in Connection.objects.order_by("pk"):
+                for (item, place), units in standins.of(connection.channel).shown(connection).items():
+                    if units == 0:
+                        self.zeros.add((connection.pk, item, place))
+
+    def label(self, connection_id: int) -> str:
+        """The channel of a connection."""
+        return next(one.channel for one in self.shop.counters if one.connection_id == connection_id)
+
+
+class Theatre:
+    """A database with a shop, in which schedules are played one after another."""
+
+    def __init__(self, database: str) -> None:
+        self.clock, self.chance = clock.Clock(), clock.Chance()
+        self.parties = databases.Parties(database, self.clock)
+        self.network = transport.Network(parties=self.parties, clock=self.clock)
+        self.mishaps = Mishaps(parties=self.parties, network=self.network)
+        self.shop: shop.Shop | None = None
+        self.played = 0
+
+    @contextmanager
+    def open(self) -> Iterator[Theatre]:
+        """Clock, chance, network and faults in place; the shop brought up."""
+        logging.disable(logging.CRITICAL)  # what workers log about the faults we make
+        with ExitStack() as stack:
+            stack.enter_context(
+                override_settings(
+                    ROOT_URLCONF="tests.simulation.urls", SANDBOX_URL=transport.VENDORS, PUBLIC_URL=transport.STUDIO,
+                    ALLOWED_HOSTS=["*"],
+                )
+            )  # fmt: skip
+            stack.enter_context(clock.chance_in_place(self.chance))
+            stack.enter_context(clock.in_place(self.clock))
+            stack.enter_context(transport.in_place(self.network))
+            stack.enter_context(self.mishaps.in_place())
+            try:
+                self._bring_up()
+                self.mishaps.wire()
+                yield self
+            finally:
+                self.parties.close()
+                logging.disable(logging.NOTSET)
+
+    def _bring_up(self) -> None:
+        self.chance.sow("the shop")
+        shop.prepare(self.parties)
+        self.shop = shop.bring_up(self.parties)
+        world = World(self.shop)
+        play = Play(self.shop, world, self.parties, self.clock, self.mishaps, [])
+        _come_to_rest(play)
+        with self.parties.working("judge"):
+            wrong = checks.at_rest(world)
+        if wrong:
+            raise Breach(wrong)
+        shop.remember(self.parties)
+        self.opened_s = self.clock.elapsed_s
+
+    def play(self, seed: int, schedule: Sequence[Planned] | None = None) -> Outcome:
+        """Play the schedule of a seed, or these steps of it, from the shop as it was brought up."""
+        assert self.shop is not None
+        schedule = plan(seed) if schedule is None else tuple(schedule)
+        self._put_back(seed)
+        play = Play(self.shop, World(self.shop), self.parties, self.clock, self.mishaps, [one.name for one in schedule])
+        wrong: tuple[str, ...] = ()
+        rest_s = 0.0
+        try:
+            for one in schedule:
+                self._step(play, one)
+            rest_s = self._end(play)
+        except Breach as breach:
+            wrong = breach.wrong
+        except Exception as error:
+            wrong = (f"{type(error).__name__}: {error}", *traceback.format_exc().splitlines()[-12:])
+        if wrong:
+            play.note(f"WRONG: {wrong[0]}")
+        return Outcome(
+            seed=seed, schedule=tuple(schedule), wrong=wrong, lines=tuple(play.lines),
+            digest=self.network.digest.hexdigest()[:16], rest_s=rest_s, statements=self.mishaps.total,
+            calls=self.network.calls,
+        )  # fmt: skip
+
+    def _put_back(self, seed: int) -> None:
+        name = self.parties.settings["NAME"]
+        with psycopg.connect(**databases.parameters(self.parties.settings, name), autocommit=True) as link:
+            link.execute("SELECT simulation.put_back()")
+            if self.played % VACUUM_EVERY == VACUUM_EVERY - 1:
+                link.execute("VACUUM")
+        self.played += 1
+        self.clock.elapsed_s, self.clock.off_s, self.clock.party = self.opened_s, {}, "studio"
+        self.mishaps.cease()
+        self.mishaps.total = 0
+        self.network.digest, self.network.calls = hashlib.sha256(), 0
+        webhooks._doors.clear()
+        self.chance.sow(f"seed {seed}")
+
+    def _step(self, play: Play, one: Planned) -> None:
+        self.chance.sow(str(one))
+        number = len(play.lines)
+        words = steps.STEPS[one.name][1](play, random.Random(one.number))
+        play.lines.insert(number, f"{self.clock.elapsed_s:9.2f} s  {one.name}: {words}")
+        self.network.digest.update(f"{one.name}: {words}\n".encode())
+        self._check(play)
+
+    def _check(self, play: Play) -> None:
+        play.look()
+        with self.parties.working("judge"):
+            wrong = checks.step(play.judged, play.zeros)
+        if wrong:
+            raise Breach(wrong)
+
+    def _end(self, play: Play) -> float:
+        """Faults cease; people answer what only people can; then all must agree within the bound."""
+        self.chance.sow("the end")
+        began_s = self.clock.elapsed_s
+        self.mishaps.cease()
+        play.messages.clear()
+        for channel, place in sorted(play.world.closed):
+            play.note(f"end: {steps.set_active(play, channel, place, is_active=True)}")
+        for channel in sorted(play.world.locked_out):
+            play.note(f"end: let in at {steps.let_in(play, channel)}")
+        _come_to_rest(play)
+        self._check(play)
+        with self.parties.working("judge"):
+            wrong = checks.at_rest(play.world)
+        if wrong:
+            raise Breach(wrong)
+        play.note("all agree")
+        self.network.digest.update("\n".join(play.lines).encode())
+        return self.clock.elapsed_s - began_s
+
+
+def _come_to_rest(play: Play) -> None:
+    """Deliver, dispatch and work until nothing is under way and all was read since. Raises Breach past the bound."""
+    began = timezone.now()
+    began_s = play.clock.elapsed_s
+    play.clock.sleep(POLLS_S)  # so that each feed is read once more
+    with play.parties.working("judge"):
+        merchant = Merchant.objects.get(pk=play.shop.merchant_id)
+    for _ in range(ROUNDS_MAX):
+        if play.clock.elapsed_s - began_s > REST_S_MAX:
+            break
+        with play.parties.working("vendor"):
+            moved = deliveries.send_due(pool=steps._Inline())
+        moved += steps._tick(play)
+        while play.messages:
+            steps.run(play, play.messages.pop(0), None)
+        if moved:
+            continue
+        with play.parties.working("judge"):
+            waiting = settling.waiting(merchant)
+            unread = Connection.objects.exclude(state="closed").exclude(swept_at__gt=began).count()
+            if waiting.nothing and not unread:
+                return
+        if not _ask(play, merchant, waiting, unread):
+            play.clock.sleep(_next_due_s(play))
+    raise Breach(
+        [f"not at rest {play.clock.elapsed_s - began_s:.0f} s after the last fault: {waiting}; {unread} unread"]
+    )
+
+
+# When the next thing is due that waits for its time: deliveries, leases, retries, rests, readings.
+_NEXT_DUE = """
+SELECT extract(epoch FROM min(at) - clock_timestamp()) FROM (
+    SELECT due_at FROM sandbox_delivery WHERE state = 'pending'
+    UNION ALL SELECT next_attempt_at FROM channels_inboundevent WHERE state = 'pending'
+    UNION ALL SELECT leased_until FROM channels_connectionwork
+    UNION ALL SELECT resting_until FROM channels_connection
+    UNION ALL SELECT recheck_at FROM channels_channelstock
+    UNION ALL SELECT next_attempt_at FROM channels_channelstock WHERE dirty_at IS NOT NULL
+    UNION ALL SELECT next_attempt_at FROM channels_channelwrite WHERE state = 'sending'
+    UNION ALL SELECT expires_at FROM inventory_reservation WHERE state = 'held'
+) waits (at) WHERE at > clock_timestamp()
+"""
+
+
+def _next_due_s(play: Play) -> float:
+    with play.parties.working("judge"), database.cursor() as cursor:
+        cursor.execute(_NEXT_DUE)
+        (seconds,) = cursor.fetchone()
+    return min(POLLS_S, float(seconds if seconds is not None else POLLS_S)) + 0.01
+
+
+def _ask(play: Play, merchant: Merchant, waiting: settling.Waiting, unread: int) -> bool:
+    """A person looks at what waits for one: paused channels, refused numbers, quarantine, drift once it is alone."""
+    with play.parties.working("staff"):
+        _, owner = steps._staff(play)
+        for connection in Connection.objects.filter(state="reconnect").order_by("pk"):
+            raise Breach([f"{connection.channel} is called lost, though it lets us in: {connection.state_reason}"])
+        for connection in Connection.objects.filter(state="paused", approved_at__isnull=False).order_by("pk"):
+            steps.connections.resume(connection=connection, actor=owner)
+            play.note(f"end: {connection.channel} goes on")
+            return True
+        for event in InboundEvent.objects.filter(state="quarantined").order_by("pk"):
+            if event.pk in play.replayed:
+                raise Breach([f"quarantined again: {event.topic}: {event.error}"])
+            play.replayed.add(event.pk)
+            play.note(f"end: replayed {event.topic}: {event.error}")
+            inbox.replay(event_id=event.pk, actor=owner)
+            return True
+        for cell in ChannelStock.objects.exclude(blocked_reason="").order_by("pk"):
+            play.note(f"end: unblocked a cell: {cell.blocked_reason}")
+            play.unblocked += 1
+            if play.unblocked > ASKED_MAX:
+                raise Breach([f"refused again and again: {cell.blocked_reason}"])
+            publisher.unblock(cell_id=cell.pk)
+            return True
+        alone = not (waiting.deliveries or waiting.inbox or waiting.in_flight or unread)
+        settled = timezone.now() - timedelta(seconds=20)
+        for cell in ChannelStock.objects.filter(drift_at__lte=settled).order_by("pk") if alone else ():
+            # Somebody goes and looks at the shelf.
+            cells = {play.world.ids(one): one for one in play.world.shelf}
+            pair = cell.listing.variant_id, cell.channel_location.location_id
+            level = StockLevel.objects.get(variant=pair[0], location=pair[1])
+            choice = "ours" if level.on_hand == play.world.shelf[cells[pair]] else "theirs"
+            play.note(f"end: {choice} is right: cell {cell.pk} shows {cell.observed}, we believed {cell.expected}")
+            play.world.decided += 1
+            reconcile.resolve_drift(cell_id=cell.pk, choice=choice, actor=owner)
+            return True
+    return False
+
+
+def shrink(theatre: Theatre, outcome: Outcome, *, tries_max: int = 150) -> Outcome:
+    """The same failure with as few steps as can be found: steps are left out as long as something is still wrong."""
+    best, size, tries = outcome, max(1, len(outcome.schedule) // 2), 0
+    while size >= 1 and tries < tries_max:
+        start, found = 0, False
+        while start < len(best.schedule) and tries < tries_max:
+            shorter = best.schedule[:start] + best.schedule[start + size :]
+            tries += 1
+            tried = theatre.play(outcome.seed, shorter)
+            if tried.wrong:
+                best, found = tried, True
+            else:
+                start += size
+        if not found:
+            size //= 2
+    return best
