@@ -33,6 +33,7 @@ from channels.models import (
     RuleWork,
     StockGap,
     StockSweep,
+    SubscriptionRepair,
 )
 from inventory import identifiers
 from storestudio.accounts.backoffice import (
@@ -349,6 +350,15 @@ class IncidentAdmin(BigRows):
     list_filter = ["kind", ("resolved_at", admin.EmptyFieldListFilter), "merchant", "connection"]
     list_select_related = ["merchant", "connection", "variant"]
     search_fields = ["title", "=key"]
+
+
+@admin.register(SubscriptionRepair)
+class SubscriptionRepairAdmin(BigRows):
+    """Webhooks that had stopped, and when they came again."""
+
+    list_display = ["pk", linked("connection"), "found_at", "repaired_at", "topics", "error"]
+    list_filter = [("repaired_at", admin.EmptyFieldListFilter), "connection"]
+    list_select_related = ["connection"]
 
 
 @admin.register(StockSweep)

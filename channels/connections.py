@@ -205,7 +205,7 @@ def is_as_told(known: Listing | None, told: ToldListing) -> bool:
 
 
 def subscribe(connection: Connection) -> None:
-    """Make sure the channel sends us its webhooks; keeps the signature key it gives."""
+    """Make sure the channel sends us its webhooks; keeps the signature key it gives. Raises ConnectorError."""
     for subscription in credentials.with_fresh_token(connection.pk, lambda connector: connector.subscribe()):
         credentials.merge(connection, subscription.secrets)
 

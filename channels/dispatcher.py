@@ -46,6 +46,8 @@ WHERE w.connection_id = n.id AND w.leased_until <= clock_timestamp()
           WHERE every.key = n.channel AND n.polled_at <= clock_timestamp() - make_interval(secs => every.value::float8)
         ) OR EXISTS (
           SELECT FROM channels_channelstock c WHERE c.connection_id = n.id AND c.recheck_at <= clock_timestamp()))
+      WHEN 'webhooks' THEN n.state IN ('live', 'paused') AND n.approved_at IS NOT NULL
+          AND (n.subscriptions_due_at IS NULL OR n.subscriptions_due_at <= clock_timestamp())
       END
 RETURNING w.connection_id, w.kind, w.lease
 """

@@ -18,16 +18,15 @@ from functools import partial
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Count, F, Max, Min, QuerySet
 from django.utils import timezone
 
-from channels import applying, connections, contact, credentials, incidents, intake, reconcile, registry
+from channels import applying, connections, contact, credentials, incidents, intake, ports, reconcile, registry
 from channels.models import Connection, InboundEvent, Listing
 from channels.ports import (
     ChannelOrder,
     Connector,
     ConnectorError,
-    Count,
     Hint,
     HintKind,
     MalformedPayload,
@@ -44,6 +43,8 @@ BATCH = 200
 ORDERS_AT_ONCE = 5  # read, then posted, before the next are read
 LEASE = timedelta(seconds=30)
 ATTEMPTS_MAX = 6
+MANY_MAX = 500  # decided about at once, in one short transaction
+CAUSES_MAX = 50
 State = InboundEvent.State
 
 
@@ -56,7 +57,7 @@ class _Batch:
     by_stock: dict[str, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
     by_kind: dict[HintKind, list[InboundEvent]] = field(default_factory=lambda: defaultdict(list))
     orders_told: dict[int, OrderRef] = field(default_factory=dict)
-    counts_told: dict[int, tuple[Count, ...]] = field(default_factory=dict)
+    counts_told: dict[int, tuple[ports.Count, ...]] = field(default_factory=dict)
     listings_told: dict[int, tuple[ToldListing, ...]] = field(default_factory=dict)
     is_whole_catalog: bool = False
 
@@ -377,6 +378,76 @@ def discard(*, event_id: int, actor: User | None, reason: str) -> None:
     _decide(event_id, actor, "discarded", state=State.DISCARDED, outcome=reason[:300], applied_at=timezone.now())
 
 
+@dataclass(frozen=True)
+class Cause:
+    """Quarantined events of one topic that failed in the same way. `like`: the newest of them, which names them all."""
+
+    topic: str
+    error: str
+    count: int
+    since: datetime
+    like: int
+
+
+def causes(*, connection: Connection, like: int | None = None) -> list[Cause]:
+    """What lies in quarantine, by topic and error, most first; or only what failed as the event `like` did."""
+    grouped = _quarantined(connection, like=like).order_by().values("topic", "error")
+    rows = grouped.annotate(count=Count("pk"), since=Min("received_at"), like=Max("pk")).order_by("-count", "topic")
+    return [Cause(**row) for row in rows[:CAUSES_MAX]]
+
+
+def replay_many(*, connection: Connection, actor: User | None, up_to: int, like: int | None = None) -> int:
+    """Put quarantined events back into the queue, at most MANY_MAX at once, oldest first; returns how many.
+
+    `up_to`: no event after this one, which the person has not seen. `like`: only what failed as that event did.
+    """
+    fields = {"state": State.PENDING, "attempts": 0, "next_attempt_at": timezone.now(), "outcome": ""}
+    return _decide_many(connection, actor, "replayed", up_to=up_to, like=like, **fields)
+
+
+def discard_many(
+    *, connection: Connection, actor: User | None, reason: str, up_to: int, like: int | None = None
+) -> int:
+    """Give up on quarantined events for one reason, as `replay_many` chooses them; their bytes stay."""
+    fields = {"state": State.DISCARDED, "outcome": reason[:300], "applied_at": timezone.now()}
+    return _decide_many(connection, actor, "discarded", up_to=up_to, like=like, **fields)
+
+
+def _quarantined(connection: Connection, *, like: int | None) -> QuerySet[InboundEvent]:
+    rows = InboundEvent.objects.filter(connection=connection, state=State.QUARANTINED)
+    if like is None:
+        return rows
+    one = InboundEvent.objects.filter(connection=connection, pk=like).values("topic", "error").first()
+    return rows.filter(**one) if one else rows.none()
+
+
+def _decide_many(
+    connection: Connection, actor: User | None, word: str, *, up_to: int, like: int | None, **fields: Any
+) -> int:
+    with transaction.atomic():
+        # One who decides about a single event meanwhile has it; the others are ours.
+        rows = _quarantined(connection, like=like).filter(pk__lte=up_to).select_for_update(skip_locked=True)
+        ids = list(rows.order_by("pk").values_list("pk", flat=True)[:MANY_MAX])
+        if not ids:
+            return 0
+        InboundEvent.objects.filter(pk__in=ids).update(**fields)
+        audit.record(
+            actor=actor, merchant=connection.merchant, action=f"inbox.{word}", target=connection,
+            summary=f"{word} {len(ids)} messages of {connection.label}", outcome=fields["outcome"], events=ids,
+        )  # fmt: skip
+        _settle_incident(connection.merchant_id, connection.pk, actor)
+    return len(ids)
+
+
+def _settle_incident(merchant_id: int, connection_id: int, actor: User | None) -> None:
+    """Nothing left in quarantine: nobody need be told any more."""
+    if not InboundEvent.objects.filter(connection=connection_id, state=State.QUARANTINED).exists():
+        incidents.resolve(
+            merchant_id=merchant_id, kind=incidents.Kind.QUARANTINE, key=f"connection:{connection_id}",
+            how="all messages replayed or discarded", actor=actor,
+        )  # fmt: skip
+
+
 def _decide(event_id: int, actor: User | None, word: str, **fields: Any) -> None:
     with transaction.atomic():
         event = InboundEvent.objects.select_for_update().select_related("merchant").get(pk=event_id)
@@ -387,9 +458,4 @@ def _decide(event_id: int, actor: User | None, word: str, **fields: Any) -> None
             actor=actor, merchant=event.merchant, action=f"inbox.{word}", target=event,
             summary=f"{word} {event.topic or 'an unreadable message'}", outcome=fields["outcome"],
         )  # fmt: skip
-        left = InboundEvent.objects.filter(connection_id=event.connection_id, state=State.QUARANTINED).exists()
-        if not left:
-            incidents.resolve(
-                merchant_id=event.merchant_id, kind=incidents.Kind.QUARANTINE,
-                key=f"connection:{event.connection_id}", how="all messages replayed or discarded", actor=actor,
-            )  # fmt: skip
+        _settle_incident(event.merchant_id, event.connection_id, actor)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import models
@@ -12,6 +13,11 @@ from django.utils.timezone import now as utc_now
 from inventory.models import ZERO, Location, Variant, quantity_field
 from storestudio.accounts.models import User
 from storestudio.accounts.scoping import MerchantOwned
+
+
+def in_an_hour() -> datetime:
+    """When the webhooks of a connection that was just made are looked at first: connecting subscribes them."""
+    return utc_now() + timedelta(hours=1)
 
 
 def new_webhook_token() -> str:
@@ -75,6 +81,13 @@ class Connection(MerchantOwned):
     guard_share = models.DecimalField(
         max_digits=4, decimal_places=3, default=Decimal("0.2"), help_text="Nor more than this share of its numbers."
     )
+    subscriptions_due_at = models.DateTimeField(
+        null=True, default=in_an_hour, help_text="When its webhook subscriptions are looked at next; empty: now."
+    )
+    subscriptions_checked_at = models.DateTimeField(null=True, help_text="When they were last seen as they should be.")
+    api_version = models.CharField(
+        max_length=30, blank=True, default="", db_default="", help_text="As the channel reported it last, if it does."
+    )
     trusted_apps = models.JSONField(
         default=list, blank=True, help_text="Ids of other apps there whose changes of stock are booked unasked."
     )
@@ -105,6 +118,7 @@ class ConnectionWork(models.Model):
         INBOX = "inbox", "Apply what came in"
         PUBLISH = "publish", "Send what is due"
         POLL = "poll", "Read what webhooks may have missed"
+        WEBHOOKS = "webhooks", "See that its webhooks still come"
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="work")
     kind = models.CharField(max_length=8, choices=Kind)
@@ -559,6 +573,7 @@ class Incident(MerchantOwned):
         REFUSED = "refused", "A channel refused a number"
         UNLINKED_SALE = "unlinked_sale", "Something unlinked was sold"
         GUARD = "guard", "So much would go that we stopped"
+        WEBHOOKS = "webhooks", "A channel stopped telling us"
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, null=True, related_name="incidents")
     kind = models.CharField(max_length=16, choices=Kind)
@@ -584,6 +599,27 @@ class Incident(MerchantOwned):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"
+
+
+class SubscriptionRepair(MerchantOwned):
+    """Webhook subscriptions found missing or switched off at a channel, until they were made anew."""
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="subscription_repairs")
+    found_at = models.DateTimeField(default=utc_now)
+    topics = models.JSONField(help_text="What was missing, in the vendor's words.")
+    repaired_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["connection"], condition=Q(repaired_at=None), name="repair_one_open_per_connection"
+            )
+        ]
+        indexes = [models.Index(fields=["connection", "-found_at"], name="repair_by_time")]
+
+    def __str__(self) -> str:
+        return f"{'repair' if self.repaired_at else 'open repair'} #{self.pk} of connection {self.connection_id}"
 
 
 class StockSweep(MerchantOwned):

@@ -88,6 +88,8 @@ class Capabilities:
     barcode_digits_min: int = 8  # shorter GTINs are padded with zeros to so many digits
     poll_every_s: float = 30.0  # how often its order feed is read; short where webhooks are only half a promise
     secrets: tuple[Secret, ...] = (ACCESS_TOKEN, REFRESH_TOKEN)  # what a person types, the one that opens first
+    topics: frozenset[str] = frozenset()  # of webhooks that `subscribe` makes sure of; none: it sends none
+    api_version: str = ""  # the one we speak, in the vendor's words
 
 
 @dataclass(frozen=True)
@@ -423,12 +425,13 @@ class StockChangesPage:
 
 @dataclass(frozen=True)
 class Subscription:
-    """Webhook subscription as it stands at the vendor."""
+    """Webhook subscription as it stands at the vendor. `api_version`: the one it reports, "" where it reports none."""
 
     external_id: str
     topics: Sequence[str]
     url: str
     secrets: Mapping[str, Any] = field(default_factory=dict)  # to be merged into the credentials
+    api_version: str = ""
 
 
 class Connector(Protocol):
@@ -451,7 +454,10 @@ class Connector(Protocol):
         """Get new tokens. The caller holds the connection's lock and stores them before using them."""
 
     def subscribe(self, *, existing_only: bool = False) -> Sequence[Subscription]:
-        """Make sure webhooks are subscribed at `account.webhook_url`; running it twice makes nothing twice."""
+        """Make sure webhooks of our `topics` are subscribed at `account.webhook_url`; twice makes nothing twice.
+
+        `existing_only`: change nothing, and tell those that work now; disabled ones are missing.
+        """
 
     def unsubscribe(self) -> None:
         """Remove our webhook subscriptions."""

@@ -10,7 +10,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from channels import dispatcher, inbox, incidents, measuring, polling, publisher, rules
+from channels import dispatcher, inbox, incidents, measuring, polling, publisher, rules, subscriptions
 from channels.models import ConnectionWork
 
 SLICE = timedelta(seconds=5)  # then the worker lets other connections have their turn
@@ -48,6 +48,12 @@ def poll(*, connection_id: int, lease: str, **_: Any) -> None:
 
 
 @shared_task
+def check_subscriptions(*, connection_id: int, lease: str, **_: Any) -> None:
+    """See that one connection's webhooks still come, and repair them."""
+    _leased(Kind.WEBHOOKS, connection_id, lease, lambda: subscriptions.check(connection_id=connection_id))
+
+
+@shared_task
 def sweep_incidents(**_: Any) -> None:
     """Open and close incidents that follow from the stock alone."""
     incidents.sweep_oversold()
@@ -61,7 +67,12 @@ def sweep_rules(**_: Any) -> None:
     measuring.measure_due(now=now)
 
 
-BY_KIND = {Kind.INBOX.value: process_inbox, Kind.PUBLISH.value: publish, Kind.POLL.value: poll}
+BY_KIND = {
+    Kind.INBOX.value: process_inbox,
+    Kind.PUBLISH.value: publish,
+    Kind.POLL.value: poll,
+    Kind.WEBHOOKS.value: check_subscriptions,
+}
 
 
 def wake(work: Iterable[dispatcher.Work]) -> None:

@@ -16,6 +16,11 @@ urlpatterns: list[URLPattern] = [
     path("<slug:shop>/rules/changes/<int:change_id>/undo/", views.rule_undo, name="undo_rule"),
     path("<slug:shop>/channels/<int:connection_id>/selling/", views.selling, name="channel_selling"),
     path("<slug:shop>/channels/<int:connection_id>/messages/", views.messages, name="channel_messages"),
+    path(
+        "<slug:shop>/channels/<int:connection_id>/messages/quarantine/",
+        views.decide_quarantine,
+        name="decide_quarantine",
+    ),
     path("<slug:shop>/channels/<int:connection_id>/writes/", views.writes, name="channel_writes"),
     path("<slug:shop>/channels/<int:connection_id>/listings/", views.listings, name="channel_listings"),
     path("<slug:shop>/channels/<int:connection_id>/places/", views.places, name="channel_places"),

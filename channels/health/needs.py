@@ -22,6 +22,8 @@ ACTIONS = {
     Kind.RECONNECT: ("Connect again", "channel"),
     Kind.REFUSED: ("See what was refused", "channel_writes"),
     Kind.UNLINKED_SALE: ("See the listing", "channel_listings"),
+    Kind.GUARD: ("See what was stopped", "channel_drift"),
+    Kind.WEBHOOKS: ("See what is known", "channel"),
 }
 KINDS = {
     Kind.OVERSOLD: "bad",

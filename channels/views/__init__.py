@@ -2,6 +2,7 @@
 
 from channels.views.connection import channel, channels, listings, messages, writes
 from channels.views.decisions import (
+    decide_quarantine,
     discard_message,
     exclude_listing,
     link_listing,
@@ -19,6 +20,7 @@ __all__ = [
     "channel",
     "channels",
     "decide_drift",
+    "decide_quarantine",
     "decide_stop",
     "discard_message",
     "drift",

@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_safe
 
-from channels import health, payload_views
-from channels.forms import ReasonForm, ReconnectForm
+from channels import health, inbox, payload_views
+from channels.forms import ReconnectForm
 from channels.models import ChannelWriteLine, Connection, InboundEvent, Incident, Listing
 from channels.views.paging import newest_first
 from storestudio.accounts import live
@@ -174,7 +174,7 @@ def messages(request: ShopRequest, connection_id: int) -> HttpResponse:
             states=[(value, label, counts.get(value, 0)) for value, label in InboundEvent.State.choices],
             total=sum(counts.values()),
             rows=[{"event": event, "body": bodies.get(event.pk)} for event in page.rows],
-            reason_form=ReasonForm(),
+            causes=inbox.causes(connection=connection) if is_quarantine and not request.GET.get("before") else [],
         ),
     )
 

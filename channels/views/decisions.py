@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse
-from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_POST
 
 from channels import inbox, linking, publisher, reconcile
 from channels.forms import ReasonForm
-from channels.models import ChannelStock, InboundEvent, Listing
+from channels.models import ChannelStock, Connection, InboundEvent, Listing
+from channels.views.connection import connection_of, page_context
 from inventory import identifiers
 from inventory.models import Variant
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
@@ -97,6 +98,48 @@ def discard_message(request: ShopRequest, connection_id: int, event_id: int) -> 
     else:
         messages.success(request, "Discarded. Its bytes are kept.")
     return _quarantine_page(request, connection_id)
+
+
+@shop_view(roles=MAY_MANAGE)
+@require_http_methods(["GET", "HEAD", "POST"])
+def decide_quarantine(request: ShopRequest, connection_id: int) -> HttpResponse:
+    """Many quarantined messages at once: what it is about, then the deed. `like`: only those that failed alike."""
+    connection = connection_of(request, connection_id)
+    asked = request.POST if request.method == "POST" else request.GET
+    deed = "discard" if asked.get("deed") == "discard" else "replay"
+    like = int(asked["like"]) if asked.get("like", "").isdigit() else None
+    form = ReasonForm(request.POST if request.method == "POST" else None)
+    if request.method != "POST" or (deed == "discard" and not form.is_valid()):
+        return _ask_about_many(request, connection, deed=deed, like=like, form=form)
+    up_to = int(asked["up_to"]) if asked.get("up_to", "").isdigit() else 0
+    if deed == "discard":
+        reason = form.cleaned_data["reason"]
+        done = inbox.discard_many(connection=connection, actor=request.actor, reason=reason, up_to=up_to, like=like)
+    else:
+        done = inbox.replay_many(connection=connection, actor=request.actor, up_to=up_to, like=like)
+    said = "1 message" if done == 1 else f"{done} messages"
+    if not done:
+        messages.info(request, "Someone has decided about these messages already.")
+    elif deed == "discard":
+        messages.success(request, f"{said} discarded. Their bytes are kept.")
+    else:
+        messages.success(request, f"{said} back in the queue. What fails again returns here.")
+    return _quarantine_page(request, connection_id)
+
+
+def _ask_about_many(
+    request: ShopRequest, connection: Connection, *, deed: str, like: int | None, form: ReasonForm
+) -> HttpResponse:
+    found = inbox.causes(connection=connection, like=like)
+    total = sum(cause.count for cause in found)
+    if not total:
+        messages.info(request, "Someone has decided about these messages already.")
+        return _quarantine_page(request, connection.pk)
+    context = page_context(
+        request, connection, deed=deed, like=like, causes=found, total=total, many_max=inbox.MANY_MAX,
+        now=min(total, inbox.MANY_MAX), up_to=max(cause.like for cause in found), form=form,
+    )  # fmt: skip
+    return render(request, "channels/quarantine_many.html", context, status=422 if form.errors else 200)
 
 
 def _cell_of(request: ShopRequest, *, connection_id: int, cell_id: int) -> ChannelStock:

@@ -83,6 +83,9 @@ def a_shop() -> dict[type, Any]:
     channels.RuleChange.objects.create(merchant=member.merchant, rule=rule, after={"safety_stock": "2"})
     channels.CellPolicy.objects.create(cell=cell, safety_stock=2)
     channels.RuleWork.objects.create(product_id=variant.product_id)
+    channels.SubscriptionRepair.objects.create(
+        merchant=member.merchant, connection=connection, topics=["order.updated"]
+    )
     channels.StockSweep.objects.create(merchant=member.merchant, connection=connection)
     gap = factories.StockGapFactory(cell=cell)
     factories.RemoteChangeFactory(connection=connection, inventory_id=gap.listing.inventory_id)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 
 from channels.connectors.lightspeed import feeds, listings, mapping, webhooks, writing
-from channels.connectors.lightspeed.client import Client, row, rows
+from channels.connectors.lightspeed.client import VERSION, Client, row, rows
 from channels.connectors.lightspeed.feeds import Cursor
 from channels.connectors.lightspeed.values import Json
 from channels.ports import (
@@ -61,6 +61,8 @@ class LightspeedConnector:
         listing_reads_max=20,
         poll_every_s=5.0,
         secrets=(ACCESS_TOKEN, REFRESH_TOKEN),
+        topics=frozenset(webhooks.TYPES),
+        api_version=VERSION,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -106,6 +108,8 @@ class LightspeedConnector:
                     ours[kind] = row(self._client.create_webhook(body=body))
                 elif not ours[kind].get("active"):
                     ours[kind] = row(self._client.update_webhook(webhook_id=str(ours[kind]["id"]), body=body))
+        else:
+            ours = {kind: hook for kind, hook in ours.items() if hook.get("active")}
         secrets = {} if existing_only else {**writing.reasons(self._client, makes=True), "currency": self._currency}
         return [
             Subscription(external_id=str(hook["id"]), topics=[kind], url=str(hook["url"]), secrets=secrets)

@@ -33,6 +33,7 @@ class Client:
 
     def __init__(self, *, base_url: str, access_token: str) -> None:
         self.base_url = base_url.rstrip("/")
+        self.served = ""  # the API version of the last answer
         self._session = requests.Session()
         self._session.headers.update({"X-Shopify-Access-Token": access_token, "Accept": "application/json"})
 
@@ -85,7 +86,7 @@ class Client:
                 f"Shopify did not answer: {error}", is_outcome_unknown=is_write and not never_sent
             ) from error
         _raise_for_status(answer, is_write=is_write)
-        served = answer.headers.get("X-Shopify-API-Version", VERSION)
+        self.served = served = answer.headers.get("X-Shopify-API-Version", VERSION)
         if served != VERSION:
             # A version that has ended falls forward silently, and with it what our documents mean.
             raise ConnectorError(

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from channels.connectors.shopify import documents, listings, mapping, webhooks
-from channels.connectors.shopify.client import Client
+from channels.connectors.shopify.client import VERSION, Client
 from channels.ports import (
     Account,
     Capabilities,
@@ -54,6 +54,8 @@ class ShopifyConnector:
         listing_fields=listings.WRITABLE,
         listing_batch_max=25,  # up to as many products, a call or two each: well within a worker's lease
         listing_reads_max=listings.READS_MAX,
+        topics=frozenset(webhooks.TOPICS),
+        api_version=VERSION,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -111,7 +113,7 @@ class ShopifyConnector:
             for node in surplus:
                 self._unsubscribe(node["id"])
         return [
-            Subscription(external_id=node["id"], topics=[topic], url=node["uri"])
+            Subscription(external_id=node["id"], topics=[topic], url=node["uri"], api_version=self._client.served)
             for topic, node in sorted(ours.items())
         ]
 

@@ -67,6 +67,8 @@ class SquareConnector:
         listing_reads_max=500,
         joins_options=True,
         barcode_digits_min=12,  # `upc` takes 12 to 14 digits
+        topics=frozenset(webhooks.TOPICS),
+        api_version=VERSION,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -125,7 +127,7 @@ class SquareConnector:
         """
         mine = self._subscriptions()
         if existing_only:
-            return [self._subscription(entry) for entry in mine]
+            return [self._subscription(entry) for entry in mine if entry.get("enabled")]
         wanted = {
             "enabled": True,
             "event_types": list(webhooks.TOPICS),
@@ -352,6 +354,7 @@ class SquareConnector:
             topics=[str(topic) for topic in entry.get("event_types") or []],
             url=str(entry.get("notification_url") or ""),
             secrets={"signature_key": str(key)} if key else {},
+            api_version=str(entry.get("api_version") or ""),
         )
 
     def _catalog_time(self) -> str:

@@ -56,6 +56,8 @@ class WooCommerceConnector:
         sku_length_max=100,  # what its lookup table keeps
         poll_every_s=15.0,  # a failed webhook is never sent again, and all of them wait for the shop's own queue
         secrets=(Secret("consumer_key", "consumer key"), Secret("consumer_secret", "consumer secret")),
+        topics=frozenset(webhooks.TOPICS),
+        api_version="v3",
     )
 
     def __init__(self, *, account: Account) -> None:
