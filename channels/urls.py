@@ -4,6 +4,7 @@ from channels import payload_views, views, webhooks
 
 urlpatterns: list[URLPattern] = [
     path("webhooks/<slug:channel>/<str:token>", webhooks.receive, name="webhook"),
+    path("fleet/", views.fleet, name="fleet"),
     path("<slug:shop>/", views.today, name="today"),
     path("<slug:shop>/pulse/", views.pulse, name="pulse"),
     path("<slug:shop>/events/<int:event_id>/", payload_views.event, name="event"),

@@ -3,19 +3,27 @@
 Each function costs a fixed number of queries, whatever the number of connections, cells or events.
 """
 
+from channels.health.budget import PROMISED_S, SHARE, Budget, budgets
+from channels.health.fleet import FleetLine, fleet_lines
 from channels.health.lag import Charted, Spread, charts, lags
 from channels.health.needs import Need, needs
 from channels.health.sales import Sales, sales_today
 from channels.health.state import ChannelLine, Pulse, lines, pulse, sentence
 
 __all__ = [
+    "PROMISED_S",
+    "SHARE",
+    "Budget",
     "ChannelLine",
     "Charted",
+    "FleetLine",
     "Need",
     "Pulse",
     "Sales",
     "Spread",
+    "budgets",
     "charts",
+    "fleet_lines",
     "lags",
     "lines",
     "needs",

@@ -87,7 +87,7 @@ def _spread(row: Mapping[str, Any] | None) -> Spread | None:
     return Spread(p50=p50, p95=p95, p99=p99, count=row["count"])
 
 
-def _confirmed(*, connections: Iterable[Connection], since: datetime) -> QuerySet[ChannelWriteLine]:
+def confirmed(*, connections: Iterable[Connection], since: datetime) -> QuerySet[ChannelWriteLine]:
     """Numbers that were confirmed since; by the write's time, which is indexed."""
     return ChannelWriteLine.objects.filter(
         write__connection__in=list(connections),
@@ -105,14 +105,36 @@ APPLYING = _span(F("applied_at"), Coalesce("occurred_at", "received_at"))
 
 def overall(*, connections: Iterable[Connection], now: datetime) -> Spread | None:
     """The whole way, for all these channels together, over the last hour."""
-    rows = _confirmed(connections=connections, since=now - HOUR)
+    rows = confirmed(connections=connections, since=now - HOUR)
     return _spread(rows.aggregate(found=Percentiles(WHOLE_WAY), count=Count("pk")))
+
+
+def applying(*, connections: Sequence[Connection], now: datetime) -> dict[int, Spread]:
+    """From what happened at each channel to our ledger, by connection id, over the last hour; none: not there."""
+    events = InboundEvent.objects.filter(
+        connection__in=connections,
+        state=InboundEvent.State.DONE,
+        received_at__gte=now - HOUR,
+        applied_at__gte=now - HOUR,
+    )
+    return _by_connection(events.order_by().values("connection"), "connection", APPLYING)
+
+
+def sending(*, connections: Sequence[Connection], now: datetime) -> dict[int, Spread]:
+    """From our ledger to each channel's yes, by connection id, over the last hour; none: not there."""
+    rows = confirmed(connections=connections, since=now - HOUR)
+    return _by_connection(rows.values("write__connection"), "write__connection", SENDING)
+
+
+def _by_connection(rows: QuerySet[Any, Any], name: str, span: Func) -> dict[int, Spread]:
+    spreads = {row[name]: _spread(row) for row in rows.annotate(found=Percentiles(span), count=Count("pk"))}
+    return {pk: spread for pk, spread in spreads.items() if spread is not None}
 
 
 def lags(*, connections: Sequence[Connection], now: datetime) -> dict[int, Lag]:
     """The whole way, for each channel by connection id, over the last hour."""
     since = _floor(now, width=MINUTE) - HOUR + MINUTE
-    rows = _confirmed(connections=connections, since=since)
+    rows = confirmed(connections=connections, since=since)
     whole = {
         row["write__connection"]: _spread(row)
         for row in rows.values("write__connection").annotate(found=Percentiles(WHOLE_WAY), count=Count("pk"))
@@ -135,7 +157,7 @@ def charts(*, connection: Connection, now: datetime, hours: int) -> list[Charted
     events = InboundEvent.objects.filter(
         Q(applied_at__gte=since), connection=connection, state=InboundEvent.State.DONE, received_at__gte=since
     ).order_by()
-    lines = _confirmed(connections=[connection], since=since)
+    lines = confirmed(connections=[connection], since=since)
     measures: list[tuple[str, str, QuerySet[Any], str, Func]] = [
         ("in", f"From {connection.label} into our ledger", events, "applied_at", APPLYING),
         ("out", f"From our ledger to {connection.label}’s yes", lines, "answered_at", SENDING),

@@ -97,7 +97,12 @@ def open_connections(*, merchant: Merchant) -> list[Connection]:
 
 def lines(*, merchant: Merchant, now: datetime, connections: Sequence[Connection] | None = None) -> list[ChannelLine]:
     """Every open channel (or those given), with its queues and its lag."""
-    found = open_connections(merchant=merchant) if connections is None else connections
+    return lines_of(connections=open_connections(merchant=merchant) if connections is None else connections, now=now)
+
+
+def lines_of(*, connections: Sequence[Connection], now: datetime) -> list[ChannelLine]:
+    """These connections, of one shop or of many; eleven queries."""
+    found = connections
     waiting = queues(connections=found)
     lags = lag.lags(connections=found, now=now)
     return [_line(one, queues=waiting[one.pk], lag=lags[one.pk], now=now) for one in found]

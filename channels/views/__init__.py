@@ -11,6 +11,7 @@ from channels.views.decisions import (
     retry_cell,
 )
 from channels.views.drift import decide_drift, decide_stop, drift, guard_stop, set_guard, undo_gap
+from channels.views.fleet import fleet
 from channels.views.rules import rule_delete, rule_edit, rule_list, rule_new, rule_undo, selling
 from channels.views.setup import approve, pause, places, preview, put_back, reconnect, resume
 from channels.views.today import pulse, today
@@ -25,6 +26,7 @@ __all__ = [
     "discard_message",
     "drift",
     "exclude_listing",
+    "fleet",
     "guard_stop",
     "link_listing",
     "listings",

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_safe
 
-from channels import health, inbox, payload_views
+from channels import health, inbox, payload_views, registry
 from channels.forms import ReconnectForm
 from channels.models import ChannelWriteLine, Connection, InboundEvent, Incident, Listing
 from channels.views.paging import newest_first
@@ -73,6 +73,8 @@ def channel(request: ShopRequest, connection_id: int) -> HttpResponse:
         {
             **context,
             **shown,
+            "can": registry.capabilities(connection.channel) if connection.channel in registry.EVERY else None,
+            "last_repair": connection.subscription_repairs.order_by("-found_at", "-pk").first(),
             "open_incidents": list(
                 incidents.filter(resolved_at=None)
                 .select_related("variant__product", "cell__channel_location")
@@ -100,7 +102,9 @@ def _state(request: ShopRequest, context: dict[str, Any]) -> SafeString:
 
 def _lag(request: ShopRequest, context: dict[str, Any]) -> SafeString:
     charts = health.charts(connection=context["connection"], now=utc_now(), hours=context["hours"])
-    return live.part(request, "channels/_lag.html", {**context, "charts": charts})
+    budget = health.budgets(connections=[context["connection"]], now=utc_now())[context["connection"].pk]
+    shown = {"charts": charts, "budget": budget, "budget_word": budget.word, "promised_s": health.PROMISED_S}
+    return live.part(request, "channels/_lag.html", {**context, **shown})
 
 
 def _recent(request: ShopRequest, context: dict[str, Any]) -> SafeString:

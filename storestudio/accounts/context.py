@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from storestudio.accounts.access import ShopRequest
-from storestudio.accounts.models import Merchant, User
+from storestudio.accounts.models import Membership, Merchant, User
 
 THEMES = ("system", "light", "dark")
 
@@ -23,7 +23,13 @@ def frame(request: HttpRequest) -> dict[str, Any]:
     # An error page may be made before the session was read.
     if getattr(request, "user", None) is not None and request.user.is_authenticated:
         found["shops"] = SimpleLazyObject(lambda: shops_of(user=cast(User, request.user)))
+        found["looks_after"] = SimpleLazyObject(lambda: looks_after_shops(user=cast(User, request.user)))
     return found
+
+
+def looks_after_shops(*, user: User) -> bool:
+    """Whether this person is an admin, or StoreStudio's staff in some shop."""
+    return user.is_superuser or user.memberships.filter(role=Membership.Role.ONBOARDING).exists()
 
 
 def shops_of(*, user: User) -> list[Merchant]:

@@ -226,3 +226,14 @@ def test_targets_on_a_phone_are_large_enough_for_a_finger(browser, client, live_
     )
     assert not small
     context.close()
+
+
+def test_the_fleet_and_a_decision_about_many_have_no_accessibility_violation(browser, client, live_server):
+    staff = factories.UserFactory(name="Noor Haddad")
+    shops = [scenes.full(), scenes.broken(), scenes.fresh()]
+    for scene in shops:
+        factories.MembershipFactory(user=staff, merchant=scene.merchant, role=Membership.Role.ONBOARDING)
+    many = f"{shops[1].home}channels/{shops[1].connections[0].pk}/messages/quarantine/?deed=discard"
+    paths = {"fleet": "/fleet/?sort=state", "attention": "/fleet/?show=attention", "discard": many}
+    found = look_at(browser, client, live_server, "fleet", paths, staff)
+    assert not found, "\n".join(found)
