@@ -46,13 +46,13 @@ def operation(name):
 
 
 class ShopifySales:
-    """A shop with two locations, High Street before Market, and one tracked variant."""
+    """A shop with two locations, High Street before Market, and one tracked variant; or one there is already."""
 
-    def __init__(self, *, server_url, domain="corner.myshopify.com"):
-        self.shop = accounts.create_shop(domain=domain, name="Corner Shop", locations=["High Street", "Market"])
+    def __init__(self, *, server_url, domain="corner.myshopify.com", shop=None):
+        self.shop = shop or accounts.create_shop(domain=domain, name="Corner Shop", locations=["High Street", "Market"])
         self.street, self.market = self.shop.locations.order_by("rank")
-        self.url = f"{server_url}/shopify/{domain}/admin/api/{VERSION}/graphql.json"
-        self.token = self.shop.tokens.get().value
+        self.url = f"{server_url}/shopify/{self.shop.domain}/admin/api/{VERSION}/graphql.json"
+        self.token = self.shop.tokens.filter(kind="access").latest("pk").value
 
     def stock(self, *, street=0, market=0, sku="MUG", policy="DENY", is_tracked=True):
         """A variant with these units available."""
@@ -163,10 +163,32 @@ class ShopifySales:
             restock=restock,
         )
 
+    def edit_add(self, edit, variant, quantity):
+        return self.do(
+            "orderEditAddVariant",
+            "$id: ID!, $variantId: ID!, $quantity: Int!, $allowDuplicates: Boolean",
+            "calculatedLineItem { id sku }",
+            id=edit,
+            variantId=variant.gid,
+            quantity=quantity,
+            allowDuplicates=True,
+        )
+
     def commit(self, edit):
         payload = self.do("orderEditCommit", "$id: ID!", f"order {{ {ORDER} }} userErrors {{ field message }}", id=edit)
         assert payload["userErrors"] == []
         return payload["order"]
+
+    def draft(self, variant, quantity, *, until):
+        """A draft that holds its units until then; its id."""
+        given = {"lineItems": [{"variantId": variant.gid, "quantity": quantity}], "reserveInventoryUntil": until}
+        selection = "draftOrder { id status } userErrors { message }"
+        payload = self.do("draftOrderCreate", "$input: DraftOrderInput!", selection, input=given)
+        return payload["draftOrder"]["id"]
+
+    def complete(self, draft_id):
+        selection = "draftOrder { status order { id } } userErrors { message }"
+        return self.do("draftOrderComplete", "$id: ID!", selection, id=draft_id)
 
     def units(self, variant, place):
         """(available, committed, on hand) of a variant at a place."""

@@ -21,11 +21,11 @@ SCHEMAS = CONTRACT / "sdk46-2026-09-16.schemas.json.gz"
 
 
 class SquareShop:
-    """An account with two locations, short words for what tests do there, and the SDK client."""
+    """An account with two locations (a new one, or one there is), short words for what tests do there, and the SDK."""
 
-    def __init__(self, *, server_url):
+    def __init__(self, *, server_url, account=None):
         self.base_url = f"{server_url}/square"
-        self.account = accounts.create_account(name="Corner Shop", locations=["High Street", "Market"])
+        self.account = account or accounts.create_account(name="Corner Shop", locations=["High Street", "Market"])
         places = {row.name: row.location_id for row in self.account.locations.all()}
         self.street, self.market = places["High Street"], places["Market"]
         self.sdk = self.client(self.account.access_token)
@@ -104,7 +104,7 @@ class SquareShop:
         ).order
 
     def pay(self, order, *, amount=None, autocomplete=True):
-        money = {"amount": order.total_money.amount if amount is None else amount, "currency": "USD"}
+        money = {"amount": order.total_money.amount if amount is None else amount, "currency": self.account.currency}
         return self.sdk.payments.create(
             source_id="CASH",
             idempotency_key=str(uuid.uuid4()),
@@ -119,6 +119,20 @@ class SquareShop:
         order = self.order(*lines, **fields)
         self.pay(order)
         return self.sdk.orders.get(order_id=order.id).order
+
+    def change_order(self, order, **fields):
+        """A sparse change; the order as it is then."""
+        given = {"location_id": order.location_id, "version": order.version} | fields
+        return self.sdk.orders.update(order_id=order.id, order=given).order
+
+    def take_back(self, *returned, of, place=None, **fields):
+        """A return order over (line number, quantity) of a sale, handed in at a place: status and body."""
+        lines = [{"source_line_item_uid": of.line_items[n].uid, "quantity": quantity} for n, quantity in returned]
+        given = {
+            "location_id": place or self.street,
+            "returns": [{"source_order_id": of.id, "return_line_items": lines}],
+        } | fields
+        return self.call("POST", "/v2/orders", {"idempotency_key": str(uuid.uuid4()), "order": given})
 
     def subscribe(self, *types, url="https://shop.example/webhooks/square/t0ken"):
         client = self.client(self.account.personal_token)

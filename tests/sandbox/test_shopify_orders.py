@@ -291,11 +291,7 @@ def test_an_edit_takes_effect_when_committed(sales, restock, left):
 def test_an_edit_adds_a_variant(sales):
     mug, cup = sales.stock(street=5), sales.stock(street=5, sku="CUP")
     edit = sales.edit(sales.place((mug, 1)))
-    call = "$id: ID!, $variantId: ID!, $quantity: Int!"
-    added = sales.do(
-        "orderEditAddVariant", call, "calculatedLineItem { id sku }", id=edit, variantId=cup.gid, quantity=2
-    )
-    assert added["calculatedLineItem"]["sku"] == "CUP"
+    assert sales.edit_add(edit, cup, 2)["calculatedLineItem"]["sku"] == "CUP"
     order = sales.commit(edit)
     assert [line["sku"] for line in order["lineItems"]["nodes"]] == ["MUG", "CUP"]
     assert places_of(order) == {sales.street.gid: 3}
@@ -305,15 +301,11 @@ def test_an_edit_adds_a_variant(sales):
 def test_a_draft_reserves_and_its_order_commits(sales):
     mug = sales.stock(street=5)
     until = (timezone.now() + timedelta(hours=1)).isoformat()
-    given = {"lineItems": [{"variantId": mug.gid, "quantity": 2}], "reserveInventoryUntil": until}
-    call = "$input: DraftOrderInput!"
-    draft = sales.do("draftOrderCreate", call, "draftOrder { id status } userErrors { message }", input=given)
+    draft = sales.draft(mug, 2, until=until)
     assert sales.units(mug, sales.street) == (3, 0, 5)
-    selection = "draftOrder { status order { id } } userErrors { message }"
-    done = sales.do("draftOrderComplete", "$id: ID!", selection, id=draft["draftOrder"]["id"])
-    assert done["draftOrder"]["status"] == "COMPLETED"
+    assert sales.complete(draft)["draftOrder"]["status"] == "COMPLETED"
     assert sales.units(mug, sales.street) == (3, 2, 5)
-    assert sales.do("draftOrderComplete", "$id: ID!", selection, id=draft["draftOrder"]["id"])["userErrors"]
+    assert sales.complete(draft)["userErrors"]
 
 
 # Races

@@ -529,20 +529,11 @@ def test_a_refund_gives_money_back_and_never_more_than_was_paid(shop):
     assert statuses == ["PENDING", "COMPLETED"]
 
 
-def take_back(shop, order, quantity):
-    line = {"source_line_item_uid": order.line_items[0].uid, "quantity": quantity}
-    body = {
-        "location_id": shop.street,
-        "returns": [{"source_order_id": order.id, "return_line_items": [line]}],
-    }
-    return shop.call("POST", "/v2/orders", {"idempotency_key": str(uuid.uuid4()), "order": body})
-
-
 def test_a_return_is_an_order_of_its_own_with_its_refund_and_restocks_only_if_switched(shop):
     (mug,) = shop.item("MUG")
     shop.count(mug, "10")
     order = shop.sell((mug, "3"))
-    status, body = take_back(shop, order, "1")
+    status, body = shop.take_back((0, "1"), of=order)
     back = body["order"]
     assert (status, back["state"], back["net_amounts"]["total_money"]["amount"]) == (200, "COMPLETED", -500)
     assert back["refunds"][0]["amount_money"]["amount"] == 500
@@ -550,9 +541,9 @@ def test_a_return_is_an_order_of_its_own_with_its_refund_and_restocks_only_if_sw
     shop.change(shop.adjustment(mug, "1", move=("UNLINKED_RETURN", "IN_STOCK")))
     assert shop.stock(mug) == "8"
     Switch.objects.create(name="square.return_restocks", value=True)
-    take_back(shop, order, "1")
+    shop.take_back((0, "1"), of=order)
     assert shop.stock(mug) == "9"
-    status, body = take_back(shop, order, "2")
+    status, body = shop.take_back((0, "2"), of=order)
     assert (status, body["errors"][0]["code"]) == (400, "INVALID_VALUE")  # 1 of 3 is left to return
 
 

@@ -13,7 +13,7 @@ from django.db.models import Count, F, Q, Sum
 from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, InboundEvent, Incident
 from channels.sandbox import standins
 from channels.sandbox.models import Delivery
-from inventory import verify
+from inventory import bundles, verify
 from inventory.models import OrderHold, StockLevel, StockMovement
 from storestudio.accounts.models import Merchant
 
@@ -81,16 +81,13 @@ def breaches(merchant: Merchant) -> list[str]:
 def cell_breaches(connection: Connection) -> list[str]:
     """Cells where the vendor's number, what we believe, what we want and what the rules say are not one number."""
     shown = standins.of(connection.channel).shown(connection)
-    available = {
-        (variant, place): level
-        for variant, place, level in StockLevel.objects.of(connection.merchant).values_list(
-            "variant_id", "location_id", "available"
-        )
-    }
+    linked = ChannelStock.objects.filter(connection=connection, listing__link="linked", listing__deleted_at=None)
+    cells = list(linked.select_related("listing__variant", "channel_location").order_by("pk"))
+    variants = {cell.listing.variant_id for cell in cells if cell.listing.variant_id is not None}
+    available = bundles.available(merchant_id=connection.merchant_id, variant_ids=variants)
     own = own_open_units(connection)
-    cells = ChannelStock.objects.filter(connection=connection, listing__link="linked", listing__deleted_at=None)
     wrong = []
-    for cell in cells.select_related("listing__variant", "channel_location").order_by("pk"):
+    for cell in cells:
         listing, place = cell.listing, cell.channel_location
         if listing.variant is None or place.location_id is None:
             continue
