@@ -22,7 +22,7 @@ from inventory import bundles
 from inventory.bundles import Part
 from inventory.models import Order, OrderLine, StockLevel, Variant
 from storestudio.accounts.models import Merchant, User
-from tests.sandbox.shopify_sales import ShopifySales, line_of
+from tests.sandbox.shopify_sales import ShopifySales
 from tests.sandbox.square_shop import SquareShop, moment
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -223,4 +223,60 @@ def test_a_till_sale_is_picked_up_in_parts_changed_cancelled_returned_and_exchan
         till.pay(exchanged)
     till.change(till.adjustment(bowl, "1", move=("UNLINKED_RETURN", "IN_STOCK")))
     assert (shop.held("BOWL")[0], shop.held("JUG")[0]) == ((16, 0), (18, 0))
+    assert not Incident.objects.filter(resolved_at=None).exists()
+
+
+def test_an_order_is_heard_of_late_of_a_listing_nobody_linked_or_that_is_gone(shop):
+    web, links = shop.web, shop.pair.web.listings
+    order = web.place((shop.on_web("MUG"), 3))
+    late = Delivery.objects.filter(topic="orders/create", state="pending")
+    assert late.update(state="dropped") == 1
+    web.fulfil(order, units=1)
+    assert shop.held("MUG") == [(19, 2), (20, 0)]
+    Delivery.objects.filter(topic="orders/create", state="dropped").update(state="pending")
+    assert shop.held("MUG") == [(19, 2), (20, 0)]
+
+    linking.unlink(listing=links.get(sku="BOWL"), actor=None)
+    web.fulfil(web.place((shop.on_web("BOWL"), 2)))
+    assert shop.held("BOWL") == [(20, 0), (20, 0)]
+    incident = Incident.objects.get(kind=Incident.Kind.UNLINKED_SALE, resolved_at=None)
+    assert "BOWL" in incident.title
+    linking.link(listing=links.get(sku="BOWL"), variant=shop.ours("BOWL"), actor=None)
+    assert shop.held("BOWL") == [(18, 0), (20, 0)]
+    incident.refresh_from_db()
+    assert incident.resolved_at is not None
+
+    gone = web.place((shop.on_web("JUG"), 2))
+    selection = "deletedProductId userErrors { field message }"
+    product = shop.on_web("JUG").product.gid
+    web.do("productDelete", "$input: ProductDeleteInput!", selection, input={"id": product})
+    assert shop.held("JUG") == [(20, 2), (20, 0)]
+    web.fulfil(gone)
+    assert shop.held("JUG") == [(18, 0), (20, 0)]
+    assert shop.latest() == ("fulfilled", [(2, 0, 0)])
+    assert not Incident.objects.filter(kind=Incident.Kind.UNLINKED_SALE, resolved_at=None).exists()
+
+
+def test_a_thing_on_two_lines_and_a_bundle_beside_its_part_are_counted_line_by_line(shop):
+    web, till = shop.web, shop.till
+    mug, cup, made = (shop.on_web(sku) for sku in ("MUG", "CUP", "SET"))
+    twice = web.place((mug, 2), (mug, 3))
+    assert shop.held("MUG") == [(20, 5), (20, 0)]
+    web.refund(twice, 1, "CANCEL", place=web.street)
+    web.fulfil(twice)
+    web.refund(twice, 1, "RETURN", place=web.market)
+    assert (shop.held("MUG"), shop.latest()) == ([(16, 0), (21, 0)], ("fulfilled", [(1, 1, 0), (3, 0, 0)]))
+    till.sell((shop.at_till("MUG"), "1"), (shop.at_till("MUG"), "2"))
+    assert shop.held("MUG") == [(13, 0), (21, 0)]
+
+    both = web.place((made, 2), (cup, 3))
+    assert (shop.held("CUP")[0], shop.held("SAUCER")[0]) == ((20, 5), (20, 4))
+    web.fulfil(both)
+    web.refund(both, 1, "RETURN", place=web.street)
+    assert (shop.held("CUP")[0], shop.held("SAUCER")[0]) == ((16, 0), (18, 0))
+    sale = till.sell((shop.at_till("SET"), "1"), (shop.at_till("CUP"), "1"))
+    assert (shop.held("CUP")[0], shop.held("SAUCER")[0]) == ((14, 0), (16, 0))
+    till.take_back((0, "1"), (1, "1"), of=sale)
+    shop.check()
+    assert shop.latest() == ("fulfilled", [(1, 0, 1), (1, 0, 1)])
     assert not Incident.objects.filter(resolved_at=None).exists()

@@ -138,8 +138,9 @@ def unexplained(merchant: Merchant) -> list[str]:
 
 
 # A cell may be told a number right after its own channel's sale for two reasons only, looked for in the movements since
-# it last confirmed a number: somebody else moved the same units too; or what the channel gave back (or let go) was
-# owed to another channel's customers already, the pool being below zero.
+# it last confirmed a number: somebody else moved the same units too, or the channel sold them in a bundle, whose number
+# moved there and not theirs; or what the channel gave back (or let go) was owed to another channel's customers already,
+# the pool being below zero.
 _TOLD_BACK = """
 WITH own AS (
     SELECT l.id, n.id AS connection_id, n.label, li.sku, li.variant_id, cl.location_id, l.from_quantity, l.to_quantity,
@@ -157,7 +158,7 @@ WITH own AS (
     WHERE n.id = ANY(%(connections)s)
 )
 SELECT own.label, own.sku, own.from_quantity, own.to_quantity,
-       bool_or(m.channel_id IS DISTINCT FROM own.connection_id) AS is_others,
+       bool_or(m.channel_id IS DISTINCT FROM own.connection_id OR m.bundle_id IS NOT NULL) AS is_others,
        bool_or(m.available_after < 0
                OR m.available_after - (m.on_hand - m.committed - m.reserved - m.unavailable) < 0) AS was_owed
 FROM own LEFT JOIN inventory_stockmovement m
