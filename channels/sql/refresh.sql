@@ -100,10 +100,13 @@ BEGIN
     -- In primary-key order, after the levels: every path locks in this order.
     SELECT array_agg(locked.id) INTO v_cells FROM (
         SELECT c.id
-        FROM channels_touched(p_changes) x
-        JOIN channels_listing l ON l.variant_id = x.variant_id
-        JOIN channels_channelstock c ON c.listing_id = l.id
-        JOIN channels_channellocation cl ON cl.id = c.channel_location_id AND cl.location_id = x.location_id
+        FROM channels_channelstock c
+        WHERE c.id = ANY(channels_with_peers(ARRAY(
+            SELECT touched.id
+            FROM channels_touched(p_changes) x
+            JOIN channels_listing l ON l.variant_id = x.variant_id
+            JOIN channels_channelstock touched ON touched.listing_id = l.id
+            JOIN channels_channellocation cl ON cl.id = touched.channel_location_id AND cl.location_id = x.location_id)))
         ORDER BY c.id FOR NO KEY UPDATE OF c
     ) locked;
     IF v_cells IS NULL THEN

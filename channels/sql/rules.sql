@@ -166,8 +166,8 @@ BEGIN
            excluded.promised_date, excluded.message);
 END $$;
 
--- With these cells all others of the same goods at the same place, where the shop sets units aside: what one shows
--- decides what the others may.
+-- With these cells all others at the same place that draw on the same units, where the shop sets units aside: of the same
+-- goods, of bundles with them, of what else is in those bundles. What one shows decides what the others may.
 CREATE OR REPLACE FUNCTION channels_with_peers(p_cells bigint[]) RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM channels_availabilityrule r
@@ -177,14 +177,30 @@ BEGIN
         RETURN p_cells;
     END IF;
     RETURN (
+        WITH RECURSIVE kin AS (
+            SELECT l.variant_id, cl.location_id
+            FROM channels_channelstock c
+            JOIN channels_listing l ON l.id = c.listing_id
+            JOIN channels_channellocation cl ON cl.id = c.channel_location_id
+            WHERE c.id = ANY(p_cells)
+            UNION
+            SELECT tie.variant_id, kin.location_id
+            FROM kin
+            CROSS JOIN LATERAL (
+                SELECT k.variant_id
+                FROM inventory_bundle b JOIN inventory_bundlecomponent k ON k.bundle_id = b.id
+                WHERE b.variant_id = kin.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
+                UNION ALL
+                SELECT b.variant_id
+                FROM inventory_bundlecomponent k JOIN inventory_bundle b ON b.id = k.bundle_id
+                WHERE k.variant_id = kin.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
+            ) tie
+        )
         SELECT array_agg(DISTINCT peer.id)
-        FROM channels_channelstock c
-        JOIN channels_listing l ON l.id = c.listing_id
-        JOIN channels_channellocation cl ON cl.id = c.channel_location_id
-        JOIN channels_listing other ON other.variant_id = l.variant_id
-        JOIN channels_channelstock peer ON peer.listing_id = other.id
-        JOIN channels_channellocation there ON there.id = peer.channel_location_id AND there.location_id = cl.location_id
-        WHERE c.id = ANY(p_cells));
+        FROM kin
+        JOIN channels_listing l ON l.variant_id = kin.variant_id
+        JOIN channels_channelstock peer ON peer.listing_id = l.id
+        JOIN channels_channellocation cl ON cl.id = peer.channel_location_id AND cl.location_id = kin.location_id);
 END $$;
 
 -- Lock these cells with their peers, in primary-key order; null where the shop sets nothing aside, and nothing is locked.
@@ -226,31 +242,61 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
             FROM channels_pool(p_cells) p
             LEFT JOIN channels_cellpolicy y ON y.cell_id = p.cell_id
         ) o
-    ), seats AS (
-        -- Each channel in escrow has a seat of its own, all others together have one (0).
-        SELECT o.variant_id, o.location_id, CASE WHEN o.mode = 'escrow' THEN o.cell_id ELSE 0 END AS seat,
-               coalesce(sum(o.weight) FILTER (WHERE o.is_open AND o.is_tracked), 0) AS weight,
-               max(greatest(0, c.expected - o.own, c.expected + w.to_quantity - w.from_quantity - o.own,
-                            CASE WHEN c.drift_at IS NOT NULL THEN c.observed - o.own END)) AS exposed,
+    ), needs AS (
+        -- What a cell draws on: its own goods, or so many of each part of a bundle, which needs a seat at every part's
+        -- pool. Each cell in escrow has a seat of its own, all others together have one (0).
+        SELECT o.cell_id, o.location_id, coalesce(k.variant_id, o.variant_id) AS part_id, coalesce(k.quantity, 1) AS each,
+               CASE WHEN o.mode = 'escrow' THEN o.cell_id ELSE 0 END AS seat, o.is_kept, n.channel = 'own' AS is_asked,
+               -- A bundle that cannot be made, for want of another part, needs nothing of this one.
+               CASE WHEN o.is_open AND o.is_tracked AND (k.id IS NULL OR o.offer > 0) THEN o.weight ELSE 0 END AS weight,
+               greatest(0, c.expected - o.own, c.expected + w.to_quantity - w.from_quantity - o.own,
+                        CASE WHEN c.drift_at IS NOT NULL THEN c.observed - o.own END,
+                        -- Our own site is granted what it should show, whether it was told or not.
+                        CASE WHEN n.channel = 'own' THEN c.desired END) AS exposed,
                -- A channel that answered with less than we believe has sold units whose news is on its way: they are gone.
-               sum(CASE WHEN c.observed_at >= c.told_at THEN greatest(0, c.expected - c.observed) ELSE 0 END) AS gone,
-               min(o.pool) AS pool, max(o.extra - o.safety_stock - o.channel_buffer) FILTER (WHERE o.is_open) AS net
+               CASE WHEN c.observed_at >= c.told_at THEN greatest(0, c.expected - c.observed) ELSE 0 END AS gone,
+               CASE WHEN o.is_open AND k.id IS NULL THEN o.extra - o.safety_stock - o.channel_buffer END AS net
         FROM offers o
         JOIN channels_channelstock c ON c.id = o.cell_id
+        JOIN channels_connection n ON n.id = c.connection_id
         LEFT JOIN channels_channelwriteline w ON w.write_id = c.write_id AND w.cell_id = c.id
-        WHERE o.is_kept AND EXISTS (
-            SELECT FROM offers e
-            WHERE e.mode = 'escrow' AND e.variant_id = o.variant_id AND e.location_id = o.location_id)
+        LEFT JOIN (inventory_bundle b JOIN inventory_bundlecomponent k ON k.bundle_id = b.id)
+            ON b.variant_id = o.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
+        WHERE EXISTS (SELECT FROM offers e WHERE e.mode = 'escrow' AND e.location_id = o.location_id)
+    ), seats AS (
+        SELECT d.part_id, d.location_id, d.seat, sum(d.weight * d.each) AS weight, max(d.exposed * d.each) AS exposed,
+               sum(d.gone * d.each) AS gone, max(d.net) AS net
+        FROM needs d
+        WHERE d.is_kept AND EXISTS (
+            SELECT FROM needs e WHERE e.seat <> 0 AND e.part_id = d.part_id AND e.location_id = d.location_id)
         GROUP BY 1, 2, 3
-    ), allotments AS (
-        SELECT g.variant_id, g.location_id, unnest(g.seats) AS seat,
-               unnest(channels_escrow(g.pool + coalesce(g.net, 0), g.weights, g.exposed)) AS units
+    ), pools AS (
+        SELECT g.*, coalesce(s.available, 0) - g.gone + g.net - (
+                   SELECT coalesce(sum(x.doubt * d.each), 0)
+                   FROM needs d JOIN channels_channelstock x ON x.id = d.cell_id
+                   WHERE d.part_id = g.part_id AND d.location_id = g.location_id) AS units
         FROM (
-            SELECT s.variant_id, s.location_id, min(s.pool) - sum(s.gone) AS pool, max(s.net) AS net,
+            SELECT s.part_id, s.location_id, sum(s.gone) AS gone, coalesce(max(s.net), 0) AS net,
                    array_agg(s.seat ORDER BY s.seat) AS seats, array_agg(s.weight ORDER BY s.seat) AS weights,
-                   array_agg(s.exposed ORDER BY s.seat) AS exposed
+                   array_agg(s.exposed ORDER BY s.seat) AS exposed, sum(s.exposed) AS exposed_together
             FROM seats s GROUP BY 1, 2
         ) g
+        LEFT JOIN inventory_stocklevel s ON s.variant_id = g.part_id AND s.location_id = g.location_id
+    ), allotments AS (
+        SELECT p.part_id, p.location_id, u.seat, u.units,
+               greatest(0, p.units - (p.exposed_together - u.exposed)) AS shown_nowhere_else
+        FROM pools p
+        CROSS JOIN LATERAL unnest(p.seats, channels_escrow(p.units, p.weights, p.exposed), p.exposed)
+            AS u(seat, units, exposed)
+    ), allotted AS (
+        -- Who is granted units the moment it asks gets none that another channel may still show, not even in a fall.
+        SELECT d.cell_id, min(CASE WHEN d.each = 1 THEN x.units ELSE floor(x.units / d.each) END) AS units
+        FROM needs d
+        JOIN allotments a ON a.part_id = d.part_id AND a.location_id = d.location_id AND a.seat = d.seat
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN d.is_asked THEN least(a.units, a.shown_nowhere_else) ELSE a.units END AS units
+        ) x
+        GROUP BY d.cell_id
     )
     SELECT f.cell_id, f.pool, f.own, f.mode, f.safety_stock, f.channel_buffer, f.hidden, f.share_percent, f.cap,
            f.extra, f.is_open, f.is_tracked, f.offer, f.allotted,
@@ -261,8 +307,7 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
     FROM (
         SELECT o.*, a.units AS allotted, n.number
         FROM offers o
-        LEFT JOIN allotments a ON a.variant_id = o.variant_id AND a.location_id = o.location_id
-            AND a.seat = CASE WHEN o.mode = 'escrow' THEN o.cell_id ELSE 0 END
+        LEFT JOIN allotted a ON a.cell_id = o.cell_id
         CROSS JOIN LATERAL (
             SELECT CASE WHEN o.takes_fractions THEN x.units ELSE floor(x.units) END AS number
             FROM (SELECT least(o.offer, a.units - o.hidden) + o.own AS units) x

@@ -1,12 +1,15 @@
 """The modes where they work: in the posting's own transaction, with channels that answer late or not at all."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.utils.timezone import now as utc_now
 
 from channels import measuring, publisher
 from channels.models import CellPolicy, ChannelStock, Connection
+from channels.own import site
+from inventory import bundles, ledger, reservations
 from tests.channels.rules_shop import CHANNELS, a_shop
 
 pytestmark = pytest.mark.django_db
@@ -97,3 +100,69 @@ def test_a_channel_that_answers_with_less_has_sold_it_and_nobody_is_offered_thos
     publisher.refresh_desired(cell_ids=shop.cell_ids(variant))
     others = sum(units for name, units in zip(CHANNELS, shop.shown(variant), strict=True) if name != "Market")
     assert others <= 12 - 3
+
+
+def make(variant, *parts):
+    bundles.define(
+        variant=variant, parts=[bundles.Part(one.pk, Decimal(n)) for one, n in parts], is_stocked=False, actor=None
+    )
+
+
+def test_a_bundle_and_its_part_are_never_offered_the_same_unit(shop):
+    shop.rule(mode="escrow")
+    cup, saucer = shop.variant(units=20), shop.variant(units=30)
+    place_set = shop.variant(units=0)
+    make(place_set, (cup, 1), (saucer, 2))
+    shop.believe()
+    cups, saucers, sets = (sum(shop.shown(one)) for one in (cup, saucer, place_set))
+    assert sets > 0
+    assert cups + sets == 20
+    assert saucers + 2 * sets <= 30  # some wait for a cup that another channel has
+    shop.post(cup, -19)  # the last cup is offered once, alone or in a set
+    shop.believe()
+    assert sum(shop.shown(cup)) + sum(shop.shown(place_set)) <= 1
+    shop.post(saucer, -30)  # without saucers there is no set, and the cup is free
+    shop.believe()
+    assert (sum(shop.shown(cup)), sum(shop.shown(place_set))) == (1, 0)
+
+
+def test_control_two_ways_of_offering_a_unit_that_share_no_pool_offer_it_twice(shop):
+    """Without escrow a set and its cup both show all there is."""
+    cup, place_set = shop.variant(units=20), shop.variant(units=0)
+    make(place_set, (cup, 1))
+    shop.believe()
+    assert (shop.shown(cup), shop.shown(place_set)) == ([20] * 4, [20] * 4)
+
+
+def test_bundles_set_aside_leave_the_rest_to_those_who_share(shop):
+    cup, place_set = shop.variant(units=20), shop.variant(units=0)
+    make(place_set, (cup, 1))
+    shop.rule(variant=place_set, connection=shop.channels["Market"], mode="escrow")
+    shop.believe()
+    till, web, market, delivery = shop.shown(cup)
+    assert till == web == market == delivery
+    assert till + shop.cell(place_set, "Market").desired == 20
+    assert shop.cell(place_set, "Market").desired > 0
+
+
+def test_our_own_site_is_granted_no_unit_that_others_may_still_show(shop):
+    own = site.open_site(merchant=shop.merchant, label="Own site", actor=shop.owner)
+    variant = shop.variant(units=20)
+    site.follow_catalog(own)
+    shop.rule(mode="escrow")
+    shop.believe()
+    assert sum(shop.shown(variant)) == 16
+
+    def hold(key, units):
+        now = utc_now()
+        wants = [reservations.Want(variant.pk, shop.places[0].pk, Decimal(units))]
+        reservations.grant(
+            merchant_id=shop.merchant.pk, channel_id=own.pk, key=key, wants=wants, now=now, expires_at=now
+            + timedelta(minutes=5),
+        )  # fmt: skip
+
+    hold("all of its part", 4)
+    with pytest.raises(ledger.InsufficientStock):  # the other channels still show the sixteen that are left
+        hold("one more", 1)
+    shop.believe()
+    hold("after they were told less", 1)

@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from django.db import migrations
+
+SQL = Path(__file__).resolve().parent.parent / "sql"
+
+
+class Migration(migrations.Migration):
+    """Bundles and their parts share one pool where units are set aside; our own site is granted no unit shown elsewhere."""
+
+    dependencies = [("channels", "0010_gone_units")]
+
+    operations = [
+        migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop) for name in ("rules.sql", "refresh.sql")
+    ]
