@@ -8,7 +8,7 @@ SQL = Path(__file__).resolve().parent.parent / "sql"
 class Migration(migrations.Migration):
     """Bundles and their parts share one pool where units are set aside; our own site is granted no unit shown elsewhere."""
 
-    dependencies = [("channels", "0010_gone_units")]
+    dependencies = [("channels", "0012_subscription_work")]
 
     operations = [
         migrations.RunSQL((SQL / name).read_text(), migrations.RunSQL.noop) for name in ("rules.sql", "refresh.sql")
