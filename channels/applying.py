@@ -138,6 +138,7 @@ def _state(connection: Connection, order: ChannelOrder, names: _Names, event_id:
         number=order.number,
         placed_at=order.placed_at,
         updated_at=order.updated_at,
+        left_at=order.left_at,
         version=order.version,
         is_cancelled=order.is_cancelled,
         lines=[_line(connection.merchant_id, order, line, names) for line in order.lines],

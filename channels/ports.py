@@ -355,7 +355,8 @@ class ChannelOrder:
 
     `return_of`: this is a return document of its own (Square) that belongs to the order of that id; its `lines` are
     empty and `returns` hold what this document gives back. `asked_as`: ids of parts of it that it was asked for by
-    (Shopify's fulfillment orders).
+    (Shopify's fulfillment orders). `left_at`: when the last of what its lines call fulfilled left, where the channel
+    tells.
     """
 
     external_id: str
@@ -370,6 +371,7 @@ class ChannelOrder:
     total: Decimal | None = None
     currency: str = ""
     asked_as: Sequence[str] = ()
+    left_at: datetime | None = None
 
 
 @dataclass(frozen=True)

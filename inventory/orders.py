@@ -58,7 +58,10 @@ class ReturnState:
 
 @dataclass(frozen=True)
 class OrderState:
-    """A whole order as its channel describes it now; all its lines, and all returns it tells of itself."""
+    """A whole order as its channel describes it now; all its lines, and all returns it tells of itself.
+
+    `left_at`: when the last of what left did so; None where the channel does not tell.
+    """
 
     external_id: str
     number: str
@@ -72,6 +75,7 @@ class OrderState:
     currency: str = ""
     is_before_opening: bool = False
     event_id: int | None = None
+    left_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -336,7 +340,7 @@ def _post_holds(one: _Known, state: OrderState) -> list[ledger.Entry]:
                 location_id=location_id,
                 kind=_kind(committed_by=committed_by, left=left),
                 key=f"order:{one.order.pk}:{one.order.revision}:{name}:{location_id}",
-                occurred_at=state.placed_at if one.is_new else state.updated_at,
+                occurred_at=_happened_at(one, state, left=left),
                 on_hand=-left,
                 committed=committed_by,
                 order_id=one.order.pk,
@@ -345,6 +349,13 @@ def _post_holds(one: _Known, state: OrderState) -> list[ledger.Entry]:
             )
             entries += bundles.expand(entry, _composition_of(one, line))
     return entries
+
+
+def _happened_at(one: _Known, state: OrderState, *, left: Decimal) -> datetime:
+    """What a count of the shelf has seen is told by this time: goods of a waiting order still lay there."""
+    if left > 0 and state.left_at is not None:
+        return state.left_at
+    return state.placed_at if one.is_new else state.updated_at
 
 
 def _kind(*, committed_by: Decimal, left: Decimal) -> str:

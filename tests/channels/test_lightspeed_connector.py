@@ -476,3 +476,12 @@ def test_a_second_barcode_survives_a_new_first_one(shop, connector):
     assert described["product_codes"] == [
         ("custom", "NEW-1"), ("custom", "OLD-1"), ("upc", "036000291452"), ("ean", "9780306406157"),
     ]  # fmt: skip
+
+
+def test_goods_handed_over_later_left_at_the_last_change_and_those_of_the_till_when_they_were_sold():
+    sale = {"id": "S1", "date": "2026-02-01T10:00:00Z", "updated_at": "2026-02-01T16:00:00Z", "state": "closed"}
+    sale["_metadata"] = {"version": 7}
+    (at_the_till,) = mapping.orders(sale, currency="GBP")
+    (picked_up,) = mapping.orders(sale | {"attributes": ["pickup"]}, currency="GBP")
+    assert at_the_till.left_at is None
+    assert picked_up.left_at == datetime(2026, 2, 1, 16, tzinfo=UTC)

@@ -33,6 +33,7 @@ def promised(units: int, place: str | None = FRONT, *, status: str = "OPEN") -> 
 def sent(units: int, place: str | None = FRONT, *, status: str = "SUCCESS") -> dict[str, Any]:
     return {
         "id": "gid://shopify/Fulfillment/71", "status": status, "location": {"id": place} if place else None,
+        "createdAt": "2026-10-03T11:30:00Z",
         "fulfillmentLineItems": {"nodes": [{"quantity": units, "lineItem": {"id": LINE}}]},
     }  # fmt: skip
 
@@ -107,6 +108,16 @@ def test_a_fulfillment_without_a_place_left_from_where_it_was_promised() -> None
     order = an_order(a_line(1), fulfillment_orders=[promised(0, BACK, status="CLOSED")], fulfillments=[sent(1, None)])
 
     assert holds(order) == [hold(BACK, 0, 1)]
+
+
+def test_goods_left_when_the_last_fulfillment_was_made_but_with_the_order_when_that_was_placed() -> None:
+    earlier, later = sent(1), sent(1) | {"createdAt": "2026-10-03T15:00:00Z"}
+    called_off = sent(1, status="CANCELLED") | {"createdAt": "2026-10-03T16:00:00Z"}
+    assert an_order(a_line(2), fulfillments=[earlier, later, called_off]).left_at == mapping.moment(later["createdAt"])
+
+    at_the_till = sent(1) | {"createdAt": "2026-10-03T11:00:01Z"}  # sold at 10:59, told at 11:00
+    assert an_order(a_line(1), fulfillments=[at_the_till]).left_at is None
+    assert an_order(a_line(2, unfulfilled=2), fulfillment_orders=[promised(2)]).left_at is None
 
 
 def test_a_cancelled_fulfillment_sent_nothing() -> None:

@@ -309,6 +309,21 @@ def test_a_completed_order_has_left_and_a_custom_amount_names_no_listing() -> No
     assert order.updated_at == datetime(2026, 10, 3, 9, 12, 46, 4000, tzinfo=UTC)
 
 
+def test_goods_left_when_a_fulfillment_was_handed_over_or_else_when_the_order_was_closed() -> None:
+    document = payload("order_pickup")
+    assert orders.orders(document)[0].left_at is None
+
+    document |= {"state": "COMPLETED", "closed_at": "2026-10-03T18:00:00Z"}
+    document["fulfillments"][0]["state"] = "COMPLETED"
+    assert orders.orders(document)[0].left_at == datetime(2026, 10, 3, 18, tzinfo=UTC)
+
+    document["fulfillments"][0].setdefault("pickup_details", {})["picked_up_at"] = "2026-10-03T17:30:00Z"
+    assert orders.orders(document)[0].left_at == datetime(2026, 10, 3, 17, 30, tzinfo=UTC)
+
+    del document["fulfillments"]  # the till: an offline one tells when it sold by when the order was placed
+    assert orders.orders(document)[0].left_at is None
+
+
 def test_a_paid_pickup_is_promised_until_it_is_handed_over() -> None:
     document = payload("order_pickup")
     assert order_holds(document) == {"u1": ("LFRONT", 2, 0), "u2": ("LFRONT", 1, 0)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -12,7 +13,9 @@ from channels.ports import ChannelOrder, ConnectorError
 AT = "2026-02-01T10:00:00"
 
 
-def order(status: str, *, units: int = 3, refunds: tuple[tuple[int, bool], ...] = (), **meta: int) -> ChannelOrder:
+def order(
+    status: str, *, units: int = 3, refunds: tuple[tuple[int, bool], ...] = (), completed_at: str = "", **meta: int
+) -> ChannelOrder:
     """One line of a variation; `refunds`: units and whether they went back to the shelf."""
     restocked = sum(count for count, is_shelf in refunds if is_shelf)
     told = {f"_{name}": str(value) for name, value in meta.items()}
@@ -25,6 +28,7 @@ def order(status: str, *, units: int = 3, refunds: tuple[tuple[int, bool], ...] 
     document = {
         "id": 7, "number": "1007", "status": status, "currency": "GBP", "total": "27.00", "line_items": [entry],
         "date_created": "2026-02-01T11:00:00", "date_created_gmt": AT, "date_modified_gmt": "2026-02-01T10:05:00",
+        "date_completed_gmt": completed_at or None,
     }  # fmt: skip
     backs = [
         {"id": n, "line_items": [{"id": 90 + n, "quantity": -count, "meta_data": [
@@ -66,6 +70,12 @@ def test_the_status_and_the_line_say_what_is_held(status, meta, committed, fulfi
     assert held(one) == (committed, fulfilled)
     assert one.is_cancelled is (status == "cancelled")
     assert back(one) == []
+
+
+def test_goods_left_when_the_order_was_completed():
+    completed = order("completed", reduced_stock=3, completed_at="2026-02-01T10:04:00")
+    assert completed.left_at == datetime(2026, 2, 1, 10, 4, tzinfo=UTC)
+    assert order("processing", reduced_stock=3).left_at is None
 
 
 def test_units_let_go_before_they_were_sent_are_no_return():

@@ -202,6 +202,54 @@ def test_what_the_opening_count_knew_is_history_but_its_open_promises_count(shop
     assert shop.level(shop.here) == (9, 0)
 
 
+def counted(shop, units, *, minute):
+    """Somebody counts the shelf here, so many minutes after noon."""
+    entry = ledger.Entry(
+        variant_id=shop.variant.pk,
+        location_id=shop.here.pk,
+        kind=ledger.Kind.COUNT,
+        key=f"count {minute}",
+        occurred_at=NOON + timedelta(minutes=minute),
+        counted=Decimal(units),
+    )
+    with transaction.atomic():
+        ledger.post(merchant_id=shop.merchant.pk, source="user", entries=[entry])
+
+
+def gone(shop, *, minute, told, version=9):
+    """Two units, placed at noon, that left so many minutes later."""
+    left_at = NOON + timedelta(minutes=minute) if told else None
+    return shop.state(shop.line(shop.hold(shop.here, fulfilled=2)), version=version, left_at=left_at)
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["first seen after it left", "seen while it waited"])
+def test_a_count_has_seen_what_had_left_by_then_and_nothing_that_left_later(shop, is_known):
+    if is_known:
+        shop.apply(shop.state(shop.line(shop.hold(shop.here, committed=2))))
+    counted(shop, 10, minute=5)  # the goods of the order still lie there
+    shop.apply(gone(shop, minute=6, told=True))
+    assert shop.level(shop.here) == (8, 0)
+    assert StockMovement.objects.latest("id").occurred_at == NOON + timedelta(minutes=6)
+    assert verify.verify().breaches == []
+
+
+@pytest.mark.parametrize("is_known", [False, True], ids=["first seen after it left", "seen while it waited"])
+def test_a_count_after_the_goods_left_has_seen_that_however_late_the_order_is_told(shop, is_known):
+    if is_known:
+        shop.apply(shop.state(shop.line(shop.hold(shop.here, committed=2))))
+    counted(shop, 8, minute=5)
+    shop.apply(gone(shop, minute=4, told=True))  # its description is of minute 9
+    assert shop.level(shop.here) == (8, 0)
+    assert StockMovement.objects.latest("id").absorbed == -2
+    assert verify.verify().breaches == []
+
+
+def test_control_where_the_channel_does_not_tell_a_new_order_left_when_it_was_placed(shop):
+    counted(shop, 10, minute=5)
+    shop.apply(gone(shop, minute=6, told=False))
+    assert shop.level(shop.here) == (10, 0)  # the till's goods had left before the count; these had not
+
+
 def test_one_bad_order_fails_its_batch_and_none_of_it_stays(shop):
     good = shop.state(shop.line(shop.hold(shop.here, fulfilled=1)), name="good")
     bad = shop.state(shop.line(shop.hold(shop.here, fulfilled=1)), name="bad", returns=[shop.back(2)])

@@ -135,6 +135,17 @@ def withdrawal_told_late() -> Iterator[None]:
 
 
 @found
+def left_when_it_was_placed() -> Iterator[None]:
+    """An order that we first see after its goods left is dated by its placing: a count in between "saw" it."""
+
+    def dated(one, state, *, left):
+        return state.placed_at if one.is_new else state.updated_at
+
+    with mock.patch.object(orders, "_happened_at", dated):
+        yield
+
+
+@found
 def clock_ahead_of_the_vendors() -> Iterator[None]:
     """A time that Square calls the future is refused for good, and the number waits for a person."""
     with mock.patch.object(square, "_ahead_s", return_value=0.0):

@@ -227,8 +227,6 @@ def count(play: Play, chance: random.Random) -> str:
     variant_id, location_id = play.world.ids(cell)
     if play.clock.off_s.get("vendor"):
         return "no count while a vendor's clock is wrong: it could not be said what it saw"
-    if any(sale.cell == cell and sale.is_waiting for sale in play.world.sales):
-        return "no count where goods of a waiting order still lie"  # docs/simulation.md, What is open
     play.clock.sleep(2)
     with play.parties.working("staff"):
         merchant, owner = _staff(play)

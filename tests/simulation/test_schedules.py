@@ -7,15 +7,17 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC
 
 import pytest
 from django.db import connections
 
-from tests.simulation import planted, theatres
+from tests.simulation import clock, planted, theatres
 from tests.simulation.playing import Planned, plan, shrink
 
 pytestmark = pytest.mark.django_db  # for the database that the theatre's is made from
 FIXED = range(6)
+OF_THE_DAY = 2
 SCHEDULES_MAX = 60  # by which a planted bug must be found
 
 
@@ -42,6 +44,14 @@ def test_whatever_goes_wrong_all_numbers_agree_in_the_end(theatre, seed):
     assert not outcome.wrong, told(theatre, outcome)
 
 
+def test_seeds_that_nobody_has_seen_hold_too(theatre):
+    first = clock.real_datetime.now(UTC).date().toordinal() * 1000
+    sys.stdout.write(f"seeds from {first}\n")
+    for seed in range(first, first + OF_THE_DAY):
+        outcome = theatre.play(seed)
+        assert not outcome.wrong, told(theatre, outcome)
+
+
 def test_the_same_seed_plays_the_same_to_the_byte(theatre):
     first, other = theatre.play(5), theatre.play(6)
     again = theatre.play(5)
@@ -59,6 +69,7 @@ def test_a_schedule_is_its_seeds_own():
 FOUND = {
     "withdrawal_told_late": "revoke:04da5eee",
     "clock_ahead_of_the_vendors": "skew:721912e4,adjust:cd809cb2",
+    "left_when_it_was_placed": "order_ahead:bb4e95fa,count:99df540c,cancel:cd9b5fcd",
 }
 
 

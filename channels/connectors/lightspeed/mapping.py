@@ -6,6 +6,7 @@ https://x-series-api.lightspeedhq.com/docs/sales_states_and_attributes and …/d
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from channels.connectors.lightspeed.feeds import version_of
@@ -144,7 +145,13 @@ def _order(
         return_of=return_of,
         total=None if total is None or return_of else quantity(total),
         currency=currency,
+        left_at=_left_at(sale),
     )
+
+
+def _left_at(sale: Json) -> datetime | None:
+    """What was handed over later left at the last change of the sale, or before: no time of its own is told."""
+    return moment(sale.get("updated_at")) if set(sale.get("attributes") or []) & HANDED_OVER_LATER else None
 
 
 def _place(sale: Json, line: Json) -> str:

@@ -148,7 +148,7 @@ fragment StudioFulfillmentOrder on FulfillmentOrder {
 """
 _FULFILLMENT = """
 fragment StudioFulfillment on Fulfillment {
-  id status
+  id status createdAt
   location { id }
   fulfillmentLineItems(first: 20) { nodes { quantity lineItem { id } } pageInfo { hasNextPage endCursor } }
 }

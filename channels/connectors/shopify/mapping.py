@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -184,7 +184,20 @@ def order(parts: OrderParts) -> ChannelOrder:
         returns=returns,
         total=Decimal(money["amount"]),
         currency=money["currencyCode"],
+        left_at=_left_at(head, parts.fulfillments),
     )
+
+
+AT_ONCE = timedelta(minutes=1)
+
+
+def _left_at(head: Json, fulfillments: Sequence[Json]) -> datetime | None:
+    """When the last fulfillment was made. One made with the order itself left when that was placed.
+
+    A till that was offline tells of its sales later: `createdAt` is then, `processedAt` is when it was.
+    """
+    last = max((moment(one["createdAt"]) for one in _went(fulfillments)), default=None)
+    return last if last and last > moment(head["createdAt"]) + AT_ONCE else None
 
 
 Places = defaultdict[str, defaultdict[str, int]]
@@ -210,11 +223,13 @@ def _promised(fulfillment_orders: Sequence[Json]) -> tuple[Places, dict[str, str
     return committed, assigned
 
 
+def _went(fulfillments: Sequence[Json]) -> list[Json]:
+    return [one for one in fulfillments if one["status"] not in ("CANCELLED", "ERROR", "FAILURE")]
+
+
 def _sent(fulfillments: Sequence[Json], assigned: Mapping[str, str]) -> Places:
     sent = _places()
-    for one in fulfillments:
-        if one["status"] in ("CANCELLED", "ERROR", "FAILURE"):
-            continue
+    for one in _went(fulfillments):
         place = (one["location"] or {}).get("id", "")
         for entry in one["fulfillmentLineItems"]["nodes"]:
             name = entry["lineItem"]["id"]

@@ -60,6 +60,7 @@ def order(document: Json, *, refunds: Sequence[Json]) -> ChannelOrder:
         lines=lines,
         returns=returns,
         total=decimal(document.get("total")),
+        left_at=moment(document.get("date_completed_gmt")),
         currency=str(document.get("currency") or ""),
     )
 

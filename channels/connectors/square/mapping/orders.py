@@ -6,6 +6,7 @@ Square's enums are open: a state without a name here must never read as released
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from channels.connectors.square.mapping.values import ZERO, Json, moment, money, quantity, unreadable
@@ -65,7 +66,30 @@ def _order(
         return_of=return_of,
         total=money(total),
         currency=str((document.get("total_money") or {}).get("currency") or ""),
+        left_at=_left_at(document),
     )
+
+
+# When a fulfillment was handed over, by its details.
+HANDED_OVER = (
+    ("pickup_details", "picked_up_at"),
+    ("shipment_details", "shipped_at"),
+    ("delivery_details", "completed_at"),
+    ("delivery_details", "delivered_at"),
+)
+
+
+def _left_at(document: Json) -> datetime | None:
+    """When the last goods were handed over, or else the order was closed.
+
+    Without a fulfillment they left when it was placed: an offline till tells that time, up to 72 hours late.
+    """
+    fulfillments = document.get("fulfillments") or []
+    done = [one for one in fulfillments if one.get("state") == "COMPLETED"]
+    told = [moment((one.get(details) or {}).get(name)) for one in done for details, name in HANDED_OVER]
+    is_over = bool(fulfillments) and document.get("state") == "COMPLETED"
+    closed_at = moment(document.get("closed_at")) if is_over else None
+    return max((at for at in told if at is not None), default=closed_at)
 
 
 def _lines(document: Json) -> list[ChannelOrderLine]:
