@@ -60,6 +60,10 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.get_full_name().split(" ")[0]
 
 
+# The first words of the product's own addresses: a shop of that name could not be reached under /<slug>/.
+RESERVED_SLUGS = ("account", "admin", "api", "healthz", "readyz", "static", "theme", "webhooks")
+
+
 class Merchant(models.Model):
     """A shop: one stock ledger, and everything that hangs on it."""
 
@@ -71,6 +75,13 @@ class Merchant(models.Model):
 
     class Meta:
         ordering = ["name", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(slug__in=RESERVED_SLUGS),
+                name="merchant_slug_is_not_an_address_of_ours",
+                violation_error_message="StoreStudio itself lives at this address. Choose another slug for the shop.",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.slug})"

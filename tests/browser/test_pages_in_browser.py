@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from playwright.sync_api import expect
 
 from storestudio.accounts.models import Membership
 from tests import factories
-from tests.browser import scenes
+from tests.browser import scenes, steering
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -51,12 +52,32 @@ def test_pages_of_a_shop_have_no_accessibility_violation(browser, client, live_s
     assert not found, "\n".join(found)
 
 
+# Each width and each theme once, for pages made of parts that others are looked at in all four ways.
+CROSSWISE = [(1440, "light"), (390, "dark")]
+
+
+@pytest.mark.parametrize("scene_name", ["full", "empty"])
+def test_pages_that_steer_a_shop_have_no_accessibility_violation(browser, client, live_server, scene_name):
+    scene = getattr(scenes, scene_name)()
+    paths = steering.steer(scene) if scene.variants else steering.empty_paths(scene)
+    ways = VARIANTS if PICTURES else CROSSWISE
+    found = look_at(browser, client, live_server, f"steer-{scene_name}", paths, scene.user, ways=ways)
+    assert not found, "\n".join(found)
+
+
 def look_at(
-    browser: Any, client: Any, live_server: Any, name: str, paths: dict[str, str], user: Any, status: int = 200
+    browser: Any,
+    client: Any,
+    live_server: Any,
+    name: str,
+    paths: dict[str, str],
+    user: Any,
+    status: int = 200,
+    ways: Sequence[tuple[int, str]] = VARIANTS,
 ) -> list[str]:
-    """What is wrong with these pages, at both widths, light and dark; a picture of each where asked."""
+    """What is wrong with these pages, in these widths and themes; a picture of each where asked."""
     found: list[str] = []
-    for width, theme in VARIANTS:
+    for width, theme in ways:
         context = open_context(browser, width=width, theme=theme)
         if user is not None:
             sign_in(context, client, live_server, user)
