@@ -82,6 +82,44 @@ def test_the_bench_says_what_is_not_there(tmp_path: Path) -> None:
         call_command("match_bench", data=tmp_path / "nowhere")
 
 
+SHOPS = {
+    "pos": "shop,listing_id,name,sku,barcode,price\na,1,Linen Shirt - Red / S,,,20\na,2,Linen Shirt - Red / M,,,20\n"
+    "a,3,Linen Shirt - Blue / S,,,20\nb,4,Linen Shirt - Blue / M,,,20\nb,5,Oak Stool,,,80\n",
+    "truth_groups": "shop,listing_id,product_id\na,1,x\na,2,x\na,3,x\nb,4,x\nb,5,y\n",
+    "truth_options": "shop,listing_id,option,value\na,1,Color,RED\na,1,size,s\na,2,color,red\na,2,size,m\n"
+    "a,3,color,blue\na,3,size,s\nb,4,color,blue\nb,4,size,m\n",
+}
+
+
+def write_shops(folder: Path, **other: str) -> None:
+    (folder / "variants").mkdir()
+    for name, text in (SHOPS | other).items():
+        with gzip.open(folder / "variants" / f"{name}.csv.gz", "wt", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+def test_the_bench_scores_products_within_a_shop_and_options_without_case(tmp_path: Path) -> None:
+    write_shops(tmp_path)
+    groups, options = match_bench.measure_grouping(data=tmp_path)
+    assert (groups.precision, groups.recall) == (1, 1)
+    assert options.f1 == 1
+
+
+def test_control_the_bench_counts_what_is_missed(tmp_path: Path) -> None:
+    write_shops(tmp_path, truth_groups=SHOPS["truth_groups"].replace("b,5,y", "b,5,x"))
+    groups, _ = match_bench.measure_grouping(data=tmp_path)
+    assert (groups.precision, groups.recall) == (1, 0.75)
+
+
+def test_the_benchs_table_has_a_line_for_each_mark_that_was_set(tmp_path: Path) -> None:
+    write_shops(tmp_path)
+    said = io.StringIO()
+    call_command("match_bench", data=tmp_path, stdout=said)
+    lines = [line.split() for line in said.getvalue().splitlines() if "skipped" not in line]
+    assert [line[-4:-1] for line in lines[1:3]] == [["0.97", "0.985", "1.0000"], ["0.85", "0.92", "1.0000"]]
+    assert len(match_bench.LINES) == 7
+
+
 def test_the_bench_measures_cost_at_a_size() -> None:
     said = io.StringIO()
     call_command("match_bench", scale=500, stdout=said)
@@ -96,7 +134,6 @@ def test_on_the_public_sets_the_figures_hold(key: str, least: float) -> None:
         pytest.skip(f"the public matching data is not at {match_bench.DATA}")
     measured = match_bench.measure(task=match_bench.TASKS[key], data=DATA)
     assert measured.f1 >= least
-    assert measured.seconds < 60
     if key == "abt":
         assert measured.unseen >= 0.85
 

@@ -35,11 +35,11 @@ class Command(BaseCommand):
             listings = csvfiles.read(source)
         except csvfiles.UnreadableListings as error:
             raise CommandError(str(error)) from error
-        shops = _by_shop(listings)
+        shops = by_shop(listings)
         keep_shop = listings.shops is not None
-        found = {shop: grouping.group(records, on_progress=_report) for shop, records in shops.items()}
-        _write(groups, ["listing_id", "product_id"], _group_rows(found), keep_shop=keep_shop)
-        _write(values, ["listing_id", "option", "value"], _option_rows(found), keep_shop=keep_shop)
+        found = products_by_shop(listings)
+        _write(groups, ["listing_id", "product_id"], group_rows(found), keep_shop=keep_shop)
+        _write(values, ["listing_id", "option", "value"], option_rows(found), keep_shop=keep_shop)
         twice = 0
         if options["duplicates"]:
             pairs = {shop: duplicates.find(shops[shop], groups=found[shop]) for shop in shops}
@@ -57,7 +57,12 @@ class Command(BaseCommand):
             self.stderr.write(f"{twice} pairs of duplicate listings")
 
 
-def _by_shop(listings: csvfiles.Listings) -> dict[str, list[Record]]:
+def products_by_shop(listings: csvfiles.Listings) -> dict[str, list[Group]]:
+    """The products of each shop; all listings are one shop's where the file names none."""
+    return {shop: grouping.group(records, on_progress=_report) for shop, records in by_shop(listings).items()}
+
+
+def by_shop(listings: csvfiles.Listings) -> dict[str, list[Record]]:
     shops: dict[str, list[Record]] = defaultdict(list)
     names: Sequence[str] = listings.shops if listings.shops is not None else [""] * len(listings.records)
     for shop, record in zip(names, listings.records, strict=True):
@@ -65,7 +70,7 @@ def _by_shop(listings: csvfiles.Listings) -> dict[str, list[Record]]:
     return shops
 
 
-def _group_rows(found: dict[str, list[Group]]) -> Iterable[list[str]]:
+def group_rows(found: dict[str, list[Group]]) -> Iterable[list[str]]:
     """A product is called by its first listing: a name that stays when other products come and go."""
     for shop, products in found.items():
         for one in products:
@@ -77,7 +82,7 @@ def _group_rows(found: dict[str, list[Group]]) -> Iterable[list[str]]:
                 ]
 
 
-def _option_rows(found: dict[str, list[Group]]) -> Iterable[list[str]]:
+def option_rows(found: dict[str, list[Group]]) -> Iterable[list[str]]:
     for shop, products in found.items():
         for one in products:
             for member in one.members:

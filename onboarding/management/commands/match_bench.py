@@ -1,13 +1,16 @@
-"""Measure pair matching on public data: the table of targets, or cost at a size."""
+"""Measure pairing and grouping on public data: the table of targets, or cost at a size."""
 
 from __future__ import annotations
 
 import csv
+import itertools
 import resource
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from onboarding.management.commands.group import group_rows, option_rows, products_by_shop
 from onboarding.management.commands.match import pair_files, report
 from onboarding.matching import csvfiles, fitting, pairs, prior, synthetic, training
 
@@ -24,13 +28,23 @@ DATA = Path("..") / "shared" / "data" / "matching"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One set: how good, how much of it could be accepted unseen at 99.5 % precision, how long."""
+    """One set: how good, how long, and for pairs how much of it could be accepted unseen at 99.5 % precision."""
 
     f1: float
     precision: float
     recall: float
-    unseen: float
     seconds: float
+    unseen: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table: the mean F1 of its sets beside what it should be."""
+
+    name: str
+    least: float
+    aim: float
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +83,23 @@ TASKS = {
         "till listing → web variant", "variants/pos", "variants/web", "variants/truth_map", ("listing_id", "web_id")
     ),
 }
+UNSEEN = Line("Abt-Buy accepted unseen at 99.5 %", 0.85, 0.93, ("abt",))
+PRODUCTS = Line("flattened listings → products", 0.97, 0.985, ("groups",))
+VALUES = Line("option name and value", 0.85, 0.92, ("options",))
+LINES = (
+    Line("Abt-Buy, whole catalogs", 0.95, 0.97, ("abt",)),
+    Line("Amazon-Google, whole catalogs", 0.74, 0.76, ("amazon",)),
+    Line("PriceRunner 3-6 and 3-17, mean", 0.86, 0.90, ("pr6", "pr17")),
+    UNSEEN,
+    Line("till listing → web variant", 0.99, 0.995, ("variants",)),
+    PRODUCTS,
+    VALUES,
+)
+LISTINGS, GROUPS, OPTIONS = "variants/pos", "variants/truth_groups", "variants/truth_options"
 
 
 class Command(BaseCommand):
-    help = "Print how well and how fast listings are paired on the public sets; with --scale, cost at that size."
+    help = "Print how well and how fast listings are paired and grouped on the public sets; --scale: cost at a size."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -107,33 +134,31 @@ class Command(BaseCommand):
             for name, weight in training.dump(learn(data=data, without="")).items():
                 self.stdout.write(f'    "{name}": {weight},')
             return
+        names = {key: task.name for key, task in TASKS.items()} | {"groups": PRODUCTS.name, "options": VALUES.name}
         found = {}
         for key, task in TASKS.items():
-            if (data / f"{task.truth}.csv.gz").exists():
+            if self._is_there(task.name, data / f"{task.truth}.csv.gz"):
                 found[key] = measure(task=task, data=data, held_out=held_out)
-            else:
-                self.stdout.write(f"{task.name}: skipped, {task.truth}.csv.gz is not there")
-        self._table(found=found)
+        if self._is_there(PRODUCTS.name, data / f"{GROUPS}.csv.gz"):
+            found["groups"], found["options"] = measure_grouping(data=data)
+        self._table(found=found, names=names)
 
-    def _table(self, *, found: dict[str, Measured]) -> None:
+    def _is_there(self, name: str, truth: Path) -> bool:
+        if not truth.exists():
+            self.stdout.write(f"{name}: skipped, {truth.name} is not there")
+        return truth.exists()
+
+    def _table(self, *, found: dict[str, Measured], names: dict[str, str]) -> None:
         self.stdout.write(f"{'task':40}{'at least':>10}{'aim':>8}{'ours':>9}{'seconds':>9}")
-        for name, least, aim, keys in (
-            ("Abt-Buy, whole catalogs", 0.95, 0.97, ["abt"]),
-            ("Amazon-Google, whole catalogs", 0.74, 0.76, ["amazon"]),
-            ("PriceRunner 3-6 and 3-17, mean", 0.86, 0.90, ["pr6", "pr17"]),
-            ("till listing → web variant", 0.99, 0.995, ["variants"]),
-        ):
-            if all(key in found for key in keys):
-                f1 = sum(found[key].f1 for key in keys) / len(keys)
-                seconds = max(found[key].seconds for key in keys)
-                self.stdout.write(f"{name:40}{least:>10}{aim:>8}{f1:>9.4f}{seconds:>9.1f}")
-        if "abt" in found:
-            row = f"{'Abt-Buy accepted unseen at 99.5 %':40}{'85%':>10}{'93%':>8}{found['abt'].unseen:>9.1%}"
-            self.stdout.write(f"{row}{found['abt'].seconds:>9.1f}")
+        for line in LINES:
+            sets = [found[key] for key in line.keys if key in found]
+            if len(sets) == len(line.keys):
+                ours = sum(one.unseen if line is UNSEEN else one.f1 for one in sets) / len(sets)
+                seconds = max(one.seconds for one in sets)
+                self.stdout.write(f"{line.name:40}{line.least:>10}{line.aim:>8}{ours:>9.4f}{seconds:>9.1f}")
         for key, m in found.items():
-            task = TASKS[key].name
             self.stdout.write(
-                f"  {task}: precision {m.precision:.4f}, recall {m.recall:.4f}, F1 {m.f1:.4f}, {m.seconds:.1f} s"
+                f"  {names[key]}: precision {m.precision:.4f}, recall {m.recall:.4f}, F1 {m.f1:.4f}, {m.seconds:.1f} s"
             )
 
     def _scale(self, *, count: int) -> None:
@@ -159,15 +184,53 @@ def measure(*, task: Task, data: Path, held_out: bool = False) -> Measured:
     found = pair_files(left=left, right=right, weights=weights)
     seconds = time.monotonic() - started
     truth = read_truth(task=task, data=data)
-    hits = sum((pair.left_id, pair.right_id) in truth for pair in found)
-    precision, recall = hits / max(len(found), 1), hits / len(truth)
-    f1 = 2 * hits / (len(found) + len(truth))
-    return Measured(f1, precision, recall, accepted_unseen(found=found, truth=truth), seconds)
+    unseen = accepted_unseen(found=found, truth=truth)
+    return scored({(pair.left_id, pair.right_id) for pair in found}, truth, seconds=seconds, unseen=unseen)
+
+
+def measure_grouping(*, data: Path) -> tuple[Measured, Measured]:
+    """Flattened listings into products, and their options: each scored over all shops together, truth read last."""
+    started = time.monotonic()
+    listings = csvfiles.read(data / f"{LISTINGS}.csv.gz")
+    products = products_by_shop(listings)
+    seconds = time.monotonic() - started
+    groups = together(((shop, product), listing) for shop, listing, product in group_rows(products))
+    truth = together(((row["shop"], row["product_id"]), row["listing_id"]) for row in _rows(data / f"{GROUPS}.csv.gz"))
+    wanted = {
+        (row["listing_id"], _said(row["option"]), _said(row["value"])) for row in _rows(data / f"{OPTIONS}.csv.gz")
+    }
+    options = {(listing, _said(name), _said(value)) for _, listing, name, value in option_rows(products)}
+    return scored(groups, truth, seconds=seconds), scored(options, wanted, seconds=seconds)
+
+
+def scored(
+    found: AbstractSet[Hashable], truth: AbstractSet[Hashable], *, seconds: float, unseen: float = 0.0
+) -> Measured:
+    """Precision, recall and F1 of a set of statements."""
+    hits = len(found & truth)
+    f1 = 2 * hits / (len(found) + len(truth)) if found or truth else 1.0
+    return Measured(f1, hits / max(len(found), 1), hits / max(len(truth), 1), seconds, unseen)
+
+
+def together(members: Iterable[tuple[Hashable, str]]) -> set[tuple[str, str]]:
+    """Every two listings that share a product: groups are scored by them, whatever the products are called."""
+    by_product: dict[Hashable, set[str]] = defaultdict(set)
+    for product, listing in members:
+        by_product[product].add(listing)
+    return {pair for own in by_product.values() for pair in itertools.combinations(sorted(own), 2)}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with csvfiles.open_text(path) as stream:
+        return list(csv.DictReader(stream))
+
+
+def _said(cell: str) -> str:
+    return cell.strip().lower()
 
 
 def read_truth(*, task: Task, data: Path) -> set[tuple[str, str]]:
-    with csvfiles.open_text(data / f"{task.truth}.csv.gz") as stream:
-        return {(row[task.columns[0]], row[task.columns[1]]) for row in csv.DictReader(stream)}
+    return {(row[task.columns[0]], row[task.columns[1]]) for row in _rows(data / f"{task.truth}.csv.gz")}
 
 
 @lru_cache
