@@ -11,6 +11,9 @@ from django.utils.safestring import SafeString
 
 from inventory import identifiers
 from inventory.models import (
+    Arrival,
+    ArrivalLine,
+    ArrivalStep,
     Bundle,
     BundleComponent,
     Location,
@@ -239,6 +242,73 @@ class StockMovementKeyAdmin(BigRows):
     def movement(self, key: StockMovementKey) -> SafeString | str:
         """The movement it stands for."""
         return link_to("inventory.stockmovement", key.movement_id, f"#{key.movement_id}")
+
+
+class ArrivalLines(ReadOnlyLines):
+    """What travels, and what became of it."""
+
+    model = ArrivalLine
+    fields = ["variant", "quantity", "received", "missing", "returned", "remaining"]
+    readonly_fields = ["remaining"]  # generated: Django makes no form field of it
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With the variants."""
+        return super().get_queryset(request).select_related("variant")
+
+
+class ArrivalSteps(ReadOnlyLines):
+    """What was done with it."""
+
+    model = ArrivalStep
+    fields = ["kind", "done_at", "done_by", "reason", "changes", "undone_at", "undone_by"]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """With the people."""
+        return super().get_queryset(request).select_related("done_by", "undone_by")
+
+
+@admin.register(Arrival)
+class ArrivalAdmin(ReadOnlyRows):
+    """Transfers and deliveries; shops send and receive them on their own pages."""
+
+    list_display = [
+        "__str__", linked("merchant"), linked("origin"), "supplier", linked("destination"), "state", "expected_date",
+        "created_at", "sent_at", "closed_at",
+    ]  # fmt: skip
+    list_filter = ["state", "merchant"]
+    list_select_related = ["merchant", "origin", "destination"]
+    search_fields = ["supplier", "note", "=lines__variant__sku_key"]
+    date_hierarchy = "created_at"
+    inlines = [ArrivalLines, ArrivalSteps]
+
+
+@admin.register(ArrivalLine)
+class ArrivalLineAdmin(BigRows):
+    """Lines of transfers and deliveries."""
+
+    list_display = [
+        "pk", linked("arrival"), linked("variant"), units("quantity"), units("received"), units("missing"),
+        units("returned"), units("remaining"),
+    ]  # fmt: skip
+    list_select_related = ["arrival", "variant"]
+    search_fields = ["variant__sku"]
+    search_help_text = "A whole SKU or GTIN."
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        """By variant."""
+        return by_variant(queryset, search_term), False
+
+
+@admin.register(ArrivalStep)
+class ArrivalStepAdmin(ReadOnlyRows):
+    """What was done with transfers and deliveries, by whom."""
+
+    list_display = [
+        "pk", linked("arrival"), "kind", "done_at", linked("done_by"), "reason", "undone_at", linked("undone_by"),
+    ]  # fmt: skip
+    list_filter = ["kind", ("undone_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["arrival", "done_by", "undone_by"]
+    paginator = BigRows.paginator
 
 
 class ReservationLines(ReadOnlyLines):

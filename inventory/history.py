@@ -32,6 +32,7 @@ _STEPS: tuple[tuple[str, str, str, str], ...] = (
     (Kind.SALE, "Sold", "unsold", "sold"),
     (Kind.FULFILL, "Sent out for orders", "called back", "sent out"),
     (Kind.RETURN, "Returned", "returned", "returns undone"),
+    (Kind.TRANSFER, "Between places", "came from other places", "went to other places"),
 )
 
 
@@ -319,6 +320,8 @@ _ICONS: dict[str, str] = {
     Kind.RESERVE: "hold",
     Kind.UNRESERVE: "out",
     Kind.QUARANTINE: "warning",
+    Kind.TRANSFER: "truck",
+    Kind.EXPECT: "clock",
 }
 
 
@@ -341,10 +344,19 @@ def _words(movement: StockMovement, channel: str) -> str:
         case Kind.ADJUST:
             return f"Changed{on}" if channel else "Adjusted by hand"
         case Kind.RECEIVE:
-            return f"Received{on}"
+            return f"Received{on}" if movement.on_hand >= 0 else "Receipt taken back"
+        case Kind.TRANSFER | Kind.EXPECT:
+            return _travel_words(movement)
         case Kind.COUNT:
             return f"Counted{on}: {units(movement.on_hand_after)} on the shelf"
     return f"{movement.get_kind_display()}{on}"
+
+
+def _travel_words(movement: StockMovement) -> str:
+    """What became of goods on their way, seen from this place."""
+    if movement.on_hand:
+        return "Came from another place" if movement.on_hand > 0 else "Sent to another place"
+    return "On its way here" if movement.incoming > 0 else "No longer on its way here"
 
 
 def order_movements(*, merchant: Merchant, order_id: int, limit: int = 200) -> list[StockMovement]:

@@ -21,6 +21,7 @@ from django.utils.timezone import now as utc_now
 
 from inventory import bundles, identifiers, ledger
 from inventory.models import (
+    ArrivalLine,
     Bundle,
     BundleComponent,
     Order,
@@ -108,6 +109,9 @@ def part(*, merge_id: int, actor: User | None) -> VariantMerge:
         brought = Q(pk__in=merged.reservation_line_ids, variant=survivor_id) | Q(variant=duplicate_id)
         holds = _lock_holds(ReservationLine.objects.filter(brought, reservation__state=Reservation.State.HELD))
         now = utc_now()
+        # While these wait, no arrival changes what it expects of either.
+        levels = StockLevel.objects.filter(variant__in=[survivor_id, duplicate_id])
+        list(levels.order_by("pk").select_for_update(of=("self",)))
         back = _owed_back(merged, lines, holds)
         _move(merged, back, source_id=survivor_id, target_id=duplicate_id, key="out", now=now, actor=actor)
         _reassign(lines, holds, target=rows[duplicate_id])
@@ -243,22 +247,40 @@ def _owed_back(merged: VariantMerge, lines: list[int], holds: list[int]) -> dict
         committed[hold.location_id] += hold.committed
     for line in ReservationLine.objects.filter(pk__in=holds):
         reserved[line.location_id] += line.quantity
+    expected = _expected(merged)
     brought = {row["location_id"]: row for row in merged.moved}
     there = {level.location_id: level for level in StockLevel.objects.filter(variant=merged.survivor_id)}
     back: dict[int, Amounts] = {}
-    for place in sorted(set(brought) | set(left_now) | set(committed) | set(reserved)):
+    for place in sorted(set(brought) | set(left_now) | set(committed) | set(reserved) | set(expected)):
         row, level = brought.get(place, {}), there.get(place)
         back[place] = {
             "on_hand": Decimal(row.get("on_hand", 0)) - (left_now.get(place, ZERO) - Decimal(row.get("left", 0))),
             "committed": committed.get(place, ZERO),
             "reserved": reserved.get(place, ZERO),
             # These follow no order: as many as are still there.
-            **{
-                name: min(Decimal(row.get(name, 0)), getattr(level, name) if level else ZERO)
-                for name in ("unavailable", "incoming")
-            },
+            "unavailable": min(Decimal(row.get("unavailable", 0)), level.unavailable if level else ZERO),
+            "incoming": expected.get(place, ZERO),
         }
     return back
+
+
+def _expected(merged: VariantMerge) -> dict[int, Decimal]:
+    """What arrivals written under the duplicate still bring, by location: as though it were not merged."""
+    rows = ArrivalLine.objects.filter(arrival__sent_at__isnull=False, remaining__gt=0, variant__in=_names(merged))
+    expected: dict[int, Decimal] = defaultdict(Decimal)
+    for place, units in rows.values_list("arrival__destination", "remaining"):
+        expected[place] += units
+    return expected
+
+
+def _names(merged: VariantMerge) -> set[int]:
+    """The duplicate, and what had become part of it before."""
+    names = new = {merged.duplicate_id}
+    while new:
+        rows = VariantMerge.objects.filter(survivor__in=new, parted_at=None)
+        new = set(rows.values_list("duplicate_id", flat=True)) - names
+        names = names | new
+    return names
 
 
 def _take_names(survivor: Variant, duplicate: Variant) -> None:

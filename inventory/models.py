@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Greatest
 from django.utils.timezone import now as utc_now
 
 from inventory import identifiers
@@ -301,6 +302,128 @@ class StockMovementKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source} {self.idempotency_key}"
+
+
+class Arrival(MerchantOwned):
+    """Goods on their way to one of our places: a transfer from another of ours, or a delivery from a supplier."""
+
+    class State(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        OPEN = "open", "On the way"
+        RECEIVED = "received", "Received"
+        CANCELLED = "cancelled", "Cancelled"
+
+    key = models.UUIDField(help_text="The form it came from: sent twice, it is one.")
+    origin = models.ForeignKey(Location, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    supplier = models.CharField(max_length=120, blank=True, help_text="Where it comes from no place of ours.")
+    destination = models.ForeignKey(Location, on_delete=models.PROTECT, related_name="arrivals")
+    expected_date = models.DateField(null=True, blank=True, help_text="The day it should be there.")
+    note = models.CharField(max_length=200, blank=True, help_text="Order number, parcel number, driver.")
+    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    created_at = models.DateTimeField(default=utc_now)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    sent_at = models.DateTimeField(null=True, blank=True, help_text="Since when it counts as incoming.")
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["merchant", "key"], name="arrival_once_per_form"),
+            models.CheckConstraint(
+                condition=Q(origin__isnull=False, supplier="") | (Q(origin=None) & ~Q(supplier="")),
+                name="arrival_from_a_place_or_a_supplier",
+            ),
+            models.CheckConstraint(
+                condition=Q(origin=None) | ~Q(origin=F("destination")), name="arrival_between_two_places"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="draft", sent_at=None, closed_at=None)
+                | Q(state="open", sent_at__isnull=False, closed_at=None)
+                | Q(state="received", sent_at__isnull=False, closed_at__isnull=False)
+                | Q(state="cancelled", closed_at__isnull=False),
+                name="arrival_state_and_times_agree",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "-created_at", "-id"], name="arrival_by_time"),
+            models.Index(fields=["merchant", "expected_date"], name="arrival_open", condition=Q(state="open")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{'transfer' if self.is_transfer else 'delivery'} #{self.pk}"
+
+    @property
+    def is_transfer(self) -> bool:
+        """From another of our places, whose units it takes."""
+        return self.origin_id is not None
+
+    @property
+    def sender(self) -> str:
+        """Where it comes from, in words."""
+        return self.origin.name if self.origin else self.supplier
+
+
+class ArrivalLine(models.Model):
+    """Units of one variant in an arrival, and what became of them. `remaining`: still on their way, once it is sent."""
+
+    arrival = models.ForeignKey(Arrival, on_delete=models.CASCADE, related_name="lines")
+    variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="arrival_lines")
+    quantity = quantity_field(help_text="Sent, or ordered.")
+    received = quantity_field(help_text="Came; may be more than was sent.")
+    missing = quantity_field(help_text="Will not come.")
+    returned = quantity_field(help_text="Back at the place it left.")
+    remaining = models.GeneratedField(
+        expression=Greatest(F("quantity") - F("received") - F("missing") - F("returned"), Value(ZERO)),
+        output_field=models.DecimalField(max_digits=16, decimal_places=5),
+        db_persist=True,
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["arrival", "variant"], name="arrivalline_once_per_arrival"),
+            models.CheckConstraint(condition=Q(quantity__gt=0), name="arrivalline_quantity_positive"),
+            models.CheckConstraint(
+                condition=Q(received__gte=0, missing__gte=0, returned__gte=0), name="arrivalline_not_negative"
+            ),
+            models.CheckConstraint(
+                condition=Q(missing=0, returned=0) | Q(quantity__gte=F("received") + F("missing") + F("returned")),
+                name="arrivalline_missing_of_what_did_not_come",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} of variant {self.variant_id} in arrival {self.arrival_id}"
+
+    @property
+    def surplus(self) -> Decimal:
+        """Units that came beyond what was sent."""
+        surplus: Decimal = max(self.received + self.missing + self.returned - self.quantity, ZERO)
+        return surplus
+
+
+class ArrivalStep(models.Model):
+    """One thing done with an arrival: sent, received in part, given up, called back; the newest can be undone."""
+
+    class Kind(models.TextChoices):
+        SEND = "send", "Sent"
+        RECEIVE = "receive", "Received"
+        CANCEL = "cancel", "Cancelled"
+
+    arrival = models.ForeignKey(Arrival, on_delete=models.CASCADE, related_name="steps")
+    key = models.UUIDField(help_text="The form it came from: sent twice, it is done once.")
+    kind = models.CharField(max_length=8, choices=Kind)
+    reason = models.CharField(max_length=200, blank=True)
+    changes = models.JSONField(default=list, help_text="Units by line: received, missing, returned.")
+    was = models.CharField(max_length=10, choices=Arrival.State, help_text="The arrival's state before.")
+    done_at = models.DateTimeField(default=utc_now)
+    done_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    undone_at = models.DateTimeField(null=True, blank=True)
+    undone_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["arrival", "key"], name="arrivalstep_once_per_form")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of arrival {self.arrival_id} #{self.pk}"
 
 
 class Reservation(MerchantOwned):

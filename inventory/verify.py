@@ -86,6 +86,22 @@ LEFT JOIN held h ON h.variant_id = l.variant_id AND h.location_id = l.location_i
 WHERE (l.committed, l.reserved) IS DISTINCT FROM (coalesce(h.committed, 0), coalesce(h.reserved, 0)) ORDER BY l.id
 """
 
+# What the levels call incoming must be what arrivals that were sent still expect.
+_VERIFY_INCOMING = """
+WITH {holders}, expected AS (
+    SELECT h.holder_id AS variant_id, a.destination_id AS location_id, sum(al.remaining) AS units
+    FROM inventory_arrivalline al
+    JOIN inventory_arrival a ON a.id = al.arrival_id AND a.sent_at IS NOT NULL
+    JOIN holder h ON h.variant_id = al.variant_id
+    WHERE al.remaining > 0 GROUP BY 1, 2
+)
+SELECT l.id, l.variant_id, l.location_id,
+       format('incoming %s, open arrivals expect %s', trim_scale(l.incoming), trim_scale(coalesce(e.units, 0)))
+FROM inventory_stocklevel l
+LEFT JOIN expected e ON e.variant_id = l.variant_id AND e.location_id = l.location_id
+WHERE l.incoming <> coalesce(e.units, 0) ORDER BY l.id
+"""
+
 # A bundle made up when sold holds nothing itself.
 _VERIFY_BUNDLES = """
 SELECT l.id, l.variant_id, l.location_id, 'a bundle with stock of its own'
@@ -143,7 +159,7 @@ def verify() -> Verdict:
             cells += 1
             if row[3]:
                 breaches.append(Breach(*row))
-        for statement in (_VERIFY_PROMISES, _VERIFY_BUNDLES, _VERIFY_PACKS):
+        for statement in (_VERIFY_PROMISES, _VERIFY_INCOMING, _VERIFY_BUNDLES, _VERIFY_PACKS):
             cursor.execute(statement.format(holders=_HOLDERS, held=_HELD))
             breaches.extend(Breach(*row) for row in cursor)
     return Verdict(cells=cells, breaches=breaches)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from decimal import Decimal
 from typing import Any
 
@@ -67,6 +68,11 @@ def a_shop() -> dict[type, Any]:
         merchant=member.merchant, idempotency_key="cart-1", expires_at=utc_now()
     )
     inventory.ReservationLine.objects.create(reservation=held, variant=variant, location=place, quantity=Decimal(1))
+    arrival = inventory.Arrival.objects.create(
+        merchant=member.merchant, key=uuid.uuid4(), supplier="Acme", destination=place, created_by=member.user
+    )
+    inventory.ArrivalLine.objects.create(arrival=arrival, variant=variant, quantity=Decimal(2))
+    inventory.ArrivalStep.objects.create(arrival=arrival, key=uuid.uuid4(), kind="send", was="draft")
     inventory.RoutingPolicy.objects.create(merchant=member.merchant, rules=["ranking"])
     inventory.RoutingDecision.objects.create(merchant=member.merchant, reference="hold:1", question={})
     inventory.OrderHold.objects.create(line=line, location=place, committed=Decimal(1))
