@@ -61,7 +61,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 # The first words of the product's own addresses: a shop of that name could not be reached under /<slug>/.
-RESERVED_SLUGS = ("account", "admin", "api", "healthz", "readyz", "static", "theme", "webhooks")
+RESERVED_SLUGS = ("account", "admin", "api", "fleet", "healthz", "readyz", "static", "theme", "webhooks")
 
 
 class Merchant(models.Model):

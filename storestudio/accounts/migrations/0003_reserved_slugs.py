@@ -13,7 +13,10 @@ class Migration(migrations.Migration):
             model_name="merchant",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("slug__in", ("account", "admin", "api", "healthz", "readyz", "static", "theme", "webhooks")),
+                    (
+                        "slug__in",
+                        ("account", "admin", "api", "fleet", "healthz", "readyz", "static", "theme", "webhooks"),
+                    ),
                     _negated=True,
                 ),
                 name="merchant_slug_is_not_an_address_of_ours",
