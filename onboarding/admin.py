@@ -1,12 +1,16 @@
-"""Admin: what was found in catalogs, imported and changed, and what listings should be like. Only to be looked at."""
+"""Admin: what was found in catalogs, imported, changed and written back. Only to be looked at."""
 
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
 from onboarding.models import (
     BulkAcceptance,
+    CatalogWrite,
+    CatalogWriteLine,
     Change,
     ChangeSet,
     CleanupRule,
@@ -14,6 +18,7 @@ from onboarding.models import (
     Finding,
     FindingRun,
     ImportBatch,
+    ImportChunk,
     ListingWish,
     MappingRun,
     SkuPattern,
@@ -90,6 +95,20 @@ class ImportBatchAdmin(BigRows):
     def rows(self, batch: ImportBatch) -> SafeString:
         """Its staged rows."""
         return rows_of("onboarding.stagedrow", f"batch__id__exact={batch.pk}", "rows")
+
+
+@admin.register(ImportChunk)
+class ImportChunkAdmin(BigRows):
+    """Pieces of files that are still being read; what is in them is not shown."""
+
+    list_display = ["pk", linked("batch"), "place"]
+    exclude = ["body"]
+    list_select_related = ["batch"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ImportChunk]:
+        """Without the bytes: a page of them would be many megabytes."""
+        pieces: QuerySet[ImportChunk] = super().get_queryset(request)
+        return pieces.defer("body")
 
 
 @admin.register(StagedRow)
@@ -173,3 +192,32 @@ class SuggestionAdmin(BigRows):
     ]  # fmt: skip
     list_filter = ["state", "verdict", "is_best", "merchant"]
     list_select_related = ["listing", "variant", "decided_by"]
+
+
+@admin.register(CatalogWrite)
+class CatalogWriteAdmin(BigRows):
+    """Cleaned fields on their way back to a channel; approved, stopped and undone on their pages."""
+
+    list_display = [
+        "__str__", linked("merchant"), linked("connection"), "state", "created_at", linked("approved_by"),
+        "finished_at", "lease_until", "attempts", linked("undoes"), "lines", "error",
+    ]  # fmt: skip
+    list_filter = ["state", "merchant", "connection"]
+    list_select_related = ["merchant", "connection", "approved_by", "undoes"]
+
+    @admin.display(description="listings")
+    def lines(self, write: CatalogWrite) -> SafeString:
+        """Its listings before and after."""
+        return rows_of("onboarding.catalogwriteline", f"write__id__exact={write.pk}", "listings")
+
+
+@admin.register(CatalogWriteLine)
+class CatalogWriteLineAdmin(BigRows):
+    """Listings of write-backs: what was there, what was sent, what the channel said."""
+
+    list_display = [
+        "pk", linked("write"), linked("listing"), "before", "after", "is_excluded", "sent_at", "outcome", "message",
+    ]  # fmt: skip
+    list_filter = ["outcome", "is_excluded"]
+    search_fields = ["=idempotency_key", "=listing__sku"]
+    list_select_related = ["write", "listing"]

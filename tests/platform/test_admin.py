@@ -25,18 +25,21 @@ from channels.own import tokens
 from channels.sandbox import standins
 from inventory import ledger
 from inventory import models as inventory
+from onboarding import models as onboarding
 from storestudio.accounts import audit, backoffice
 from storestudio.accounts import models as accounts
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-APPS = ("accounts", "inventory", "channels", "own", "sandbox", *(f"sandbox_{name}" for name in standins.names()))
+SHOPS = ("accounts", "inventory", "channels", "own", "onboarding")
+APPS = (*SHOPS, "sandbox", *(f"sandbox_{name}" for name in standins.names()))
 OURS = [model for model in admin.site._registry if model._meta.app_label in APPS]
 LEDGER = [
     inventory.StockMovement, inventory.StockMovementKey, inventory.StockLevel, inventory.Order, accounts.AuditEntry,
     channels.InboundEvent, channels.ChannelWrite, channels.ChannelWriteLine, channels.ChannelStock,
     channels.Connection, channels.Approval,
     channels.StockGap, channels.RemoteChange, channels.GuardStop, channels.StockSweep,
+    *apps.get_app_config("onboarding").get_models(),
 ]  # fmt: skip
 SECRETS = {"access_token": "very-secret-token", "client_secret": "very-secret-too"}
 
@@ -127,14 +130,40 @@ def a_shop() -> dict[type, Any]:
     own.WebhookAttempt.objects.create(
         delivery=delivery, sent_at=utc_now(), took_ms=12, status=500, error="answered 500"
     )
+    a_catalog_being_cleaned(member=member, connection=connection)
     accounts.Heartbeat.objects.get_or_create(name="worker", defaults={"beat_at": utc_now()})
     return {Connection: connection, InboundEvent: event, inventory.Variant: variant}
+
+
+def a_catalog_being_cleaned(*, member: accounts.Membership, connection: Connection) -> None:
+    """One row of every table of onboarding."""
+    shop = {"merchant": member.merchant}
+    factories.FindingFactory(**shop)
+    factories.CleanupRuleFactory(**shop, made_by=member.user)
+    factories.SkuPatternFactory(**shop, changed_by=member.user)
+    onboarding.FindingRun.objects.create(**shop)
+    changeset = onboarding.ChangeSet.objects.create(**shop, kind="import", title="goods.csv", actor=member.user)
+    onboarding.Change.objects.create(changeset=changeset, table="variant", row_id=1, after={"sku": "MUG"})
+    onboarding.BulkAcceptance.objects.create(
+        **shop, confidence=0.9, findings=[1], changeset=changeset, actor=member.user, ended_at=utc_now()
+    )
+    batch = factories.ImportBatchFactory(**shop, changeset=changeset, created_by=member.user)
+    onboarding.ImportChunk.objects.create(batch=batch, place=0, body=b"Title,SKU\n")
+    onboarding.StagedRow.objects.create(batch=batch, number=2, action="new")
+    onboarding.ColumnMapping.objects.create(**shop, signature="title", columns={"Title": "title"})
+    suggestion = factories.SuggestionFactory(listing__connection=connection)
+    onboarding.MappingRun.objects.create(**shop, connection=connection)
+    onboarding.ListingWish.objects.create(**shop, listing=suggestion.listing, field="sku", value="MUG")
+    write = factories.CatalogWriteFactory(connection=connection, approved_by=member.user)
+    onboarding.CatalogWriteLine.objects.create(
+        write=write, listing=suggestion.listing, before={"sku": "mug"}, after={"sku": "MUG"}
+    )
 
 
 def test_every_table_of_ours_is_in_the_admin() -> None:
     missing = [
         model.__name__
-        for label in APPS[:4]
+        for label in SHOPS
         for model in apps.get_app_config(label).get_models()
         if not admin.site.is_registered(model)
     ]
@@ -154,7 +183,7 @@ def test_every_list_and_page_opens(admin_client: Any, model: Any) -> None:
         assert admin_client.get(page(model, "changelist"), {"q": "LNO-00001"}).status_code == 200
 
 
-@pytest.mark.parametrize("model", [one for one in OURS if one._meta.app_label in APPS[:4]], ids=lambda m: m._meta.label)
+@pytest.mark.parametrize("model", [one for one in OURS if one._meta.app_label in SHOPS], ids=lambda m: m._meta.label)
 def test_a_lists_cost_does_not_grow_with_its_rows(admin_client: Any, model: Any) -> None:
     a_shop()
     admin_client.get(page(model, "changelist"))
@@ -180,6 +209,27 @@ def test_what_only_the_rules_write_is_not_changed_by_an_admin(admin_client: Any,
     gone = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
     admin_client.post(page(model, "changelist"), gone)
     assert model.objects.filter(pk=row.pk).values().get() == before
+
+
+def test_the_rows_of_an_import_are_found_from_it(admin_client: Any) -> None:
+    a_shop()
+    other = factories.ImportBatchFactory()
+    batch = onboarding.ImportBatch.objects.exclude(pk=other.pk).get()
+    onboarding.StagedRow.objects.create(batch=other, number=2, action="new")
+
+    address = f"{page(onboarding.StagedRow, 'changelist')}?batch__id__exact={batch.pk}"
+    assert address in admin_client.get(page(onboarding.ImportBatch, "changelist")).content.decode()
+    assert [row.batch_id for row in admin_client.get(address).context["cl"].result_list] == [batch.pk]
+
+
+def test_what_is_in_an_uploaded_piece_is_neither_read_nor_shown(admin_client: Any) -> None:
+    a_shop()
+    piece = onboarding.ImportChunk.objects.get()
+
+    with CaptureQueriesContext(database) as queries:
+        text = admin_client.get(page(onboarding.ImportChunk, "change", piece.pk)).content.decode()
+    assert "body" not in "".join(query["sql"] for query in queries if "importchunk" in query["sql"])
+    assert "Title,SKU" not in text
 
 
 def test_control_a_product_is_changed(admin_client: Any) -> None:
