@@ -15,7 +15,8 @@ from onboarding.skus.checks import ChannelRule, Kind, Known, Listed, Row
 from onboarding.skus.patterns import Thing
 from storestudio.accounts.models import Merchant
 
-DEFAULT_PATTERN = "{vendor:3}-{style:4}"
+VENDOR_SHARE_MIN = 0.5  # of the variants have a vendor; else a proposed pattern does without
+OPTION_SHARE_MIN = 0.25  # of the variants have the option
 OPTIONS_IN_DEFAULT = 2
 OPTIONS_OFFERED = 8
 
@@ -96,11 +97,16 @@ def infer(merchant: Merchant, *, of: Goods | None = None) -> inferring.Inferred 
 
 
 def proposal(of: Goods) -> str:
-    """A pattern to begin with: vendor and style, and the options that most products have."""
-    options = "".join(
-        f"-{{{name}:3}}" if name == "color" else f"-{{{name}}}" for name in of.options[:OPTIONS_IN_DEFAULT]
-    )
-    return DEFAULT_PATTERN + options
+    """A pattern to begin with: vendor where most have one, style, and the options that many products have."""
+    options = [name for name in of.options[:OPTIONS_IN_DEFAULT] if _share(of, name) >= OPTION_SHARE_MIN]
+    vendor = ["{vendor:3}"] if _share(of, "vendor") > VENDOR_SHARE_MIN else []
+    written = [f"{{{name}:3}}" if name == "color" else f"{{{name}}}" for name in options]
+    return "-".join([*vendor, "{style:4}", *written])
+
+
+def _share(of: Goods, name: str) -> float:
+    """How many of the variants have a value there, 0 to 1."""
+    return sum(bool(thing.values.get(name)) for thing in of.things) / max(len(of.things), 1)
 
 
 def _known(merchant: Merchant, titles: dict[int, str]) -> Known:

@@ -6,8 +6,9 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
-from django_htmx.http import HttpResponseClientRefresh
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
 from inventory.models import Location
 from onboarding.forms import ColumnsForm, PlacesOfFileForm, UploadForm
@@ -86,7 +87,9 @@ def import_batch(request: ShopRequest, batch_id: int) -> HttpResponse:
     """One import, in whatever state it is: progress, preview, result."""
     batch = _batch_of(request, batch_id)
     if batch.state == State.MAPPING:
-        return redirect("import_columns", shop=request.merchant.slug, batch_id=batch.pk)
+        columns = reverse("import_columns", args=[request.merchant.slug, batch.pk])
+        # A plain redirect would be followed within the part, and the whole page would end up inside itself.
+        return HttpResponseClientRedirect(columns) if wants_partial(request) else redirect(columns)
     if batch.state in AT_WORK:
         context = {"batch": batch, "progress": showing.progress_of(batch)}
         if wants_partial(request):

@@ -144,6 +144,15 @@ def test_progress_is_polled_and_ends_in_a_fresh_page(client, member):
     assert "<html" not in part
 
 
+def test_progress_that_ends_in_a_question_leads_the_whole_page_there(client, member):
+    batch = staged(member.merchant, table([MUG]))
+    ImportBatch.objects.filter(pk=batch.pk).update(state="mapping")
+    there, columns = at("import", member, batch.pk), at("import_columns", member, batch.pk)
+
+    assert client.get(there + "?progress=1", headers={"HX-Request": "true"}).headers["HX-Redirect"] == columns
+    assert client.get(there).url == columns
+
+
 def test_a_yes_that_is_not_asked_for_says_so(client, member):
     batch = applied(member.merchant, table([MUG]))
     page = client.post(at("approve_import", member, batch.pk), follow=True).content.decode()

@@ -169,6 +169,19 @@ def test_skus_that_read_alike_are_marked():
     assert [kinds(row) for row in rows] == [{Kind.ALIKE}, {Kind.ALIKE}, set()]
 
 
+@pytest.mark.parametrize(
+    ("vendors", "sized", "pattern"),
+    [(4, 4, "{vendor:3}-{style:4}-{size}"), (2, 4, "{style:4}-{size}"), (4, 0, "{vendor:3}-{style:4}")],
+)
+def test_a_pattern_is_proposed_of_what_the_goods_have(vendors, sized, pattern):
+    things = [
+        thing(n, vendor="Acme" if n < vendors else "", size="M" if n < sized else "", lid="oak" if n == 0 else "")
+        for n in range(5)
+    ]
+    goods = designing.Goods(things=things, titles={}, options=["size", "lid"] if sized else ["lid"])
+    assert designing.proposal(goods) == pattern
+
+
 def test_the_pattern_in_use_is_found_with_its_share():
     colors, sizes = ["Black", "Blue", "White"], ["S", "M", "L"]
     things = [

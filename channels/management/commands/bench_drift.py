@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any
 
 from django.conf import settings
-from django.core.handlers.wsgi import WSGIHandler
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from django.test.utils import override_settings
 
 from storestudio.accounts.models import Merchant, User
 
 RIGHTLY_MIN = 0.95
-
-
-class Quiet(WSGIRequestHandler):
-    """Says nothing for each request."""
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing."""
 
 
 class Command(BaseCommand):
@@ -38,15 +27,10 @@ class Command(BaseCommand):
         """Exit code 1 where one is not found, fewer than 95 in 100 are named rightly, or anything is healed wrongly."""
         if not settings.SANDBOX:
             raise CommandError("The disagreements are planted at the sandbox: set SANDBOX=true.")
-        server = ThreadedWSGIServer(("127.0.0.1", 0), Quiet)
-        url = f"http://127.0.0.1:{server.server_port}"
-        with override_settings(SANDBOX_URL=url, PUBLIC_URL=url, ROOT_URLCONF="channels.sandbox.bench_urls"):
-            server.set_app(WSGIHandler())
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            try:
-                self._run(options)
-            finally:
-                server.shutdown()
+        from channels.sandbox import serving
+
+        with serving.served():
+            self._run(options)
 
     def _run(self, options: dict[str, Any]) -> None:
         from channels.sandbox.trading.disagreements import World
