@@ -110,6 +110,8 @@ def _separate(found: Difference, variant: Variant) -> None:
     there, wanted = found.listing.options, variant.options
     if not there or not wanted:
         return
+    if list(wanted) == [VARIATION]:
+        wanted = _named_as_there(there, str(wanted[VARIATION]))
     names = paired(there, wanted)
     if names is None:
         found.notes.append(f"Its options are {', '.join(there)} there and {', '.join(wanted)} here.")
@@ -120,6 +122,16 @@ def _separate(found: Difference, variant: Variant) -> None:
         renamed = {old: new for old, new in names.items() if old != new}
         if renamed:
             found.after["option_names"] = renamed
+
+
+def _named_as_there(there: Mapping[str, Any], joined: str) -> Mapping[str, Any]:
+    """What came from a till has values and no option names: those of the channel stay, and only a value may differ."""
+    values = _SIGNS.split(joined.strip())
+    if len(there) == 1:
+        return dict.fromkeys(there, joined)
+    if sorted(map(_folded, values)) == sorted(map(_folded, there.values())):
+        return there
+    return {VARIATION: joined}
 
 
 def paired(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, str] | None:

@@ -463,6 +463,15 @@ def test_a_phone_decides_with_big_buttons(desk, shop):
     assert first.state == State.ACCEPTED
 
 
+def test_a_long_queue_on_a_phone_leaves_no_blank_page_below_it(desk, shop):
+    for number in range(20):
+        shop.sku(f"Throw {number}", f"thr {number}", f"THR-{number}")
+    at = desk(width=390)
+    frame = at.page.locator(".frame").bounding_box()
+
+    assert at.page.evaluate("document.documentElement.scrollHeight") <= frame["y"] + frame["height"] + 1
+
+
 def test_it_works_without_script(browser, client, live_server, shop):
     shop.twins("Oak Stool", {"sku": "OAK-1", "price": Decimal(3)}, {"sku": "oak 1"}, both_listed=True)
     context = browser.new_context(java_script_enabled=False, viewport={"width": 1440, "height": 900})

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 from django.utils.timezone import now as utc_now
 
-from channels import connections, inbox, linking
+from channels import connections, inbox, linking, registry
 from channels.models import Connection, Listing
 from channels.sandbox.goods import Goods, GoodsVariant
 from channels.sandbox.models import Fault
@@ -20,7 +20,7 @@ from channels.sandbox.square.models import CatalogObject
 from inventory.models import Variant
 from onboarding import journal
 from onboarding.models import CatalogWrite, CatalogWriteLine, ChangeSet, ListingWish
-from onboarding.writeback import deciding, drafting, sending
+from onboarding.writeback import deciding, drafting, fields, sending
 from onboarding.writeback.deciding import NotAllowed
 from storestudio.accounts.models import AuditEntry
 from tests import factories
@@ -149,6 +149,36 @@ def ours(connection):
 
 
 # --- drafts -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("there", "ours", "after", "notes"),
+    [
+        ({"Size": "Small"}, "Small", None, 0),
+        ({"Size": "small"}, "Small", {"Size": "Small"}, 0),
+        ({"Size": "M", "Colour": "Red"}, "Red, M", None, 0),
+        ({"Size": "M", "Colour": "Red"}, "Red / M", None, 0),
+        ({"Size": "M", "Colour": "Red"}, "Blue, M", None, 1),
+    ],
+)
+def test_options_without_names_rename_none_of_a_channels(there, ours, after, notes):
+    variant = factories.VariantFactory.build(merchant=None, product=None, options={"Variation": ours}, title=ours)
+    listing = Listing(options=there, variant=variant, sku=variant.sku, is_tracked=True)
+
+    found = fields.difference(listing, wishes={}, capabilities=registry.capabilities("shopify"))
+
+    assert found.after.get("options") == after
+    assert "option_names" not in found.after
+    assert len(found.notes) == notes
+
+
+def test_control_named_options_do_rename():
+    variant = factories.VariantFactory.build(merchant=None, product=None, options={"Color": "Red"}, title="Red")
+    listing = Listing(options={"Colour": "Red"}, variant=variant, sku=variant.sku, is_tracked=True)
+
+    found = fields.difference(listing, wishes={}, capabilities=registry.capabilities("shopify"))
+
+    assert (found.after["options"], found.after["option_names"]) == ({"Color": "Red"}, {"Colour": "Color"})
 
 
 def test_a_draft_names_what_differs_and_nothing_else_and_sends_nothing(connection, actor):
