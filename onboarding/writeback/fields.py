@@ -126,10 +126,9 @@ def _separate(found: Difference, variant: Variant) -> None:
 
 def _named_as_there(there: Mapping[str, Any], joined: str) -> Mapping[str, Any]:
     """What came from a till has values and no option names: those of the channel stay, and only a value may differ."""
-    values = _SIGNS.split(joined.strip())
     if len(there) == 1:
         return dict.fromkeys(there, joined)
-    if sorted(map(_folded, values)) == sorted(map(_folded, there.values())):
+    if _words(joined) == sorted(word for value in there.values() for word in _words(value)):
         return there
     return {VARIATION: joined}
 
@@ -151,6 +150,11 @@ def paired(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, str
             if len(fits) == 1:
                 names[old] = fits[0]
     return names if len(names) == len(there) else None
+
+
+def _words(joined: Any) -> list[str]:
+    """What stands between the signs, a value with a sign of its own (“S/M”) included."""
+    return sorted(map(_folded, _SIGNS.split(str(joined).strip())))
 
 
 def _folded(text: Any) -> str:

@@ -158,6 +158,7 @@ def ours(connection):
         ({"Size": "small"}, "Small", {"Size": "Small"}, 0),
         ({"Size": "M", "Colour": "Red"}, "Red, M", None, 0),
         ({"Size": "M", "Colour": "Red"}, "Red / M", None, 0),
+        ({"Size": "S/M", "Colour": "Navy"}, "S/M / Navy", None, 0),
         ({"Size": "M", "Colour": "Red"}, "Blue, M", None, 1),
     ],
 )
