@@ -125,7 +125,7 @@ def test_the_outcome_shows_what_is_there_instead_and_offers_the_way_back(page, c
     assert "there now: <b>BY-HAND</b>" in text
     answer = page.post(url("undo_write_back", write_id=write.pk), follow=True)
 
-    assert "Put back at Web" in answer.content.decode()
+    assert "What would be put back at Web" in answer.content.decode()
     assert "<ins>old 0</ins>" in answer.content.decode()
     assert CatalogWrite.objects.get(undoes=write).state == State.DRAFT
 
