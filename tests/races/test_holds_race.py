@@ -53,7 +53,7 @@ def at_once(work: Callable[..., int], cell: Cell) -> int:
 
 def _run(work: Callable[..., int], cell: Cell, number: int, gate: Any, said: Any) -> None:
     try:
-        connection.ensure_connection()
+        _let_go_of_inherited_connections()
         said.put(work(cell, number, gate))
     except BaseException:
         traceback.print_exc(file=sys.stderr)
@@ -61,6 +61,12 @@ def _run(work: Callable[..., int], cell: Cell, number: int, gate: Any, said: Any
         said.put(None)
     finally:
         connections.close_all()
+
+
+def _let_go_of_inherited_connections() -> None:
+    """Make a pool of this process's own: a thread of the parent may have opened one again before the fork."""
+    type(connection)._connection_pools.clear()
+    connection.ensure_connection()
 
 
 def _hold(cell: Cell, number: int, gate: Any) -> int:
