@@ -9,7 +9,10 @@ from typing import Generic, TypeVar
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+from storestudio.accounts.templatetags.studio import quantity
+
 Row = TypeVar("Row", bound=Model)
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,38 @@ def newest_first(rows: QuerySet[Row], *, request: HttpRequest, by: str = "", siz
     )
 
 
-def _address(request: HttpRequest, *, before: str) -> str:
+@dataclass(frozen=True)
+class Part(Generic[Item]):
+    """Some of a list that is known whole; `words` say which, "" where all are shown."""
+
+    rows: Sequence[Item]
+    words: str
+    back_url: str
+    next_url: str
+
+
+def part_of(items: Sequence[Item], *, request: HttpRequest, size: int, path: str = "") -> Part[Item]:
+    """The part that `?start=<number>` asks for; nonsense and what lies beyond the end is the first. `path`: where its
+    neighbours are, if not at the request's own."""
+    asked = request.GET.get("start", "")
+    start = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
+    start = start if start < len(items) else 0
+    end = min(start + size, len(items))
+    is_whole = start == 0 and end == len(items)
+    return Part(
+        rows=items[start:end],
+        words="" if is_whole else f"{quantity(start + 1)} to {quantity(end)} of {quantity(len(items))}",
+        back_url=_address(request, path, start=str(max(start - size, 0) or "")) if start else "",
+        next_url=_address(request, path, start=str(end)) if end < len(items) else "",
+    )
+
+
+def _address(request: HttpRequest, path: str = "", **places: str) -> str:
+    """This page's address with another place in it; "" is the beginning."""
+    path = path or request.path
     query = request.GET.copy()
-    query.pop("before", None)
-    if before:
-        query["before"] = before
-    return f"{request.path}?{query.urlencode()}" if query else request.path
+    for name, value in places.items():
+        query.pop(name, None)
+        if value:
+            query[name] = value
+    return f"{path}?{query.urlencode()}" if query else path

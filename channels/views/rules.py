@@ -17,6 +17,7 @@ from channels import measuring, rules
 from channels.forms import RuleForm, SellingForm
 from channels.models import AvailabilityRule, Connection, RuleChange
 from channels.views.connection import connection_of, page_context
+from channels.views.paging import part_of
 from inventory import paging
 from inventory.models import Variant
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
@@ -51,8 +52,8 @@ def rule_list(request: ShopRequest) -> HttpResponse:
             Q(category__icontains=search) | Q(note__icontains=search) | Q(variant__sku__icontains=search)
             | Q(variant__product__title__icontains=search)
         )  # fmt: skip
-    start = max(paging.number(request.GET.get("start")) or 0, 0)
     found = sorted(rows, key=_breadth)
+    part = part_of(found, request=request, size=RULES_A_PAGE)
     changes = RuleChange.objects.of(request.merchant).select_related(
         "rule__variant__product",
         "rule__location",
@@ -63,15 +64,12 @@ def rule_list(request: ShopRequest) -> HttpResponse:
     )
     connections = Connection.objects.of(request.merchant).exclude(state=Connection.State.CLOSED).order_by("pk")
     context = {
-        "rows": [_row(rule) for rule in found[start : start + RULES_A_PAGE]],
+        "rows": [_row(rule) for rule in part.rows],
+        "part": part,
         "count": len(found),
         "channel": channel,
         "connections": list(connections),
         "search": search,
-        "first": start + 1,
-        "last": min(start + RULES_A_PAGE, len(found)),
-        "next_start": start + RULES_A_PAGE if start + RULES_A_PAGE < len(found) else None,
-        "back_start": max(start - RULES_A_PAGE, 0) if start else None,
         "changes": [_changed(change) for change in changes.order_by("-at", "-pk")[:CHANGES_SHOWN]],
     }
     return render(request, "channels/rules.html", context)

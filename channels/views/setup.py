@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from django.contrib import messages
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from channels import approvals, connections
@@ -16,6 +17,7 @@ from channels.forms import CONFIRM_WORD, ApproveForm, PlacesForm, ReasonForm, Re
 from channels.models import Connection
 from channels.ports import ConnectorError
 from channels.views.connection import connection_of, page_context
+from channels.views.paging import part_of
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, shop_view
 
 ROWS_A_PAGE = 200
@@ -89,8 +91,8 @@ def _preview_page(
     choices = {"": table.changes, "zero": table.zeros, "flagged": table.flagged, "left": table.left_out}
     show = request.GET.get("show", "")
     show = show if show in choices else ""
-    start = _start(request)
-    rows = choices[show]
+    here = reverse("channel_preview", args=[request.merchant.slug, connection.pk])  # a refused yes shows it elsewhere
+    part = part_of(choices[show], request=request, size=ROWS_A_PAGE, path=here)
     context = page_context(
         request,
         connection,
@@ -98,12 +100,7 @@ def _preview_page(
         counts={name: len(lines) for name, lines in choices.items()},
         all_count=len(table.changes),
         show=show,
-        rows=rows[start : start + ROWS_A_PAGE],
-        first=start + 1,
-        last=min(start + ROWS_A_PAGE, len(rows)),
-        row_count=len(rows),
-        next_start=start + ROWS_A_PAGE if start + ROWS_A_PAGE < len(rows) else None,
-        back_start=max(start - ROWS_A_PAGE, 0) if start else None,
+        part=part,
         form=form or ApproveForm(needs_word=table.needs_word),
         word=CONFIRM_WORD,
         is_asked=_is_asked(connection),
@@ -118,11 +115,6 @@ def _is_asked(connection: Connection) -> bool:
         return connection.state == Connection.State.PAUSED
     may_be_approved = connection.state in (Connection.State.PAUSED, Connection.State.LIVE)
     return may_be_approved and approvals.awaiting_yes(connection).exists()
-
-
-def _start(request: HttpRequest) -> int:
-    asked = request.GET.get("start", "0")
-    return int(asked) if asked.isdigit() else 0
 
 
 @shop_view(roles=MAY_MANAGE)
