@@ -65,7 +65,7 @@ def _run(work: Callable[..., int], cell: Cell, number: int, gate: Any, said: Any
 
 def _let_go_of_inherited_connections() -> None:
     """Make a pool of this process's own: a thread of the parent may have opened one again before the fork."""
-    type(connection)._connection_pools.clear()
+    type(connections["default"])._connection_pools.clear()  # type: ignore[attr-defined]
     connection.ensure_connection()
 
 
