@@ -248,7 +248,7 @@ class ArrivalLines(ReadOnlyLines):
     """What travels, and what became of it."""
 
     model = ArrivalLine
-    fields = ["variant", "quantity", "received", "missing", "returned", "remaining"]
+    fields = ["variant", "quantity", "received", "damaged", "missing", "returned", "remaining"]
     readonly_fields = ["remaining"]  # generated: Django makes no form field of it
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -287,8 +287,8 @@ class ArrivalLineAdmin(BigRows):
     """Lines of transfers and deliveries."""
 
     list_display = [
-        "pk", linked("arrival"), linked("variant"), units("quantity"), units("received"), units("missing"),
-        units("returned"), units("remaining"),
+        "pk", linked("arrival"), linked("variant"), units("quantity"), units("received"), units("damaged"),
+        units("missing"), units("returned"), units("remaining"),
     ]  # fmt: skip
     list_select_related = ["arrival", "variant"]
     search_fields = ["variant__sku"]

@@ -1,10 +1,11 @@
 """Goods on their way: transfers between our places, and deliveries from suppliers. One model serves both.
 
 Sent: the units leave the place they come from, if it is ours, and are incoming where they go. Received, in parts: they
-are incoming no more and on hand there. What does not come is written off the incoming with its reason, or is back where
-it left; what comes beyond what was sent is received all the same. For every line, at every moment,
+are incoming no more and on hand there. What does not come, or comes damaged, is written off the incoming with its
+reason, or is back where it left; what comes beyond what was sent is received all the same. For every line, at every
+moment,
 
-    left the origin = still on the way + received + missing - surplus
+    left the origin = still on the way + received + damaged + missing - surplus
 
 (tests/inventory/test_arrivals.py plays it), and what is incoming in the ledger is what open arrivals still expect
 (`manage.py verify_ledger`). Locks: the arrival, then stock levels.
@@ -33,10 +34,15 @@ State = Arrival.State
 Kind = ArrivalStep.Kind
 _BUNDLE = "{} is a bundle and has no stock of its own: take its parts instead."
 WAIT, MISSING, RETURNED = "wait", "missing", "returned"
+OUTCOMES = ("received", "damaged", MISSING, RETURNED)
 
 
 class Refused(Exception):
     """Why it cannot be done, in words for the person who tried. Nothing was posted."""
+
+
+class ReasonWanted(Refused):
+    """What came differs from what was sent, and nobody said why."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +154,10 @@ def receive(
     rest: str,
     reason: str,
     now: datetime,
+    damaged: Mapping[int, Decimal] | None = None,
 ) -> ArrivalStep:
-    """Units by line that came now; more than was sent is a surplus, received all the same. What has not come waits, is
-    missing, or is back at the origin (`rest`); with nothing left to come it is closed.
+    """Units by line that came now, fit to be sold or `damaged`; more than was sent is a surplus, received all the same.
+    What has not come waits, is missing, or is back at the origin (`rest`); with nothing left to come it is closed.
 
     Raises Refused. Locks the arrival, then levels.
     """
@@ -164,27 +171,34 @@ def receive(
             raise Refused("Only what left one of your places can be back there.")
         lines = _lines(arrival)
         before = _standings(arrival, lines)
-        changes = [_receive_line(line, arrived.get(line.pk, ZERO), rest) for line in lines]
+        broken = damaged or {}
+        changes = [
+            _receive_line(line, arrived.get(line.pk, ZERO), broken.get(line.pk, ZERO), rest) for line in lines
+        ]
         changes = [change for change in changes if len(change) > 1]
         if not changes:
             raise Refused("Nothing changes: type how many came, or say that the rest will not come.")
-        is_odd = rest != WAIT and any(name in change for change in changes for name in (MISSING, RETURNED))
-        if not reason and (is_odd or any(line.surplus for line in lines if arrived.get(line.pk))):
-            raise Refused("It is not what was sent: say in a few words why.")
+        if not reason and any(set(change) & {"damaged", MISSING, RETURNED, "surplus"} for change in changes):
+            raise ReasonWanted("It is not what was sent: say in a few words why.")
         if not any(_remaining(line) for line in lines):
             arrival.state, arrival.closed_at = State.RECEIVED, now
         step = _step(arrival, Kind.RECEIVE, key, actor, now, was=State.OPEN, reason=reason, changes=changes)
-        _post(arrival, lines, before, key=str(step.pk), actor=actor, reason=reason or arrival.note)
+        named = {change["line"]: difference_words(change) for change in changes}
+        _post(arrival, lines, before, key=str(step.pk), actor=actor, reason=reason or arrival.note, named=named)
         units = numbers.plain(sum((Decimal(change.get("received", 0)) for change in changes), ZERO))
         _note(arrival, actor, "received", f"{units} units at {arrival.destination.name}", reason=reason)
         return step
 
 
-def _receive_line(line: ArrivalLine, came: Decimal, rest: str) -> dict[str, Any]:
+def _receive_line(line: ArrivalLine, came: Decimal, damaged: Decimal, rest: str) -> dict[str, Any]:
     change: dict[str, Any] = {"line": line.pk}
-    if came:
-        line.received += came
-        change["received"] = str(came)
+    surplus = line.surplus
+    for name, units in (("received", came), ("damaged", damaged)):
+        if units:
+            setattr(line, name, getattr(line, name) + units)
+            change[name] = str(units)
+    if line.surplus > surplus:
+        change["surplus"] = str(line.surplus - surplus)
     left = _remaining(line)
     if left and rest != WAIT:
         setattr(line, rest, getattr(line, rest) + left)
@@ -208,8 +222,9 @@ def cancel(
         lines = _lines(arrival)
         before, was = _standings(arrival, lines), arrival.state
         rest = RETURNED if arrival.is_transfer else MISSING
-        changes = [_receive_line(line, ZERO, rest) for line in lines] if arrival.sent_at else []
-        has_come = any(line.received for line in lines)
+        changes = [_receive_line(line, ZERO, ZERO, rest) for line in lines] if arrival.sent_at else []
+        changes = [change for change in changes if len(change) > 1]
+        has_come = any(line.received or line.damaged for line in lines)
         arrival.state, arrival.closed_at = State.RECEIVED if has_come else State.CANCELLED, now
         step = _step(arrival, Kind.CANCEL, key, actor, now, was=was, reason=reason, changes=changes)
         _post(arrival, lines, before, key=str(step.pk), actor=actor, reason=reason or "Cancelled")
@@ -233,7 +248,7 @@ def undo(*, merchant: Merchant, actor: User, arrival_id: int, step_id: int, now:
         before = _standings(arrival, lines)
         known = {line.pk: line for line in lines}
         for change in step.changes:
-            for name in ("received", MISSING, RETURNED):
+            for name in OUTCOMES:
                 line = known[change["line"]]
                 setattr(line, name, getattr(line, name) - Decimal(change.get(name, 0)))
         arrival.state, arrival.closed_at = step.was, None
@@ -278,7 +293,7 @@ def _done(arrival: Arrival, key: uuid.UUID) -> ArrivalStep | None:
 
 def _remaining(line: ArrivalLine) -> Decimal:
     """As the database will generate it: the row in hand has changed and is not stored yet."""
-    remaining: Decimal = max(line.quantity - line.received - line.missing - line.returned, ZERO)
+    remaining: Decimal = max(line.quantity - line.received - line.damaged - line.missing - line.returned, ZERO)
     return remaining
 
 
@@ -286,6 +301,12 @@ def _standings(arrival: Arrival, lines: Sequence[ArrivalLine]) -> dict[int, Stan
     if arrival.sent_at is None:
         return {line.pk: Standing() for line in lines}
     return {line.pk: Standing(line.quantity - line.returned, line.received, _remaining(line)) for line in lines}
+
+
+def difference_words(change: Mapping[str, Any]) -> str:
+    """What a line's change names beside what came: “2 damaged, 1 missing”; “1 too many”."""
+    words = (("damaged", "damaged"), (MISSING, "missing"), (RETURNED, "back where they left"), ("surplus", "too many"))
+    return ", ".join(f"{numbers.plain(Decimal(change[name]))} {said}" for name, said in words if name in change)
 
 
 def _step(
@@ -312,17 +333,22 @@ def _post(
     key: str,
     actor: User,
     reason: str,
+    named: Mapping[int, str] | None = None,
 ) -> list[ledger.Posted]:
-    """Store the rows, and post to the ledger by how much each line stands differently now, all in one batch."""
+    """Store the rows, and post to the ledger by how much each line stands differently now, all in one batch.
+
+    `named`: by line what is different about it, said before the reason.
+    """
     arrival.save(update_fields=["state", "sent_at", "closed_at"])
-    ArrivalLine.objects.bulk_update(lines, ["received", "missing", "returned"])
+    ArrivalLine.objects.bulk_update(lines, list(OUTCOMES))
     after, now = _standings(arrival, lines), utc_now()
     entries = []
     for line in lines:
         old, new = before[line.pk], after[line.pk]
         gone, came, underway = new.gone - old.gone, new.arrived - old.arrived, new.underway - old.underway
         kind = ledger.Kind.TRANSFER if arrival.is_transfer else ledger.Kind.RECEIVE if came else ledger.Kind.EXPECT
-        common: dict[str, Any] = {"kind": kind, "occurred_at": now, "actor_id": actor.pk, "reason": reason}
+        words = ": ".join(filter(None, [(named or {}).get(line.pk, ""), reason]))
+        common: dict[str, Any] = {"kind": kind, "occurred_at": now, "actor_id": actor.pk, "reason": words}
         if gone and arrival.origin_id is not None:
             entries.append(
                 ledger.Entry(line.variant_id, arrival.origin_id, key=f"{key}:{line.pk}:from", on_hand=-gone, **common)

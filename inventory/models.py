@@ -369,10 +369,13 @@ class ArrivalLine(models.Model):
     variant = models.ForeignKey(Variant, on_delete=models.PROTECT, related_name="arrival_lines")
     quantity = quantity_field(help_text="Sent, or ordered.")
     received = quantity_field(help_text="Came; may be more than was sent.")
+    damaged = quantity_field(db_default=ZERO, help_text="Came, but not fit to be sold: written off.")
     missing = quantity_field(help_text="Will not come.")
     returned = quantity_field(help_text="Back at the place it left.")
     remaining = models.GeneratedField(
-        expression=Greatest(F("quantity") - F("received") - F("missing") - F("returned"), Value(ZERO)),
+        expression=Greatest(
+            F("quantity") - F("received") - F("missing") - F("returned") - F("damaged"), Value(ZERO)
+        ),
         output_field=models.DecimalField(max_digits=16, decimal_places=5),
         db_persist=True,
     )
@@ -382,10 +385,12 @@ class ArrivalLine(models.Model):
             models.UniqueConstraint(fields=["arrival", "variant"], name="arrivalline_once_per_arrival"),
             models.CheckConstraint(condition=Q(quantity__gt=0), name="arrivalline_quantity_positive"),
             models.CheckConstraint(
-                condition=Q(received__gte=0, missing__gte=0, returned__gte=0), name="arrivalline_not_negative"
+                condition=Q(received__gte=0, damaged__gte=0, missing__gte=0, returned__gte=0),
+                name="arrivalline_not_negative",
             ),
             models.CheckConstraint(
-                condition=Q(missing=0, returned=0) | Q(quantity__gte=F("received") + F("missing") + F("returned")),
+                condition=Q(missing=0, returned=0)
+                | Q(quantity__gte=F("received") + F("damaged") + F("missing") + F("returned")),
                 name="arrivalline_missing_of_what_did_not_come",
             ),
         ]
@@ -396,7 +401,8 @@ class ArrivalLine(models.Model):
     @property
     def surplus(self) -> Decimal:
         """Units that came beyond what was sent."""
-        surplus: Decimal = max(self.received + self.missing + self.returned - self.quantity, ZERO)
+        came = self.received + self.damaged + self.missing + self.returned
+        surplus: Decimal = max(came - self.quantity, ZERO)
         return surplus
 
 
@@ -412,7 +418,7 @@ class ArrivalStep(models.Model):
     key = models.UUIDField(help_text="The form it came from: sent twice, it is done once.")
     kind = models.CharField(max_length=8, choices=Kind)
     reason = models.CharField(max_length=200, blank=True)
-    changes = models.JSONField(default=list, help_text="Units by line: received, missing, returned.")
+    changes = models.JSONField(default=list, help_text="Units by line: received, damaged, missing, returned.")
     was = models.CharField(max_length=10, choices=Arrival.State, help_text="The arrival's state before.")
     done_at = models.DateTimeField(default=utc_now)
     done_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")

@@ -55,12 +55,14 @@ def send(shop, arrival, key=None, **more):
     )
 
 
-def receive(shop, arrival, *counts, rest="wait", reason="", key=None):
-    lines = arrival.lines.order_by("pk")
-    arrived = {line.pk: Decimal(count) for line, count in zip(lines, counts, strict=False)}
+def receive(shop, arrival, *counts, rest="wait", reason="", key=None, damaged=()):
+    lines = list(arrival.lines.order_by("pk"))
+    arrived, broken = (
+        {line.pk: Decimal(count) for line, count in zip(lines, units, strict=False)} for units in (counts, damaged)
+    )
     return arrivals.receive(
         merchant=shop.merchant, actor=shop.user, arrival_id=arrival.pk, key=key or uuid.uuid4(), arrived=arrived,
-        rest=rest, reason=reason, now=NOON,
+        damaged=broken, rest=rest, reason=reason, now=NOON,
     )  # fmt: skip
 
 
@@ -94,7 +96,7 @@ def test_a_transfer_leaves_is_incoming_and_arrives_in_parts(shop):
     line = arrival.lines.get()
     assert (line.received, line.missing, line.remaining) == (5, 1, 0)
     written = StockMovement.objects.filter(source="arrival").order_by("pk").last()
-    assert (written.kind, written.on_hand, written.incoming, written.reason) == ("transfer", 1, -2, "one broken")
+    assert (written.kind, written.on_hand, written.incoming, written.reason) == ("transfer", 1, -2, "1 missing: one broken")
     assert verify.verify().breaches == []
     assert AuditEntry.objects.filter(action__startswith="arrival.").count() == 4
 
@@ -131,6 +133,25 @@ def test_a_delivery_is_expected_received_with_more_than_ordered_and_the_rest_giv
     assert (numbers(shop, cup, 0), state(arrival)) == ((4, 0), "received")
     kinds = list(StockMovement.objects.filter(source="arrival").order_by("pk").values_list("kind", flat=True))
     assert kinds == ["expect", "expect", "receive", "receive"]
+    assert verify.verify().breaches == []
+
+
+def test_what_comes_damaged_is_named_and_written_off(shop):
+    mug, cup = shop.stock("Mug", units=10), shop.stock("Cup", units=10)
+    arrival = sent(shop, (mug, 6), (cup, 2))
+    with pytest.raises(arrivals.ReasonWanted, match="why"), transaction.atomic():
+        receive(shop, arrival, 3, damaged=(2,))
+    step = receive(shop, arrival, 3, 1, damaged=(2, 2), reason="box was crushed")
+    assert (numbers(shop, mug, 1), numbers(shop, cup, 1)) == ((3, 1), (1, 0))
+    first, second = arrival.lines.order_by("pk")
+    assert (first.damaged, first.remaining, second.damaged, second.surplus) == (2, 1, 2, 1)
+    reasons = StockMovement.objects.filter(source="arrival", location=shop.places[1], reason__contains="crushed")
+    assert sorted(reasons.values_list("reason", flat=True)) == [
+        "2 damaged, 1 too many: box was crushed", "2 damaged: box was crushed"
+    ]  # fmt: skip
+    assert verify.verify().breaches == []
+    undo(shop, arrival, step)
+    assert (numbers(shop, mug, 1), numbers(shop, cup, 1)) == ((0, 6), (0, 2))
     assert verify.verify().breaches == []
 
 
@@ -281,10 +302,12 @@ class ArrivalMachine(RuleBasedStateMachine):
 
     @rule(
         index=st.integers(0, 9), counts=st.tuples(st.integers(0, 6), st.integers(0, 6)),
-        rest=st.sampled_from(["wait", "wait", "missing", "returned"]),
+        rest=st.sampled_from(["wait", "wait", "missing", "returned"]), damaged=st.sampled_from([(), (), (1,), (0, 2)]),
     )  # fmt: skip
-    def receive_some(self, index, counts, rest):
-        self._try(lambda: receive(self.shop, self._one(index), *counts, rest=rest, reason="counted"))
+    def receive_some(self, index, counts, rest, damaged):
+        self._try(
+            lambda: receive(self.shop, self._one(index), *counts, rest=rest, reason="counted", damaged=damaged)
+        )
 
     @rule(index=st.integers(0, 9))
     def call_back(self, index):
@@ -300,7 +323,7 @@ class ArrivalMachine(RuleBasedStateMachine):
     def merge_and_part(self, which, place, into):
         kept, gone = self.variants[into], self.variants[1 - into]
         merged = merging.merge(survivor=kept, duplicate=gone, actor=None)
-        self.receive_some(which, (place, 1), "wait")
+        self._try(lambda: receive(self.shop, self._one(which), place, 1))
         self.take_back(which, 0)
         assert verify.verify().breaches == []
         merging.part(merge_id=merged.pk, actor=None)
@@ -308,7 +331,7 @@ class ArrivalMachine(RuleBasedStateMachine):
     def total(self):
         lines = [line for one in self.made for line in one.lines.all() if Arrival.objects.get(pk=one.pk).sent_at]
         there = StockLevel.objects.filter(variant__in=self.variants)
-        written = sum(line.missing - line.surplus for line in lines)
+        written = sum(line.missing + line.damaged - line.surplus for line in lines)
         return sum(level.on_hand + level.incoming for level in there) + written
 
     @invariant()
