@@ -157,28 +157,36 @@ def undo(*, merchant: Merchant, actor: User, movement: StockMovement) -> Result:
 
 def preview_adjust(*, merchant: Merchant, actor: User, wanted: Adjustment) -> list[Effect]:
     """What `adjust` would do, cell by cell and channel by channel; nothing stays."""
-    return _preview(
-        merchant,
-        [wanted.variant],
-        wanted.location,
-        lambda: adjust(merchant=merchant, actor=actor, wanted=wanted),
+    return preview(
+        merchant=merchant,
+        variants=[wanted.variant],
+        locations=[wanted.location],
+        deed=lambda: adjust(merchant=merchant, actor=actor, wanted=wanted),
     )
 
 
 def preview_receive(*, merchant: Merchant, actor: User, wanted: Receipt) -> list[Effect]:
     """What `receive` would do; nothing stays."""
-    variants = [variant for variant, _ in wanted.lines]
-    return _preview(merchant, variants, wanted.location, lambda: receive(merchant=merchant, actor=actor, wanted=wanted))
+    return preview(
+        merchant=merchant,
+        variants=[variant for variant, _ in wanted.lines],
+        locations=[wanted.location],
+        deed=lambda: receive(merchant=merchant, actor=actor, wanted=wanted),
+    )
 
 
-def _preview(
-    merchant: Merchant, variants: Sequence[Variant], location: Location, deed: Callable[[], Result]
+def preview(
+    *, merchant: Merchant, variants: Sequence[Variant], locations: Sequence[Location], deed: Callable[[], object]
 ) -> list[Effect]:
+    """What a deed would do to these cells and at every channel: done, looked at, and rolled back.
+
+    What the deed raises is raised. Locks what the deed locks, until this returns.
+    """
     ids = [variant.pk for variant in variants]
     with transaction.atomic():
-        before, told = cells_of(variant_ids=ids), _views(merchant, ids, location)
+        before, told = cells_of(variant_ids=ids), _views(merchant, ids)
         deed()
-        after, to_tell = cells_of(variant_ids=ids), _views(merchant, ids, location)
+        after, to_tell = cells_of(variant_ids=ids), _views(merchant, ids)
         transaction.set_rollback(True)
     return [
         Effect(
@@ -189,18 +197,20 @@ def _preview(
             channels=[
                 ChannelEffect(view.channel_label, view.expected, to_tell[cell].desired, to_tell[cell].state)
                 for cell, view in told.items()
-                if view.variant_id == variant.pk and cell in to_tell
+                if (view.variant_id, view.location_id) == (variant.pk, location.pk) and cell in to_tell
             ],
         )
+        for location in locations
         for variant in variants
     ]
 
 
-def _views(
-    merchant: Merchant, variant_ids: Sequence[int], location: Location
-) -> dict[tuple[int, int], explain.ChannelView]:
+def _views(merchant: Merchant, variant_ids: Sequence[int]) -> dict[tuple[int, int, int], explain.ChannelView]:
+    """What channels show of these variants by (connection, variant, location)."""
     found = explain.channels().views(merchant_id=merchant.pk, variant_ids=variant_ids)
-    return {(view.connection_id, view.variant_id): view for view in found if view.location_id == location.pk}
+    return {
+        (view.connection_id, view.variant_id, view.location_id): view for view in found if view.location_id is not None
+    }
 
 
 def _was_posted(merchant: Merchant, key: str) -> bool:

@@ -172,9 +172,7 @@ def receive(
         lines = _lines(arrival)
         before = _standings(arrival, lines)
         broken = damaged or {}
-        changes = [
-            _receive_line(line, arrived.get(line.pk, ZERO), broken.get(line.pk, ZERO), rest) for line in lines
-        ]
+        changes = [_receive_line(line, arrived.get(line.pk, ZERO), broken.get(line.pk, ZERO), rest) for line in lines]
         changes = [change for change in changes if len(change) > 1]
         if not changes:
             raise Refused("Nothing changes: type how many came, or say that the rest will not come.")

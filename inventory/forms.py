@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from django import forms
 
-from inventory.models import Location, Variant
+from inventory.models import ArrivalLine, Location, Variant
 from inventory.queries import locations
 from storestudio.accounts.models import Merchant
 
@@ -105,9 +105,9 @@ class PlaceField(forms.ModelChoiceField):  # type: ignore[type-arg]
         """The name alone."""
         return str(obj.name)
 
-    def of(self, merchant: Merchant) -> None:
-        """Offer this shop's places, and no other's."""
-        keys = [place.pk for place in locations(merchant=merchant)]
+    def of(self, merchant: Merchant, *, is_in_use: bool = False) -> None:
+        """Offer this shop's places, and no other's; those in use only, or closed ones too where something still is."""
+        keys = [place.pk for place in locations(merchant=merchant) if place.is_active or not is_in_use]
         self.queryset = Location.objects.of(merchant).filter(pk__in=keys).order_by("name", "pk")
 
 
@@ -165,7 +165,7 @@ class AdjustForm(FocusedForm):
 
 
 class ReceiveForm(FocusedForm):
-    """Where goods arrived and from whom; the lines are read by `received_lines`."""
+    """Where goods arrived and from whom; the lines are read by `counted_lines`."""
 
     key = forms.UUIDField(widget=forms.HiddenInput)
     location = PlaceField()
@@ -178,7 +178,7 @@ class ReceiveForm(FocusedForm):
 
 
 class LineForm(FocusedForm):
-    """How many units of one variant arrived."""
+    """How many units of one variant: of a delivery, a transfer, or in a bundle."""
 
     quantity = UnitsField(label="Units")
 
@@ -192,7 +192,7 @@ class LineForm(FocusedForm):
         """More than nothing, whole where the variant is sold so."""
         quantity: Decimal = self.cleaned_data["quantity"]
         if quantity <= 0:
-            raise forms.ValidationError("Type how many arrived, or take the line out.")
+            raise forms.ValidationError("Type how many, or take the line out.")
         if quantity > UNITS_MAX:
             raise forms.ValidationError("That is more than a million units. Check the number.")
         if self.variant.is_whole_unit and quantity != quantity.to_integral_value():
@@ -203,6 +203,106 @@ class LineForm(FocusedForm):
 LINES_MAX = 200
 
 
-def received_lines(*, data: Any, variants: Sequence[Variant]) -> list[LineForm]:
+def counted_lines(*, data: Any, variants: Sequence[Variant]) -> list[LineForm]:
     """One bound form a variant, in the order given; its field is named `v<variant id>-quantity`."""
     return [LineForm(data, prefix=f"v{variant.pk}", variant=variant) for variant in variants]
+
+
+class ArrivalForm(FocusedForm):
+    """Goods that are to travel: from where, to where, by when; the lines are read by `counted_lines`."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    origin = PlaceField()
+    supplier = forms.CharField(max_length=120, label="Supplier")
+    destination = PlaceField()
+    expected_date = forms.DateField(
+        required=False,
+        label="Should be there on",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text="Nothing can be promised to customers on what has no day.",
+    )
+    note = forms.CharField(required=False, max_length=200, label="Reference")
+
+    def __init__(self, *args: Any, merchant: Merchant, is_transfer: bool, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, label in (("origin", "From"), ("destination", "To")):
+            cast(PlaceField, self.fields[name]).of(merchant, is_in_use=name == "destination")
+            self.fields[name].label = label
+        del self.fields["supplier" if is_transfer else "origin"]
+        self.fields["note"].help_text = (
+            "Driver, van, parcel number." if is_transfer else "Order number, delivery note, parcel number."
+        )
+        self.initial.setdefault("key", uuid.uuid4())
+
+    def clean(self) -> dict[str, Any]:
+        """From one place to another."""
+        found: dict[str, Any] = super().clean() or {}
+        if found.get("origin") and found.get("origin") == found.get("destination"):
+            self.add_error("destination", "It goes to the place it comes from: choose another one.")
+        return found
+
+
+class CameForm(FocusedForm):
+    """What came of one line of an arrival, in units; empty is nothing."""
+
+    came = UnitsField(required=False)
+    damaged = UnitsField(required=False)
+
+    def __init__(self, *args: Any, line: ArrivalLine, **options: Any) -> None:
+        super().__init__(*args, **{"prefix": f"l{line.pk}", **options})
+        self.line = line
+        for name, words in (("came", "Came"), ("damaged", "Damaged")):
+            shown = {"class": "units-field", "aria-label": f"{words}, {line.variant.full_title}"}
+            self.fields[name].widget.attrs.update(shown)
+
+    def clean(self) -> dict[str, Any]:
+        """Nothing below zero, whole where the variant is sold so."""
+        found: dict[str, Any] = super().clean() or {}
+        for name in ("came", "damaged"):
+            units = found.get(name) or Decimal(0)
+            if units < 0:
+                self.add_error(name, "It cannot be below zero.")
+            elif units > UNITS_MAX:
+                self.add_error(name, "That is more than a million units. Check the number.")
+            elif self.line.variant.is_whole_unit and units != units.to_integral_value():
+                self.add_error(name, "This is sold in whole units.")
+        return found
+
+    def units(self, name: str) -> Decimal:
+        """What was typed, nothing where nothing was; of a valid form."""
+        return self.cleaned_data[name] or Decimal(0)
+
+
+class RestForm(FocusedForm):
+    """What is to become of that which did not come, and why it is not as it was sent."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    rest = forms.ChoiceField(widget=forms.RadioSelect, initial="wait", label="What has not come")
+    reason = forms.CharField(required=False, max_length=200, label="Why it differs")
+
+    def __init__(self, *args: Any, origin: str, **options: Any) -> None:
+        super().__init__(*args, **options)
+        choices = [("wait", "Comes later"), ("missing", "Will not come: it is missing")]
+        if origin:
+            choices.append(("returned", f"Is back at {origin}"))
+        self.fields["rest"].choices = choices  # type: ignore[attr-defined]
+        self.initial.setdefault("key", uuid.uuid4())
+
+
+class DeedForm(FocusedForm):
+    """The yes to something done with an arrival: its key makes a double click do it once."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    reason = forms.CharField(required=False, max_length=200, label="Why")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.initial.setdefault("key", uuid.uuid4())
+
+
+class DayForm(FocusedForm):
+    """Another day for something on its way; empty: nobody knows."""
+
+    expected_date = forms.DateField(
+        required=False, label="Should be there on", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )

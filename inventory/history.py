@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import Count, Max, Q, QuerySet, Sum
 
 from inventory import explain, paging
-from inventory.models import StockLevel, StockMovement, StockMovementKey, Variant
+from inventory.models import ArrivalStep, StockLevel, StockMovement, StockMovementKey, Variant
 from inventory.queries import Cell
 from storestudio.accounts.models import Merchant
 
@@ -235,6 +235,7 @@ class Line:
     late_by: timedelta | None
     can_undo: bool
     is_undone: bool
+    arrival_id: int | None = None
 
 
 @dataclass(frozen=True)
@@ -274,12 +275,24 @@ def timeline(
 
 
 def lines(*, merchant: Merchant, movements: Sequence[StockMovement]) -> list[Line]:
-    """These movements in plain words. Two queries."""
+    """These movements in plain words. Two queries, one more where goods travelled."""
     labels = explain.channels().labels(merchant_id=merchant.pk)
     manual = [f"undo:{movement.pk}" for movement in movements if movement.source == USER]
     keys = StockMovementKey.objects.filter(merchant_id=merchant.pk, source=USER, idempotency_key__in=manual)
     undone = set(keys.values_list("idempotency_key", flat=True))
-    return [_line(movement, merchant, labels, undone) for movement in movements]
+    steps = {step for movement in movements if (step := _arrival_step(movement))}
+    of_step = dict(ArrivalStep.objects.filter(pk__in=steps).values_list("pk", "arrival")) if steps else {}
+    return [
+        replace(_line(movement, merchant, labels, undone), arrival_id=of_step.get(_arrival_step(movement) or 0))
+        for movement in movements
+    ]
+
+
+def _arrival_step(movement: StockMovement) -> int | None:
+    """The step of a transfer or delivery that a movement belongs to: its key begins with it (inventory.arrivals)."""
+    if movement.source != "arrival":
+        return None
+    return paging.number(movement.idempotency_key.removeprefix("undo:").partition(":")[0])
 
 
 def _line(movement: StockMovement, merchant: Merchant, labels: Mapping[int, str], undone: set[str]) -> Line:

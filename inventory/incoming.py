@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.db import connection
+from django.utils.timezone import now as utc_now
+
+from storestudio.accounts.models import Merchant
+
+ZERO = Decimal(0)
 
 _SCHEDULE = """
 SELECT e.variant_id, e.location_id, e.arrival_id, e.expected_date, e.units FROM inventory_expected(%s) e
@@ -33,6 +39,36 @@ class Expected:
     arrival_id: int
     expected_date: date | None
     units: Decimal
+
+
+@dataclass(frozen=True)
+class Coming:
+    """What is on its way to one cell, in units: `late` of them should be there already; the others by `next_date`, the
+    soonest, or nobody knows when."""
+
+    units: Decimal = ZERO
+    late: Decimal = ZERO
+    next_date: date | None = None
+
+    def __add__(self, other: Coming) -> Coming:
+        days = [day for day in (self.next_date, other.next_date) if day is not None]
+        return Coming(self.units + other.units, self.late + other.late, min(days, default=None))
+
+
+def today(merchant: Merchant) -> date:
+    """The day it is at the shop."""
+    return utc_now().astimezone(ZoneInfo(merchant.timezone)).date()
+
+
+def summed(expected: Iterable[Expected], *, day: date) -> dict[tuple[int, int], Coming]:
+    """What comes, by (variant, location), seen from `day`."""
+    found: dict[tuple[int, int], Coming] = {}
+    for one in expected:
+        is_late = one.expected_date is not None and one.expected_date < day
+        coming = Coming(one.units, one.units if is_late else ZERO, None if is_late else one.expected_date)
+        cell = (one.variant_id, one.location_id)
+        found[cell] = found.get(cell, Coming()) + coming
+    return found
 
 
 def schedule(*, variant_ids: Collection[int]) -> list[Expected]:

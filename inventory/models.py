@@ -373,9 +373,7 @@ class ArrivalLine(models.Model):
     missing = quantity_field(help_text="Will not come.")
     returned = quantity_field(help_text="Back at the place it left.")
     remaining = models.GeneratedField(
-        expression=Greatest(
-            F("quantity") - F("received") - F("missing") - F("returned") - F("damaged"), Value(ZERO)
-        ),
+        expression=Greatest(F("quantity") - F("received") - F("missing") - F("returned") - F("damaged"), Value(ZERO)),
         output_field=models.DecimalField(max_digits=16, decimal_places=5),
         db_persist=True,
     )

@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils.timezone import now as utc_now
 
-from inventory import explain, identifiers, paging
+from inventory import explain, identifiers, incoming, paging
 from inventory.models import Location, Product, StockLevel, Variant
 from storestudio.accounts.models import Merchant
 
@@ -78,6 +78,7 @@ class Cell:
     unavailable: Decimal = ZERO
     available: Decimal = ZERO
     location_id: int | None = None
+    incoming: Decimal = ZERO
 
     @property
     def held(self) -> Decimal:
@@ -91,6 +92,7 @@ class Cell:
             self.reserved + other.reserved,
             self.unavailable + other.unavailable,
             self.available + other.available,
+            incoming=self.incoming + other.incoming,
         )
 
 
@@ -119,6 +121,13 @@ class StockRow:
     total: Cell
     marks: Sequence[Mark]
     is_low: bool
+    coming: Sequence[incoming.Coming | None] = ()
+
+    @property
+    def total_coming(self) -> incoming.Coming | None:
+        """What is on its way to any of the places."""
+        known = [one for one in self.coming if one]
+        return sum(known[1:], known[0]) if known else None
 
     @property
     def is_negative(self) -> bool:
@@ -140,6 +149,7 @@ class StockRow:
             self.cells,
             self.marks,
             self.is_low,
+            self.coming,
         )
 
 
@@ -226,6 +236,9 @@ def stock_rows(
     for view in views:
         by_channel[view.variant_id, view.connection_id].append(view)
     low = {one.variant_id for one in _low(merchant=merchant, now=utc_now(), variant_ids=ids)}
+    coming: dict[tuple[int, int], incoming.Coming] = {}
+    if expected := [variant_id for (variant_id, _), cell in cells.items() if cell.incoming]:
+        coming = incoming.summed(incoming.schedule(variant_ids=expected), day=incoming.today(merchant))
     rows = []
     for variant in variants:
         there = [cells.get((variant.pk, place.pk)) for place in locations]
@@ -236,6 +249,7 @@ def stock_rows(
                 total=sum((cell for cell in there if cell), Cell()),
                 marks=[_mark(channel, by_channel.get((variant.pk, channel.connection_id), [])) for channel in channels],
                 is_low=variant.pk in low,
+                coming=[coming.get((variant.pk, place.pk)) for place in locations],
             )
         )
     return rows
@@ -249,7 +263,10 @@ def cells_of(*, variant_ids: Collection[int]) -> dict[tuple[int, int], Cell]:
 
 def cell_of(level: StockLevel) -> Cell:
     """A level's totals."""
-    return Cell(level.on_hand, level.committed, level.reserved, level.unavailable, level.available, level.location_id)
+    return Cell(
+        level.on_hand, level.committed, level.reserved, level.unavailable, level.available, level.location_id,
+        level.incoming,
+    )  # fmt: skip
 
 
 def _mark(channel: explain.Channel, views: Sequence[explain.ChannelView]) -> Mark:

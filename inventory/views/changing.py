@@ -13,9 +13,9 @@ from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_http_methods, require_POST
 
 from inventory import adjustments, history, ledger, paging, queries
-from inventory.forms import ADD, LINES_MAX, TO, AdjustForm, LineForm, ReceiveForm, received_lines
+from inventory.forms import ADD, TO, AdjustForm, LineForm, ReceiveForm, counted_lines
 from inventory.models import StockMovement, Variant
-from storestudio.accounts import numbers
+from inventory.views import scanning
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
 
 BUSY = "Someone else is changing this very item. Nothing was posted; try again."
@@ -130,7 +130,7 @@ def undo(request: ShopRequest, variant_id: int, movement_id: int) -> HttpRespons
 def receive(request: ShopRequest) -> HttpResponse:
     """Scan or type codes, each adds a line; then before → after for a yes, then one posting of all lines."""
     if request.method != "POST":
-        chosen = _variants(request, request.GET.getlist("variant"))
+        chosen = scanning.variants_of(request, request.GET.getlist("variant"))
         initial = {"location": paging.number(request.GET.get("location"))}
         lines = [LineForm(prefix=f"v{variant.pk}", variant=variant) for variant in chosen]
         if lines:  # sent here from an item's page: all that is missing is how many
@@ -139,11 +139,10 @@ def receive(request: ShopRequest) -> HttpResponse:
         return _receive_page(request, form, lines, is_scanning=not lines)
     data = request.POST.copy()
     step = data.get("step", "add")
-    chosen = _variants(request, data.getlist("variant"))
-    if step == "add" or step.startswith(("take:", "drop:")):
-        return _change_lines(request, data, chosen, step)
+    if scanning.is_scan(step):
+        return _rescan(request, data, step)
     form = ReceiveForm(data, merchant=request.merchant)
-    lines = received_lines(data=data, variants=chosen)
+    lines = counted_lines(data=data, variants=scanning.variants_of(request, data.getlist("variant")))
     if step == "edit":
         return _receive_page(request, form, lines)
     is_valid = all([form.is_valid(), *(line.is_valid() for line in lines)])
@@ -190,62 +189,14 @@ def _say_received(request: ShopRequest, result: adjustments.Result, wanted: adju
     messages.success(request, f"Received {history.signed_units(total)} units of {items} at {wanted.location.name}.")
 
 
-def _variants(request: ShopRequest, ids: list[str]) -> list[Variant]:
-    """The shop's variants of these keys, in the order given; a stranger's is not there."""
-    keys = list(dict.fromkeys(key for key in map(paging.number, ids) if key is not None))[:LINES_MAX]
-    known = Variant.objects.of(request.merchant).select_related("product").in_bulk(keys)
-    return [known[key] for key in keys if key in known]
-
-
-def _change_lines(request: ShopRequest, data: QueryDict, chosen: list[Variant], step: str) -> HttpResponse:
-    """Add the scanned code or the chosen suggestion, or drop a line; nothing else is checked yet."""
-    code, error, said = data.get("code", "").strip(), "", ""
-    suggestions: list[Variant] = []
-    added: Variant | None = None
-    if step.startswith("drop:"):
-        chosen = [variant for variant in chosen if str(variant.pk) != step[5:]]
-    elif step.startswith("take:"):
-        added = next(iter(_variants(request, [step[5:]])), None)
-    elif code:
-        exact = queries.by_code(merchant=request.merchant, code=code)
-        if len(exact) == 1:
-            added = exact[0]
-        else:
-            suggestions = exact or queries.resembling(merchant=request.merchant, code=code)
-            error = _not_one(code, len(exact), bool(suggestions))
-    else:
-        error = "Scan or type a SKU or barcode first."
-    if added is not None and added not in chosen and len(chosen) >= LINES_MAX:
-        added, error = None, f"A delivery holds {LINES_MAX} items at most. Post these first."
-    if added is not None:
-        chosen, said = _with(data, chosen, added)
-    lines = [
-        LineForm(prefix=f"v{one.pk}", variant=one, initial={"quantity": data.get(f"v{one.pk}-quantity", "")})
-        for one in chosen
-    ]
+def _rescan(request: ShopRequest, data: QueryDict, step: str) -> HttpResponse:
+    """Another line, or one less; nothing else is checked yet."""
+    scanned = scanning.scan(request, data, step)
     form = ReceiveForm(
         merchant=request.merchant, initial={name: data.get(name) for name in ("key", "location", "note")}
     )
-    extra = {"code": code if error else "", "code_error": error, "suggestions": suggestions}
-    return _receive_page(request, form, lines, is_wrong=bool(error), said=said, added=added, **extra)
-
-
-def _not_one(code: str, exact: int, has_suggestions: bool) -> str:
-    if exact:
-        return f"{exact} items share “{code}”. Choose the one that arrived."
-    return f"No item has the SKU or barcode “{code}”." + (" Did you mean one of these?" if has_suggestions else "")
-
-
-def _with(data: QueryDict, chosen: list[Variant], added: Variant) -> tuple[list[Variant], str]:
-    """Another unit of the scanned item; a new line goes on top."""
-    field = f"v{added.pk}-quantity"
-    try:
-        quantity = Decimal(data.get(field) or 0) + 1
-    except ArithmeticError:
-        quantity = Decimal(1)
-    data[field] = numbers.plain(quantity)
-    said = f"{added.full_title}: {data[field]}"
-    return [added, *(one for one in chosen if one.pk != added.pk)], said
+    lines = scanning.unchecked(data, scanned.chosen)
+    return _receive_page(request, form, lines, is_wrong=bool(scanned.error), **scanned.context())
 
 
 def _receive_page(

@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_safe
 
-from inventory import explain, history, paging
+from inventory import arrival_queries, explain, history, incoming, paging
 from inventory.models import Variant
 from storestudio.accounts import live
 from storestudio.accounts.access import ShopRequest, one_of, shop_view
@@ -83,4 +83,6 @@ def _context(request: ShopRequest, found: Variant, narrowed: history.Filter) -> 
         "timeline": timeline,
         "is_filtered": bool(narrowed.location_id or narrowed.channel_id),
         "doubt": sum(view.doubt for view in views),
+        "expected": arrival_queries.expected_of(variant_id=found.pk),
+        "today": incoming.today(merchant),
     }

@@ -96,7 +96,12 @@ def test_a_transfer_leaves_is_incoming_and_arrives_in_parts(shop):
     line = arrival.lines.get()
     assert (line.received, line.missing, line.remaining) == (5, 1, 0)
     written = StockMovement.objects.filter(source="arrival").order_by("pk").last()
-    assert (written.kind, written.on_hand, written.incoming, written.reason) == ("transfer", 1, -2, "1 missing: one broken")
+    assert (written.kind, written.on_hand, written.incoming, written.reason) == (
+        "transfer",
+        1,
+        -2,
+        "1 missing: one broken",
+    )
     assert verify.verify().breaches == []
     assert AuditEntry.objects.filter(action__startswith="arrival.").count() == 4
 
@@ -305,9 +310,7 @@ class ArrivalMachine(RuleBasedStateMachine):
         rest=st.sampled_from(["wait", "wait", "missing", "returned"]), damaged=st.sampled_from([(), (), (1,), (0, 2)]),
     )  # fmt: skip
     def receive_some(self, index, counts, rest, damaged):
-        self._try(
-            lambda: receive(self.shop, self._one(index), *counts, rest=rest, reason="counted", damaged=damaged)
-        )
+        self._try(lambda: receive(self.shop, self._one(index), *counts, rest=rest, reason="counted", damaged=damaged))
 
     @rule(index=st.integers(0, 9))
     def call_back(self, index):

@@ -3,6 +3,7 @@ another shop. An address with an argument that this walk does not know fails unt
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ from channels.models import GuardStop
 from channels.own import models as own
 from channels.own import tokens
 from inventory import ledger
-from inventory.models import Reservation, Variant
+from inventory.models import Arrival, Reservation, Variant
 from storestudio import urls as product_urls
 from storestudio.accounts.access import MAY_MANAGE, MAY_OWN, ShopRequest, shop_view
 from storestudio.accounts.models import Membership
@@ -48,6 +49,8 @@ ROWS = {
     "hold_id": lambda rows: rows["hold"].pk,
     "rule_id": lambda rows: rows["rule"].pk,
     "change_id": lambda rows: rows["rule_change"].pk,
+    "arrival_id": lambda rows: rows["arrival"].pk,
+    "step_id": lambda rows: rows["arrival_step"].pk,
 }
 
 
@@ -90,7 +93,12 @@ def rows_of(merchant: Any) -> dict[str, Any]:
     message = own.WebhookMessage.objects.create(
         merchant=merchant, connection=site, message_id=f"msg_{merchant.pk}", topic="hold.expired", body="{}"
     )
+    arrival = Arrival.objects.create(
+        merchant=merchant, key=uuid.uuid4(), supplier="Acme", destination=cell.channel_location.location
+    )
     return {
+        "arrival": arrival,
+        "arrival_step": arrival.steps.create(key=uuid.uuid4(), kind="send", was="draft"),
         "token": token,
         "endpoint": endpoint,
         "delivery": own.WebhookDelivery.objects.create(merchant=merchant, message=message, endpoint=endpoint),
