@@ -150,16 +150,23 @@ class Verdict:
     breaches: list[Breach]
 
 
+def statements() -> list[str]:
+    """What is asked, a row for each breach as in `Breach`; the first has one for every cell, "" where it holds."""
+    others = (_VERIFY_PROMISES, _VERIFY_INCOMING, _VERIFY_BUNDLES, _VERIFY_PACKS)
+    return [_VERIFY, *(statement.format(holders=_HOLDERS, held=_HELD) for statement in others)]
+
+
 def verify() -> Verdict:
     """Walk all movements of all merchants, each query in one snapshot. Reads only; locks nothing."""
+    walk, *others = statements()
     with connection.cursor() as cursor:
-        cursor.execute(_VERIFY)
+        cursor.execute(walk)
         cells, breaches = 0, []
         for row in cursor:
             cells += 1
             if row[3]:
                 breaches.append(Breach(*row))
-        for statement in (_VERIFY_PROMISES, _VERIFY_INCOMING, _VERIFY_BUNDLES, _VERIFY_PACKS):
-            cursor.execute(statement.format(holders=_HOLDERS, held=_HELD))
+        for statement in others:
+            cursor.execute(statement)
             breaches.extend(Breach(*row) for row in cursor)
     return Verdict(cells=cells, breaches=breaches)

@@ -12,7 +12,7 @@ import django
 django.setup()
 
 from tests.simulation import clock, theatres  # noqa: E402 - Django first
-from tests.simulation.many import play_many, tell  # noqa: E402
+from tests.simulation.many import described, play_many  # noqa: E402
 from tests.simulation.playing import Planned  # noqa: E402
 
 PROCESSES_MAX = 4
@@ -27,7 +27,7 @@ def replay(seed: int, steps: str) -> int:
     with theatres.opened(f"simulation_{os.getpid()}_replay") as theatre:
         outcome = theatre.play(seed, schedule)
     if outcome.wrong:
-        tell(outcome)
+        print(described(outcome))
         return 1
     print("\n".join(outcome.lines))
     print(f"seed {seed}: nothing wrong; trace {outcome.digest}")
@@ -53,13 +53,16 @@ def main(words: Sequence[str]) -> int:
     print(
         f"{total.played} schedules from seed {asked.seed}, {sum(total.steps.values())} steps, in {took_s:.0f} s "
         f"({total.played / took_s:.1f} a second, {processes} processes); a schedule on average: "
-        f"{total.statements / each:.0f} statements and {total.calls / each:.0f} calls; "
+        f"{total.cpu_s / each:.2f} s of processor beside PostgreSQL's, {total.statements / each:.0f} statements and "
+        f"{total.calls / each:.0f} calls; "
         f"all at rest at most {total.rest_s_max:.0f} s (of the schedule's time) after the last fault"
     )
     print("steps: " + ", ".join(f"{name} {count}" for name, count in total.steps.most_common()))
     if total.failures:
         print(f"FAILED: seeds {', '.join(map(str, sorted(total.failures)))}")
-    return 1 if total.failures else 0
+    if total.played < asked.schedules:
+        print(f"NOT PLAYED: {asked.schedules - total.played} of {asked.schedules}")
+    return 1 if total.failures or total.played < asked.schedules else 0
 
 
 if __name__ == "__main__":

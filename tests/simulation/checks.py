@@ -43,15 +43,30 @@ _IN_FLIGHT = """
 SELECT format('cell %s is in write %s, which is %s', c.id, w.id, w.state)
 FROM channels_channelstock c JOIN channels_channelwrite w ON w.id = c.write_id WHERE w.state <> 'sending'
 """
-_ALWAYS = " UNION ALL ".join((_PROMISED_TWICE, _RESERVED, _RETURNED, _LOST, _IN_FLIGHT))
+_ALWAYS = (_PROMISED_TWICE, _RESERVED, _RETURNED, _LOST, _IN_FLIGHT)
+_LEDGER = """
+SELECT format('ledger, level %s: %s', level_id, wrong)
+FROM ({statement}) breach (level_id, variant_id, location_id, wrong) WHERE wrong <> ''
+"""
+# All of it is asked after every step: as one function, whose plans are made once a connection.
+FUNCTION = """
+CREATE OR REPLACE FUNCTION simulation.wrong() RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+{queries}
+END $$;
+""".format(
+    queries="\n".join(
+        f"RETURN QUERY {query};"
+        for query in (*(_LEDGER.format(statement=statement) for statement in verify.statements()), *_ALWAYS)
+    )
+)
 
 
 def step(judged: set[int], zeros: set[tuple[int, str, str]]) -> list[str]:
     """After every step. `judged`: events whose effect was seen before. `zeros`: cells the vendors showed a 0 for."""
-    wrong = [f"ledger, level {breach.level_id}: {breach.wrong}" for breach in verify.verify().breaches]
     with database.cursor() as cursor:
-        cursor.execute(_ALWAYS)
-        wrong += [row[0] for row in cursor.fetchall()]
+        cursor.execute("SELECT simulation.wrong()")
+        wrong = [row[0] for row in cursor.fetchall()]
     return wrong + acknowledged_but_lost(judged) + zeros_made_up(zeros)
 
 

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from unittest import mock
 
 import requests
@@ -49,6 +50,7 @@ class Mishaps:
     storm: dict[str, float] = field(default_factory=dict)  # what webhooks suffer, with which probability
     total: int = 0  # statements of ours
     under_way: str = ""  # the fault of the call now at the vendor's
+    switches: dict[str, Any] = field(default_factory=dict)  # how vendors behave where that is not established
 
     def wire(self) -> None:
         """Listen to the databases and the network."""
@@ -136,10 +138,14 @@ class Mishaps:
         self.under_way = ""
         return Fault(vendor=vendor, kind=kind)
 
+    def switch(self, name: str, default: Any) -> Any:
+        """In the place of `faults.switch`."""
+        return self.switches.get(name, default)
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """The stand-ins ask here while the block runs."""
-        with mock.patch.object(faults, "strikes", self.strikes):
+        with mock.patch.object(faults, "strikes", self.strikes), mock.patch.object(faults, "switch", self.switch):
             yield
 
     def cease(self) -> None:

@@ -6,14 +6,17 @@ transport, clock, chance and scheduling are the simulation's.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import logging
 import random
+import signal
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 import psycopg
 from django.db import connection as database
@@ -37,6 +40,8 @@ ROUNDS_MAX = 200
 ASKED_MAX = 5  # times a person tries a refused number again
 POLLS_S = 31.0  # every feed is read so often
 VACUUM_EVERY = 100  # schedules
+PLAY_S_MAX = 120.0  # of this machine's time: a schedule that takes longer hangs
+LEFT_LOCKED_S_MAX = 20  # for a backend to let go of what its schedule left
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,26 @@ class Breach(Exception):
         self.wrong = tuple(wrong)
 
 
+class Hung(BaseException):
+    """A schedule took too long by this machine's own clock; no handler may hold it."""
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Raise Hung in the block, wherever it is, once PLAY_S_MAX have passed."""
+
+    def ring(*_: object) -> None:
+        raise Hung
+
+    was = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, PLAY_S_MAX)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, was)
+
+
 @dataclass
 class Play:
     """One schedule being played."""
@@ -96,6 +121,12 @@ class Play:
     unblocked: int = 0
     zeros: set[tuple[int, str, str]] = field(default_factory=set)  # zeros that vendors really showed
     replayed: set[int] = field(default_factory=set)  # events replayed from quarantine
+    swept_s: dict[str, float] = field(default_factory=dict)  # when the scheduler last started what
+
+    @cached_property
+    def connections(self) -> list[Connection]:
+        """As they were opened: for what does not change of them."""
+        return list(Connection.objects.order_by("pk"))
 
     def note(self, words: str) -> None:
         """One line of the trace."""
@@ -104,7 +135,7 @@ class Play:
     def look(self) -> None:
         """Keep in mind which zeros the vendors show now: any other is made up."""
         with self.parties.working("judge"):
-            for connection in Connection.objects.order_by("pk"):
+            for connection in self.connections:
                 for (item, place), units in standins.of(connection.channel).shown(connection).items():
                     if units == 0:
                         self.zeros.add((connection.pk, item, place))
@@ -123,6 +154,7 @@ class Theatre:
         self.network = transport.Network(parties=self.parties, clock=self.clock)
         self.mishaps = Mishaps(parties=self.parties, network=self.network)
         self.shop: shop.Shop | None = None
+        self.stagehand: psycopg.Connection | None = None  # puts the shop back; its plans are worth keeping
         self.played = 0
 
     @contextmanager
@@ -143,13 +175,18 @@ class Theatre:
             try:
                 self._bring_up()
                 self.mishaps.wire()
+                gc.freeze()  # Django, schemas and models are for ever: collections need not walk them
                 yield self
             finally:
+                gc.unfreeze()
+                if self.stagehand is not None:
+                    self.stagehand.close()
                 self.parties.close()
                 logging.disable(logging.NOTSET)
 
     def _bring_up(self) -> None:
         self.chance.sow("the shop")
+        self.mishaps.switches = dict(shop.SWITCHES)
         shop.prepare(self.parties)
         self.shop = shop.bring_up(self.parties)
         world = World(self.shop)
@@ -171,11 +208,15 @@ class Theatre:
         wrong: tuple[str, ...] = ()
         rest_s = 0.0
         try:
-            for one in schedule:
-                self._step(play, one)
-            rest_s = self._end(play)
+            with _bounded():
+                for one in schedule:
+                    self._step(play, one)
+                rest_s = self._end(play)
         except Breach as breach:
             wrong = breach.wrong
+        except Hung:
+            wrong = (f"hangs: not played in {PLAY_S_MAX:.0f} s", *traceback.format_exc().splitlines()[-24:])
+            self.parties.close()  # whatever they wait for
         except Exception as error:
             wrong = (f"{type(error).__name__}: {error}", *traceback.format_exc().splitlines()[-12:])
         if wrong:
@@ -188,14 +229,16 @@ class Theatre:
 
     def _put_back(self, seed: int) -> None:
         name = self.parties.settings["NAME"]
-        with psycopg.connect(**databases.parameters(self.parties.settings, name), autocommit=True) as link:
-            link.execute("SELECT simulation.put_back()")
-            if self.played % VACUUM_EVERY == VACUUM_EVERY - 1:
-                link.execute("VACUUM")
+        if self.stagehand is None or self.stagehand.closed:
+            self.stagehand = psycopg.connect(**databases.parameters(self.parties.settings, name), autocommit=True)
+            self.stagehand.execute(f"SET lock_timeout = '{LEFT_LOCKED_S_MAX}s'")
+        self.stagehand.execute("SELECT simulation.put_back()")
+        if self.played % VACUUM_EVERY == VACUUM_EVERY - 1:
+            self.stagehand.execute("VACUUM")
         self.played += 1
         self.clock.elapsed_s, self.clock.off_s, self.clock.party = self.opened_s, {}, "studio"
         self.mishaps.cease()
-        self.mishaps.total = 0
+        self.mishaps.total, self.mishaps.switches = 0, dict(shop.SWITCHES)
         self.network.digest, self.network.calls = hashlib.sha256(), 0
         webhooks._doors.clear()
         self.chance.sow(f"seed {seed}")
@@ -256,18 +299,32 @@ def _come_to_rest(play: Play) -> None:
         with play.parties.working("judge"):
             waiting = settling.waiting(merchant)
             unread = Connection.objects.exclude(state="closed").exclude(swept_at__gt=began).count()
-            if waiting.nothing and not unread:
+            if waiting.nothing and not unread and _stays_at_rest(play, merchant):
                 return
-        if not _ask(play, merchant, waiting, unread):
-            play.clock.sleep(_next_due_s(play))
+        wait_s, is_asked = _next_due_s(play)
+        if not (is_asked and _ask(play, waiting, unread)):
+            play.clock.sleep(wait_s)
     raise Breach(
         [f"not at rest {play.clock.elapsed_s - began_s:.0f} s after the last fault: {waiting}; {unread} unread"]
     )
 
 
-# When the next thing is due that waits for its time: deliveries, leases, retries, rests, readings.
+def _stays_at_rest(play: Play, merchant: Merchant) -> bool:
+    """Whether nothing is to be done once all that the scheduler starts has run again."""
+    play.clock.sleep(max(steps.every_s(name) for name in steps.SCHEDULED))
+    steps.sweep(play)
+    with play.parties.working("judge"):
+        return settling.waiting(merchant).nothing
+
+
+# When the next thing is due that waits for its time: deliveries, leases, retries, rests, readings. And whether anything
+# waits for a person.
 _NEXT_DUE = """
-SELECT extract(epoch FROM min(at) - clock_timestamp()) FROM (
+SELECT extract(epoch FROM min(at) - clock_timestamp()),
+       EXISTS (SELECT FROM channels_connection WHERE state IN ('reconnect', 'paused'))
+       OR EXISTS (SELECT FROM channels_inboundevent WHERE state = 'quarantined')
+       OR EXISTS (SELECT FROM channels_channelstock WHERE blocked_reason <> '' OR drift_at IS NOT NULL)
+FROM (
     SELECT due_at FROM sandbox_delivery WHERE state = 'pending'
     UNION ALL SELECT next_attempt_at FROM channels_inboundevent WHERE state = 'pending'
     UNION ALL SELECT leased_until FROM channels_connectionwork
@@ -280,14 +337,15 @@ SELECT extract(epoch FROM min(at) - clock_timestamp()) FROM (
 """
 
 
-def _next_due_s(play: Play) -> float:
+def _next_due_s(play: Play) -> tuple[float, bool]:
+    """How long nothing is due, and whether a person may be asked for something meanwhile."""
     with play.parties.working("judge"), database.cursor() as cursor:
         cursor.execute(_NEXT_DUE)
-        (seconds,) = cursor.fetchone()
-    return min(POLLS_S, float(seconds if seconds is not None else POLLS_S)) + 0.01
+        seconds, is_asked = cursor.fetchone()
+    return min(POLLS_S, float(seconds if seconds is not None else POLLS_S)) + 0.01, is_asked
 
 
-def _ask(play: Play, merchant: Merchant, waiting: settling.Waiting, unread: int) -> bool:
+def _ask(play: Play, waiting: settling.Waiting, unread: int) -> bool:
     """A person looks at what waits for one: paused channels, refused numbers, quarantine, drift once it is alone."""
     with play.parties.working("staff"):
         _, owner = steps._staff(play)

@@ -12,16 +12,17 @@ import psycopg
 
 from channels import approvals, connections, linking, registry
 from channels.models import ChannelLocation, Connection
-from channels.sandbox.models import Switch
 from inventory.models import Location, Variant
 from storestudio.accounts.models import Merchant, User
 from tests.contract.adapters import Adapter
 from tests.contract.adapters import Shop as VendorShop
+from tests.simulation import checks
 from tests.simulation.databases import CLOCK, Parties, parameters
 from tests.simulation.hands import HANDS
 from tests.simulation.transport import VENDORS
 
 PLACES = ("Front", "Back")
+SWITCHES = {"shopify.bucket": [20000, 1000]}  # schedules are not about cost points
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,6 @@ def _open(parties: Parties, merchant: Merchant, owner: User, channel: str) -> Co
     with parties.working("customer"):
         shop = adapter.open_shop(server_url=VENDORS, webhook_url="")
         secrets = HANDS[channel].own_secrets(shop=shop)
-        # Most schedules are not about cost points; those that are set this themselves.
-        Switch.objects.update_or_create(name="shopify.bucket", defaults={"value": [20000, 1000]})
     with parties.working("studio"):
         connection = connections.open_connection(
             merchant=merchant,
@@ -143,5 +142,5 @@ def remember(parties: Parties) -> None:
 def prepare(parties: Parties) -> None:
     """Give a database of the product's schema what a simulation needs: its clock, and the ledger's months."""
     with psycopg.connect(**parameters(parties.settings, parties.settings["NAME"]), autocommit=True) as link:
-        link.execute(CLOCK)
+        link.execute(CLOCK + checks.FUNCTION)
         link.execute("SELECT inventory_add_movement_months('2030-01-01', 2)")

@@ -13,6 +13,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from django.conf import settings
 from django.utils import timezone
 
 from channels import connections, dispatcher, tasks
@@ -49,6 +50,7 @@ MEANWHILE = (
     "second",
 )
 WEATHER = 0.4  # of the tasks that nothing else befalls
+SCHEDULED = {"expire-reservations": expire_reservations, "sweep-incidents": sweep_incidents}
 
 
 def step(weight: int) -> Callable[[Step], Step]:
@@ -319,14 +321,27 @@ def wait(play: Play, chance: random.Random) -> str:
     return f"{seconds} s"
 
 
+def every_s(name: str) -> float:
+    """How often the scheduler starts this."""
+    return float(settings.CELERY_BEAT_SCHEDULE[name]["schedule"])
+
+
 def _tick(play: Play) -> int:
     """What dispatcher and scheduler do."""
     with play.parties.working("studio"):
         due = dispatcher.take_due()
         play.messages += due
-        expire_reservations()
-        sweep_incidents()
+    sweep(play)
     return len(due)
+
+
+def sweep(play: Play) -> None:
+    """What the scheduler does, as often as it does."""
+    with play.parties.working("studio"):
+        for name, task in SCHEDULED.items():
+            if play.clock.elapsed_s - play.swept_s.get(name, -every_s(name)) >= every_s(name):
+                play.swept_s[name] = play.clock.elapsed_s
+                task()
 
 
 @step(14)
