@@ -27,7 +27,10 @@ from channels.models import (
     GuardStop,
     InboundEvent,
     Incident,
+    IncidentEvent,
+    IncidentSubject,
     Listing,
+    Outage,
     RemoteChange,
     RuleChange,
     RuleWork,
@@ -344,12 +347,70 @@ class IncidentAdmin(BigRows):
     """What needs a person, or did. It is decided on the shop's own pages, where its numbers stand beside it."""
 
     list_display = [
-        "opened_at", "kind", "title", linked("merchant"), linked("connection"), linked("variant"), "times", "seen_at",
-        "resolved_at", "resolution",
+        "opened_at", "kind", "severity", "title", linked("merchant"), linked("connection"), "times", "confirmed_at",
+        "quiet_at", linked("acknowledged_by"), "snoozed_until", "resolved_at", "resolution", "timeline", "subjects",
     ]  # fmt: skip
-    list_filter = ["kind", ("resolved_at", admin.EmptyFieldListFilter), "merchant", "connection"]
-    list_select_related = ["merchant", "connection", "variant"]
+    list_filter = [
+        "kind", "severity", ("resolved_at", admin.EmptyFieldListFilter), "merchant", "connection",
+        ("acknowledged_at", admin.EmptyFieldListFilter), ("confirmed_at", admin.EmptyFieldListFilter),
+    ]  # fmt: skip
+    list_select_related = ["merchant", "connection", "acknowledged_by"]
     search_fields = ["title", "=key"]
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """The way in from an outage."""
+        return lookup == "outage__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description="")
+    def timeline(self, incident: Incident) -> SafeString:
+        """Everything that happened to it."""
+        return rows_of("channels.incidentevent", f"incident__id__exact={incident.pk}", "timeline")
+
+    @admin.display(description="")
+    def subjects(self, incident: Incident) -> SafeString:
+        """What it is about, where that is several."""
+        return rows_of("channels.incidentsubject", f"incident__id__exact={incident.pk}", "subjects")
+
+
+class OfIncident(BigRows):
+    """Rows of incidents, reached from one."""
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        """The way in from an incident."""
+        return lookup == "incident__id__exact" or super().lookup_allowed(lookup, value, request)
+
+
+@admin.register(IncidentEvent)
+class IncidentEventAdmin(OfIncident):
+    """Timelines of incidents; `alerted_at` is when it was decided who is told."""
+
+    list_display = ["at", linked("incident"), "kind", "words", linked("actor"), "alerted_at"]
+    list_filter = ["kind", ("alerted_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["incident", "actor"]
+
+
+@admin.register(IncidentSubject)
+class IncidentSubjectAdmin(OfIncident):
+    """What incidents are about, where one cause met several things."""
+
+    list_display = [
+        "pk", linked("incident"), "title", linked("connection"), linked("variant"), linked("cell"), "since", "until",
+    ]  # fmt: skip
+    list_filter = [("until", admin.EmptyFieldListFilter)]
+    list_select_related = ["incident", "connection", "variant", "cell"]
+
+
+@admin.register(Outage)
+class OutageAdmin(BigRows):
+    """Vendors that several shops could not reach at once."""
+
+    list_display = ["pk", "channel", "opened_at", "seen_at", "resolved_at", "incidents"]
+    list_filter = ["channel", ("resolved_at", admin.EmptyFieldListFilter)]
+
+    @admin.display(description="")
+    def incidents(self, outage: Outage) -> SafeString:
+        """The shops' own."""
+        return rows_of("channels.incident", f"outage__id__exact={outage.pk}", "incidents")
 
 
 @admin.register(SubscriptionRepair)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
 from django.db.models import Q
 
-from channels import registry, rules
+from channels import incidents, registry, rules
 from channels.models import AvailabilityRule, ChannelLocation, Connection
 from inventory import identifiers
 from inventory.forms import UNITS_MAX, FocusedForm, UnitsField
@@ -140,6 +140,47 @@ class Moment(forms.DateTimeField):
     def __init__(self, **options: Any) -> None:
         widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format=MOMENT)
         super().__init__(required=False, widget=widget, **options)
+
+
+class SnoozeForm(forms.Form):
+    """Until when an incident is put off; a typed moment is the shop's local time."""
+
+    HOUR, TOMORROW, MOMENT = "hour", "tomorrow", "moment"
+    choice = forms.ChoiceField(
+        choices=[(HOUR, "For an hour"), (TOMORROW, "Until tomorrow, 9:00"), (MOMENT, "Until")],
+        widget=forms.HiddenInput,
+    )
+    until = Moment(label="Until")
+
+    def __init__(self, *args: Any, zone: str, **kwargs: Any) -> None:
+        self.zone = zone
+        super().__init__(*args, **kwargs)
+
+    def clean(self) -> dict[str, Any]:
+        """A moment has to be typed where it is wanted."""
+        cleaned = super().clean() or {}
+        if cleaned.get("choice") == self.MOMENT and not cleaned.get("until") and "until" not in self.errors:
+            self.add_error("until", "Choose a day and a time.")
+        return cleaned
+
+    def until_moment(self, *, now: datetime) -> datetime:
+        """The moment that was chosen."""
+        choice = self.cleaned_data["choice"]
+        if choice == self.HOUR:
+            return now + timedelta(hours=1)
+        if choice == self.TOMORROW:
+            return incidents.tomorrow_morning(now=now, zone=self.zone)
+        typed: datetime = self.cleaned_data["until"]
+        return typed.replace(tzinfo=ZoneInfo(self.zone))
+
+
+class NoteForm(forms.Form):
+    """What somebody knows about an incident."""
+
+    text = forms.CharField(
+        label="Note", max_length=500, strip=True, widget=forms.Textarea(attrs={"rows": 2}),
+        error_messages={"required": "Write something down first."},
+    )  # fmt: skip
 
 
 def _units(label: str, help_text: str) -> UnitsField:

@@ -4,6 +4,7 @@ import secrets
 import uuid
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import ClassVar, Self
 
 from django.db import models
 from django.db.models import F, Q, Value
@@ -12,7 +13,7 @@ from django.utils.timezone import now as utc_now
 
 from inventory.models import ZERO, Location, Variant, quantity_field
 from storestudio.accounts.models import User
-from storestudio.accounts.scoping import MerchantOwned
+from storestudio.accounts.scoping import MerchantOwned, MerchantQuerySet
 
 
 def in_an_hour() -> datetime:
@@ -562,32 +563,90 @@ class ApprovalLine(models.Model):
         return f"cell {self.cell_id}: {self.before} → {self.after}"
 
 
+class Outage(models.Model):
+    """A channel that several shops cannot reach at once: one row for StoreStudio's staff over the shops' incidents."""
+
+    channel = models.CharField(max_length=30)
+    opened_at = models.DateTimeField(default=utc_now)
+    seen_at = models.DateTimeField(default=utc_now)
+    resolved_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["channel"], condition=Q(resolved_at=None), name="outage_one_open_a_channel")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} outage #{self.pk}"
+
+
+class IncidentQuerySet(MerchantQuerySet):
+    """Incidents by where they are in their life (channels.incidents)."""
+
+    def unresolved(self) -> Self:
+        """Open, quiet for the moment or not: a person may still look at them."""
+        return self.filter(resolved_at=None, confirmed_at__isnull=False)
+
+    def standing(self) -> Self:
+        """Open, and their cause is there right now."""
+        return self.unresolved().filter(quiet_at=None)
+
+    def pressing(self) -> Self:
+        """Standing, and nobody has put them off until later."""
+        return self.standing().filter(snoozed_until=None)
+
+
 class Incident(MerchantOwned):
-    """Something that needs a person, or did; one open row a cause."""
+    """Something that needs a person, or did; one open row a cause.
+
+    Its life: watched (`confirmed_at` empty) until the cause has held long enough, open, quiet (`quiet_at`) while the
+    cause is gone but may come back, resolved. How long each takes: `channels.incidents.policies`.
+    """
 
     class Kind(models.TextChoices):
         OVERSOLD = "oversold", "More promised than there is"
         DRIFT = "drift", "A channel shows another number"
         QUARANTINE = "quarantine", "A message could not be applied"
         RECONNECT = "reconnect", "Contact lost"
+        UNREACHABLE = "unreachable", "A channel does not answer"
+        BEHIND = "behind", "News takes too long"
         REFUSED = "refused", "A channel refused a number"
         UNLINKED_SALE = "unlinked_sale", "Something unlinked was sold"
         GUARD = "guard", "So much would go that we stopped"
         WEBHOOKS = "webhooks", "A channel stopped telling us"
+        VERSION = "version", "A channel's API version"
+
+    class Severity(models.IntegerChoices):
+        INFO = 1, "For your information"
+        WARNING = 2, "Needs you"
+        CRITICAL = 3, "Urgent"
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, null=True, related_name="incidents")
     kind = models.CharField(max_length=16, choices=Kind)
     key = models.CharField(max_length=120, help_text="The cause; at most one open incident has it.")
     title = models.CharField(max_length=300)
-    detail = models.JSONField(default=dict)
+    detail = models.JSONField(default=dict, help_text="The evidence, for staff.")
+    severity = models.PositiveSmallIntegerField(
+        choices=Severity, default=Severity.WARNING, db_default=Value(Severity.WARNING.value)
+    )
     variant = models.ForeignKey(Variant, on_delete=models.CASCADE, null=True, related_name="+")
     cell = models.ForeignKey(ChannelStock, on_delete=models.CASCADE, null=True, related_name="+")
-    opened_at = models.DateTimeField(default=utc_now)
+    opened_at = models.DateTimeField(default=utc_now, help_text="When its cause was first seen.")
+    confirmed_at = models.DateTimeField(
+        null=True, default=utc_now, db_default=Now(), help_text="When that had held long enough; empty: only watched."
+    )
     seen_at = models.DateTimeField(default=utc_now)
     times = models.PositiveIntegerField(default=1)
+    quiet_at = models.DateTimeField(null=True, help_text="Since when its cause is gone; it closes once that lasts.")
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    snoozed_until = models.DateTimeField(null=True)
+    outage = models.ForeignKey(Outage, on_delete=models.SET_NULL, null=True, related_name="incidents")
     resolved_at = models.DateTimeField(null=True)
     resolution = models.CharField(max_length=300, blank=True)
     resolved_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+
+    objects: ClassVar = IncidentQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -595,10 +654,66 @@ class Incident(MerchantOwned):
                 fields=["merchant", "kind", "key"], condition=Q(resolved_at=None), name="incident_one_open_per_cause"
             )
         ]
-        indexes = [models.Index(fields=["merchant", "-opened_at"], name="incident_by_time")]
+        indexes = [
+            models.Index(fields=["merchant", "-opened_at"], name="incident_by_time"),
+            models.Index(fields=["kind"], name="incident_unresolved", condition=Q(resolved_at=None)),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} #{self.pk}"
+
+
+class IncidentSubject(models.Model):
+    """One thing that an incident is about, where its cause met several: a number, a place, a connection."""
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="subjects")
+    key = models.CharField(max_length=80)
+    title = models.CharField(max_length=300)
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, null=True, related_name="+")
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, null=True, related_name="+")
+    cell = models.ForeignKey(ChannelStock, on_delete=models.CASCADE, null=True, related_name="+")
+    since = models.DateTimeField(default=utc_now)
+    until = models.DateTimeField(null=True, help_text="When it was well again.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["incident", "key"], name="incidentsubject_once")]
+
+    def __str__(self) -> str:
+        return f"{self.key} of incident {self.incident_id}"
+
+
+class IncidentEvent(models.Model):
+    """One line of an incident's timeline; alerts follow from it (channels.alerts), so it is their queue as well."""
+
+    class Kind(models.TextChoices):
+        WATCHED = "watched", "First seen"
+        OPENED = "opened", "Opened"
+        JOINED = "joined", "More of the same"
+        DID = "did", "What we did"
+        WORSE = "worse", "Became urgent"
+        QUIET = "quiet", "Well again for now"
+        RETURNED = "returned", "Came back"
+        ACKNOWLEDGED = "acknowledged", "Someone is on it"
+        SNOOZED = "snoozed", "Put off"
+        WOKEN = "woken", "Its time is up"
+        NOTED = "noted", "Note"
+        CLOSED = "closed", "Closed"
+
+    incident = models.ForeignKey(Incident, on_delete=models.CASCADE, related_name="events")
+    kind = models.CharField(max_length=12, choices=Kind)
+    at = models.DateTimeField(default=utc_now)
+    words = models.CharField(max_length=500, blank=True)
+    actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    alerted_at = models.DateTimeField(null=True, help_text="When it was decided who is told of it.")
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["incident", "at"], name="incidentevent_of_incident"),
+            models.Index(fields=["id"], name="incidentevent_to_tell", condition=Q(alerted_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of incident {self.incident_id} at {self.at:%Y-%m-%d %H:%M:%S}"
 
 
 class SubscriptionRepair(MerchantOwned):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Protocol
@@ -90,6 +90,7 @@ class Capabilities:
     secrets: tuple[Secret, ...] = (ACCESS_TOKEN, REFRESH_TOKEN)  # what a person types, the one that opens first
     topics: frozenset[str] = frozenset()  # of webhooks that `subscribe` makes sure of; none: it sends none
     api_version: str = ""  # the one we speak, in the vendor's words
+    api_ends_on: date | None = None  # until when the vendor promises to serve that version; None: no end is known
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ cell is ever claimed; one write a cell is in flight.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -20,9 +21,10 @@ from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from channels import contact, credentials, guards, incidents, registry
-from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, Listing
+from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, IncidentSubject, Listing
 from channels.ports import Connector, ConnectorError, CountResult, CountWrite, WriteOutcome
 from storestudio.accounts import numbers
+from storestudio.accounts.models import User
 
 LEASE = timedelta(seconds=30)  # longer than a call's time-out: a write is taken up again only if its worker died
 ISOLATED_AFTER = 1  # a cell that was in a refused batch goes alone next time, so that one bad cell stops no other
@@ -292,12 +294,24 @@ def _block(connection: Connection, line: ChannelWriteLine, message: str) -> None
         merchant_id=connection.merchant_id,
         connection_id=connection.pk,
         kind=incidents.Kind.REFUSED,
-        key=f"cell:{line.cell_id}",
+        key=f"connection:{connection.pk}:{_alike(message)}",
+        subject=f"cell:{line.cell_id}",
+        many=f"{_braceless(connection.label)} refused {{count}} numbers for the same reason.",
         variant_id=listing.variant_id,
         cell_id=line.cell_id,
         title=f"{connection.label} refused {number} for {name}.",
         message=message,
     )
+
+
+def _alike(message: str) -> str:
+    """Names a refusal whatever numbers and codes stand in it: cells refused for one reason are one incident."""
+    words = " ".join(word for word in message.split() if word.isalpha())
+    return hashlib.blake2s(words.encode(), digest_size=6).hexdigest()
+
+
+def _braceless(label: str) -> str:
+    return label.replace("{", "(").replace("}", ")")
 
 
 def _settle_failure(
@@ -332,6 +346,14 @@ def _settle_failure(
         _recompute(peers)
 
 
-def unblock(*, cell_id: int) -> None:
-    """A person says: try this cell again."""
+def unblock(*, cell_id: int, actor: User | None = None) -> None:
+    """A person says: try this cell again. What is refused once more opens its incident anew."""
     ChannelStock.objects.filter(pk=cell_id).update(blocked_reason="", attempts=0, next_attempt_at=None)
+    refused = IncidentSubject.objects.filter(
+        cell=cell_id, until=None, incident__kind=incidents.Kind.REFUSED, incident__resolved_at=None
+    )
+    for merchant_id, key, subject in refused.values_list("incident__merchant", "incident__key", "key"):
+        incidents.resolve(
+            merchant_id=merchant_id, kind=incidents.Kind.REFUSED, key=key, subject=subject, how="sent again",
+            actor=actor,
+        )  # fmt: skip

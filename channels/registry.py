@@ -39,6 +39,11 @@ def capabilities(name: str) -> Capabilities:
     return connector_class(name).capabilities
 
 
+def label(name: str) -> str:
+    """What people call a channel; its name where it is none of ours any more."""
+    return EVERY[name].label if name in EVERY else name
+
+
 def connect(name: str, *, account: Account) -> Connector:
     """A connector that speaks for one account."""
     return connector_class(name)(account=account)

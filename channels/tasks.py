@@ -10,7 +10,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from channels import dispatcher, inbox, incidents, measuring, polling, publisher, rules, subscriptions
+from channels import dispatcher, inbox, measuring, polling, publisher, rules, subscriptions, watching
 from channels.models import ConnectionWork
 
 SLICE = timedelta(seconds=5)  # then the worker lets other connections have their turn
@@ -55,8 +55,8 @@ def check_subscriptions(*, connection_id: int, lease: str, **_: Any) -> None:
 
 @shared_task
 def sweep_incidents(**_: Any) -> None:
-    """Open and close incidents that follow from the stock alone."""
-    incidents.sweep_oversold()
+    """Open and close incidents that follow from the state of stock and channels, and from time alone."""
+    watching.sweep(now=timezone.now())
 
 
 @shared_task

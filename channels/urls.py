@@ -8,6 +8,13 @@ urlpatterns: list[URLPattern] = [
     path("<slug:shop>/", views.today, name="today"),
     path("<slug:shop>/pulse/", views.pulse, name="pulse"),
     path("<slug:shop>/events/<int:event_id>/", payload_views.event, name="event"),
+    path("<slug:shop>/incidents/", views.incident_list, name="incidents"),
+    path("<slug:shop>/incidents/<int:incident_id>/", views.incident, name="incident"),
+    path(
+        "<slug:shop>/incidents/<int:incident_id>/acknowledge/", views.acknowledge_incident, name="acknowledge_incident"
+    ),
+    path("<slug:shop>/incidents/<int:incident_id>/snooze/", views.snooze_incident, name="snooze_incident"),
+    path("<slug:shop>/incidents/<int:incident_id>/note/", views.note_on_incident, name="note_on_incident"),
     path("<slug:shop>/channels/", views.channels, name="channels"),
     path("<slug:shop>/channels/<int:connection_id>/", views.channel, name="channel"),
     path("<slug:shop>/rules/", views.rule_list, name="rules"),

@@ -13,6 +13,7 @@ from decimal import Decimal
 import factory
 from django.utils.timezone import now as utc_now
 
+from channels import incidents
 from channels import models as channels
 from inventory import models as inventory
 from onboarding import models as onboarding
@@ -281,6 +282,7 @@ class IncidentFactory(factory.django.DjangoModelFactory):
     merchant = factory.SelfAttribute("connection.merchant")
     kind = channels.Incident.Kind.DRIFT
     key = factory.Sequence(lambda n: f"cause:{n}")
+    severity = factory.LazyAttribute(lambda row: incidents.policy_of(row.kind).severity)
     title = "Square shows 7, it should show 5"
 
 

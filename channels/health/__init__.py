@@ -6,7 +6,7 @@ Each function costs a fixed number of queries, whatever the number of connection
 from channels.health.budget import PROMISED_S, SHARE, Budget, budgets
 from channels.health.fleet import FleetLine, fleet_lines
 from channels.health.lag import Charted, Spread, charts, lags
-from channels.health.needs import Need, needs
+from channels.health.needs import Need, need_of, needs
 from channels.health.sales import Sales, sales_today
 from channels.health.state import ChannelLine, Pulse, lines, pulse, sentence
 
@@ -26,6 +26,7 @@ __all__ = [
     "fleet_lines",
     "lags",
     "lines",
+    "need_of",
     "needs",
     "pulse",
     "sales_today",

@@ -54,7 +54,7 @@ def fleet_lines(*, merchants: Sequence[Merchant], now: datetime) -> list[FleetLi
     applied = lag.applying(connections=connections, now=now)
     told = lag.sending(connections=connections, now=now)
     spent = budgets(connections=connections, now=now)
-    open_ones = _counted(Incident.objects.filter(merchant__in=shops, resolved_at=None).values_list("connection_id"))
+    open_ones = _counted(Incident.objects.standing().filter(merchant__in=shops).values_list("connection_id"))
     silent = set(
         SubscriptionRepair.objects.filter(connection__in=connections, repaired_at=None).values_list(
             "connection_id", flat=True

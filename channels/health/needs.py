@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db.models import F
 
 from channels.health.state import ChannelLine
+from channels.incidents import STAFF_KINDS
 from channels.models import Connection, Incident
 from storestudio.accounts.models import Merchant
 
@@ -24,10 +25,9 @@ ACTIONS = {
     Kind.UNLINKED_SALE: ("See the listing", "channel_listings"),
     Kind.GUARD: ("See what was stopped", "channel_drift"),
     Kind.WEBHOOKS: ("See what is known", "channel"),
-}
-KINDS = {
-    Kind.OVERSOLD: "bad",
-    Kind.RECONNECT: "bad",
+    Kind.UNREACHABLE: ("See what is known", "channel"),
+    Kind.BEHIND: ("See what waits", "channel"),
+    Kind.VERSION: ("See what is known", "channel"),
 }
 
 
@@ -45,6 +45,8 @@ class Need:
     query: str
     since: datetime | None
     times: int = 1
+    incident_id: int | None = None  # of the incident's own page
+    taken_by: str = ""  # who is on it
 
     @property
     def is_for_managers(self) -> bool:
@@ -55,17 +57,19 @@ class Need:
 def needs(*, merchant: Merchant, lines: Sequence[ChannelLine]) -> list[Need]:
     """Open incidents, worst first, then the steps that a connection waits for."""
     incidents = (
-        Incident.objects.of(merchant)
-        .filter(resolved_at=None)
-        .select_related("connection", "variant__product")
+        Incident.objects.pressing()
+        .of(merchant)
+        .exclude(kind__in=STAFF_KINDS)
+        .select_related("connection", "variant__product", "acknowledged_by")
         .order_by(F("opened_at").desc(), "-pk")[:SHOWN_MAX]
     )
-    found = [_of_incident(incident) for incident in incidents]
+    found = [need_of(incident) for incident in incidents]
     found.sort(key=lambda need: need.kind != "bad")
     return found + [step for line in lines for step in _steps(line)]
 
 
-def _of_incident(incident: Incident) -> Need:
+def need_of(incident: Incident) -> Need:
+    """An incident as a thing to do; give it with its connection, variant and who took it on."""
     kind = Kind(incident.kind)
     action, page = ACTIONS[kind]
     target = incident.connection_id
@@ -79,7 +83,7 @@ def _of_incident(incident: Incident) -> Need:
     variant = incident.variant
     return Need(
         key=f"incident-{incident.pk}",
-        kind=KINDS.get(kind, "warn"),
+        kind="bad" if incident.severity == Incident.Severity.CRITICAL else "warn",
         title=incident.title,
         detail=_detail(incident, goods=variant.full_title if variant else ""),
         action=action,
@@ -88,6 +92,8 @@ def _of_incident(incident: Incident) -> Need:
         query=queries.get(kind, f"#incident-{incident.pk}" if page == "channel" else ""),
         since=incident.opened_at,
         times=incident.times,
+        incident_id=incident.pk,
+        taken_by=incident.acknowledged_by.get_short_name() if incident.acknowledged_by else "",
     )
 
 

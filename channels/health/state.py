@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.db.models import Count, Min, Q, QuerySet
 from channels import registry
 from channels.approvals import is_awaiting_yes
 from channels.health import lag
+from channels.incidents import STAFF_KINDS
 from channels.models import ChannelLocation, ChannelStock, Connection, InboundEvent, Incident, Listing
 from storestudio.accounts.models import Merchant
 
@@ -82,11 +83,12 @@ class Pulse:
     detail: str
     connection_id: int | None = None  # the one it is about, where it is about one
     incidents: int = field(default=0, kw_only=True)
+    unseen: int = field(default=0, kw_only=True)  # of them, those that nobody has taken on
 
     @property
     def digest(self) -> str:
         """Names what is shown, so that an unchanged pulse need not be sent again."""
-        parts = "\x1f".join([self.kind, self.words, self.detail, str(self.incidents)])
+        parts = "\x1f".join([self.kind, self.words, self.detail, str(self.incidents), str(self.unseen)])
         return hashlib.blake2s(parts.encode(), digest_size=8).hexdigest()
 
 
@@ -270,10 +272,14 @@ def _all_agree(names: Sequence[str]) -> str:
 
 def pulse(*, merchant: Merchant, now: datetime) -> Pulse:
     """The state of the whole shop in one line: the worst thing first; how fast news travels when all is well."""
-    connections = open_connections(merchant=merchant)
-    incidents = Incident.objects.of(merchant).filter(resolved_at=None).order_by()
-    by_kind = dict(incidents.values_list("kind").annotate(Count("pk")))
-    count = sum(by_kind.values())
+    rows = Incident.objects.pressing().of(merchant).exclude(kind__in=STAFF_KINDS).order_by().values_list("kind")
+    counted = list(rows.annotate(all=Count("pk"), unseen=Count("pk", filter=Q(acknowledged_at=None))))
+    found = _pulse(merchant=merchant, by_kind={kind: all_ for kind, all_, _ in counted}, now=now)
+    return replace(found, unseen=sum(unseen for _, _, unseen in counted))
+
+
+def _pulse(*, merchant: Merchant, by_kind: Mapping[str, int], now: datetime) -> Pulse:
+    connections, count = open_connections(merchant=merchant), sum(by_kind.values())
     if not connections:
         return Pulse("idle", "No channels yet", "Connect a channel and its state will show here.", incidents=count)
     waiting = _queues(connections, _waiting(connections))

@@ -12,11 +12,19 @@ from channels.views.decisions import (
 )
 from channels.views.drift import decide_drift, decide_stop, drift, guard_stop, set_guard, undo_gap
 from channels.views.fleet import fleet
+from channels.views.incidents import (
+    acknowledge_incident,
+    incident,
+    incident_list,
+    note_on_incident,
+    snooze_incident,
+)
 from channels.views.rules import rule_delete, rule_edit, rule_list, rule_new, rule_undo, selling
 from channels.views.setup import approve, pause, places, preview, put_back, reconnect, resume
 from channels.views.today import pulse, today
 
 __all__ = [
+    "acknowledge_incident",
     "approve",
     "channel",
     "channels",
@@ -28,9 +36,12 @@ __all__ = [
     "exclude_listing",
     "fleet",
     "guard_stop",
+    "incident",
+    "incident_list",
     "link_listing",
     "listings",
     "messages",
+    "note_on_incident",
     "pause",
     "places",
     "preview",
@@ -48,6 +59,7 @@ __all__ = [
     "rule_undo",
     "selling",
     "set_guard",
+    "snooze_incident",
     "today",
     "undo_gap",
     "writes",

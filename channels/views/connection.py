@@ -76,7 +76,7 @@ def channel(request: ShopRequest, connection_id: int) -> HttpResponse:
             "can": registry.capabilities(connection.channel) if connection.channel in registry.EVERY else None,
             "last_repair": connection.subscription_repairs.order_by("-found_at", "-pk").first(),
             "open_incidents": list(
-                incidents.filter(resolved_at=None)
+                incidents.standing()
                 .select_related("variant__product", "cell__channel_location")
                 .order_by("-opened_at", "-pk")[:50]
             ),

@@ -170,6 +170,6 @@ def resolve_drift(request: ShopRequest, connection_id: int, cell_id: int) -> Htt
 def retry_cell(request: ShopRequest, connection_id: int, cell_id: int) -> HttpResponse:
     """Send a number again that the channel refused."""
     cell = _cell_of(request, connection_id=connection_id, cell_id=cell_id)
-    publisher.unblock(cell_id=cell.pk)
+    publisher.unblock(cell_id=cell.pk, actor=request.actor)
     messages.success(request, "It is sent again with the next numbers.")
     return redirect("channel", shop=request.merchant.slug, connection_id=connection_id)

@@ -75,7 +75,7 @@ def test_a_mass_of_drops_is_not_sent_and_the_rest_is(shop):
     assert due(connection) == 25
     stop = guards.hold_due_cuts(connection)
     assert (stop.kind, stop.lines.count(), due(connection)) == ("publish", 20, 5)
-    incident = Incident.objects.get(kind="guard", resolved_at=None)
+    incident = Incident.objects.standing().get(kind="guard")
     assert "20 numbers" in incident.title
     post(cells[25:26], key="more", on_hand=Decimal(-20))
     assert guards.hold_due_cuts(connection).pk == stop.pk
@@ -105,7 +105,7 @@ def test_approved_numbers_go_out_and_discarded_ones_are_looked_at_again(shop):
     reconcile.decide_stop(stop_id=again.pk, is_approved=True, actor=actor)
     assert guards.hold_due_cuts(connection) is None
     assert due(connection) == 20
-    assert not Incident.objects.filter(kind="guard", resolved_at=None).exists()
+    assert not Incident.objects.standing().filter(kind="guard").exists()
     with pytest.raises(guards.AlreadyDecided):
         reconcile.decide_stop(stop_id=again.pk, is_approved=True, actor=actor)
 
@@ -278,6 +278,6 @@ def test_a_difference_that_could_not_be_looked_into_is_feared_and_judged_at_the_
     monkeypatch.setattr(judging, "_read_again", lambda connection, external_ids: None)
     read(is_recheck=True)
     assert (StockGap.objects.get().state, StockGap.objects.get().cause) == ("asked", "unknown")
-    assert Incident.objects.filter(kind="drift", resolved_at=None).count() == 1
+    assert Incident.objects.standing().filter(kind="drift").count() == 1
     read(is_recheck=True)
     assert Incident.objects.get(kind="drift").times == 1, "asked once, not at every reading"

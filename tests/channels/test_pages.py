@@ -275,7 +275,7 @@ def test_a_drift_is_decided_for_ours_or_theirs(client, live):
     client.post(to("resolve_drift", live, cell.pk), {"choice": "ours"})
     cell.refresh_from_db()
     assert cell.drift_at is None
-    assert not Incident.objects.filter(resolved_at=None).exists()
+    assert not Incident.objects.standing().exists()
     assert "by themselves" in said(client.post(to("resolve_drift", live, cell.pk), {"choice": "ours"}))
 
 
@@ -333,7 +333,7 @@ def test_a_new_key_connects_again_and_is_stored_encrypted(client, live):
     assert credentials.load(live) == {"access_token": "fresh-key", "application_token": "kept"}
     assert b"fresh-key" not in bytes(live.credentials)
     assert "fresh-key" not in client.get(to("channel", live)).content.decode()
-    assert not Incident.objects.filter(resolved_at=None).exists()
+    assert not Incident.objects.standing().exists()
     assert "already" in said(client.post(to("reconnect_channel", live), {"access_token": "other"}))
 
 

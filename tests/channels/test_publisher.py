@@ -171,7 +171,7 @@ def test_a_sale_we_have_not_heard_of_is_never_overwritten_and_is_found_and_folde
     assert publish(pair.till) == 1
     assert till_numbers(pair)[0] == web_numbers()[0] == 5
     assert StockLevel.objects.get(variant__sku="MUG-0").available == 5
-    assert not Incident.objects.filter(kind="drift", resolved_at=None).exists()
+    assert not Incident.objects.standing().filter(kind="drift").exists()
 
 
 def test_one_poisoned_cell_is_set_aside_and_the_others_land(pair):
@@ -186,7 +186,7 @@ def test_one_poisoned_cell_is_set_aside_and_the_others_land(pair):
     assert web_numbers() == [9, 10, 9]
     bad = ChannelStock.objects.get(listing=listing)
     assert bad.blocked_reason
-    assert Incident.objects.get(kind="refused", resolved_at=None).cell_id == bad.pk
+    assert Incident.objects.standing().get(kind="refused").cell_id == bad.pk
     assert not ChannelStock.objects.filter(connection=pair.web, dirty_at__isnull=False, blocked_reason="").exists()
 
 
@@ -207,13 +207,13 @@ def test_a_revoked_token_turns_to_reconnect_needed_and_loses_nothing(pair):
     publish(pair.web)
     pair.web.refresh_from_db()
     assert pair.web.state == Connection.State.RECONNECT
-    assert Incident.objects.get(kind="reconnect", resolved_at=None).connection_id == pair.web.pk
+    assert Incident.objects.standing().get(kind="reconnect").connection_id == pair.web.pk
     Shop.objects.update(uninstalled_at=None)
     token = shop.tokens.create()
     connections.reconnect(connection=pair.web, secrets={"access_token": token.value}, actor=None)
     assert publish(pair.web) == 1
     assert web_numbers()[0] == 7
-    assert not Incident.objects.filter(kind="reconnect", resolved_at=None).exists()
+    assert not Incident.objects.standing().filter(kind="reconnect").exists()
 
 
 def test_an_unexplained_drop_is_drift_and_lowers_what_the_other_channel_may_sell(pair):

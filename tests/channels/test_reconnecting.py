@@ -108,7 +108,7 @@ def test_what_was_sold_while_we_were_shut_out_waits_and_is_counted_once_we_are_l
     event.refresh_from_db()
     assert event.state == "done"
     assert StockLevel.objects.get().available == 7
-    assert not Incident.objects.filter(resolved_at=None).exists()
+    assert not Incident.objects.standing().exists()
 
 
 def test_webhooks_that_went_with_our_access_are_subscribed_anew(pair):
@@ -132,4 +132,4 @@ def test_control_new_credentials_that_are_refused_ask_for_others_at_once(pair):
     connections.reconnect(connection=pair.web, secrets={"access_token": "wrong"}, actor=None)
 
     assert pair.web.state == Connection.State.RECONNECT
-    assert Incident.objects.get(resolved_at=None).kind == "reconnect"
+    assert Incident.objects.standing().get().kind == "reconnect"

@@ -84,7 +84,7 @@ def test_a_fulfillment_order_that_moved_is_its_orders_news_and_is_done_with(web)
     assert {level.location.name: level.available for level in InventoryLevel.objects.select_related("location")} == {
         FRONT: 10, BACK: 7,
     }  # fmt: skip
-    assert not Incident.objects.filter(resolved_at=None).exists()
+    assert not Incident.objects.standing().exists()
     assert verify.verify().breaches == []
 
 

@@ -135,7 +135,7 @@ def test_an_orders_whole_life_leaves_every_number_right(woo):
     publish_all()
     assert available("MUG") == 8
     assert shown("MUG") == everywhere(8)
-    assert not Incident.objects.filter(resolved_at=None).exists()
+    assert not Incident.objects.standing().exists()
     cancelled = shop.order(MUG=3)
     hear(woo)
     shop.call("PUT", f"/orders/{cancelled['id']}", {"status": "cancelled"})

@@ -239,12 +239,12 @@ def test_an_endpoint_that_is_gone_is_switched_off_and_a_person_is_told(shop: Sho
     assert publish(shop) == 2  # nobody is left to be told
     endpoint.refresh_from_db()
     assert (endpoint.is_on, WebhookDelivery.objects.get().state) == (False, "failed")
-    assert Incident.objects.filter(key=f"endpoint:{endpoint.pk}", resolved_at=None).exists()
+    assert Incident.objects.standing().filter(key=f"endpoint:{endpoint.pk}").exists()
     shop.api.hold("a", ("MUG", 1))
     publish(shop)
     assert len(listener.came) == 1
     endpoints.switch(endpoint=endpoint, is_on=True, reason="", actor=shop.owner)
-    assert not Incident.objects.filter(key=f"endpoint:{endpoint.pk}", resolved_at=None).exists()
+    assert not Incident.objects.standing().filter(key=f"endpoint:{endpoint.pk}").exists()
 
 
 def test_after_days_without_an_answer_it_is_given_up(shop: Shop) -> None:

@@ -82,7 +82,10 @@ def a_shop() -> dict[type, Any]:
     inventory.OrderReturn.objects.create(line=line, document="R1")
     event = factories.InboundEventFactory(connection=connection)
     factories.ChannelWriteLineFactory(cell=cell, cause_event_id=event.pk)
-    factories.IncidentFactory(connection=connection, variant=variant, cell=cell)
+    outage = channels.Outage.objects.create(channel="square", resolved_at=utc_now())
+    incident = factories.IncidentFactory(connection=connection, variant=variant, cell=cell, outage=outage)
+    channels.IncidentEvent.objects.create(incident=incident, kind="noted", words="seen", actor=member.user)
+    channels.IncidentSubject.objects.create(incident=incident, key="cell:1", title="7", variant=variant, cell=cell)
     channels.ConnectionWork.objects.create(connection=connection, kind="inbox")
     approval = channels.Approval.objects.create(
         merchant=member.merchant, connection=connection, approved_by=member.user

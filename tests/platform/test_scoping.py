@@ -47,6 +47,7 @@ ROWS = {
     "endpoint_id": lambda rows: rows["endpoint"].pk,
     "delivery_id": lambda rows: rows["delivery"].pk,
     "hold_id": lambda rows: rows["hold"].pk,
+    "incident_id": lambda rows: rows["incident"].pk,
     "rule_id": lambda rows: rows["rule"].pk,
     "change_id": lambda rows: rows["rule_change"].pk,
     "arrival_id": lambda rows: rows["arrival"].pk,
@@ -115,6 +116,7 @@ def rows_of(merchant: Any) -> dict[str, Any]:
         "gap": factories.StockGapFactory(cell=cell),
         "stop": GuardStop.objects.create(merchant=merchant, connection=cell.connection, kind="publish"),
         "finding": factories.FindingFactory(merchant=merchant),
+        "incident": factories.IncidentFactory(connection=cell.connection),
         "rule": rule,
         "rule_change": rule.changes.create(merchant=merchant, after={"safety_stock": "2"}),
     }

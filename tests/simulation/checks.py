@@ -7,7 +7,7 @@ from decimal import Decimal
 from django.db import connection as database
 
 from channels import applying, credentials, registry
-from channels.models import ChannelStock, Connection, InboundEvent, Incident
+from channels.models import ChannelStock, Connection, InboundEvent, Incident, IncidentSubject
 from channels.ports import HintKind
 from channels.sandbox.trading import settling
 from inventory import verify
@@ -163,8 +163,10 @@ def orders(world: World) -> list[str]:
 
 def questions(world: World) -> list[str]:
     """Incidents left open must be ones that stock itself keeps open."""
-    left = Incident.objects.filter(resolved_at=None).exclude(kind=Incident.Kind.OVERSOLD).order_by("pk")
+    left = Incident.objects.standing().exclude(kind=Incident.Kind.OVERSOLD).order_by("pk")
     wrong = [f"still open: {incident.title}" for incident in left]
     short = set(StockLevel.objects.filter(available__lt=0).values_list("variant_id", "location_id"))
-    told = Incident.objects.filter(resolved_at=None, kind=Incident.Kind.OVERSOLD).count()
-    return wrong if told == len(short) else [*wrong, f"{len(short)} cells promise too much, {told} incidents say so"]
+    told = IncidentSubject.objects.filter(
+        until=None, incident__in=Incident.objects.standing().filter(kind=Incident.Kind.OVERSOLD)
+    ).count()
+    return wrong if told == len(short) else [*wrong, f"{len(short)} cells promise too much, incidents name {told}"]

@@ -37,7 +37,7 @@ def test_two_hundred_disagreements_are_found_named_and_healed_rightly_or_not_at_
     assert (score.planted, score.found, score.wrong_heals) == (200, 200, [])
     assert score.rightly >= 190
     assert score.questions < 20, "many cells of one cause are one question"
-    open_questions = Incident.objects.filter(kind=Incident.Kind.DRIFT, resolved_at=None).count()
+    open_questions = Incident.objects.standing().filter(kind=Incident.Kind.DRIFT).count()
     assert open_questions == score.questions
     assert not verify.verify().breaches
     by_whom = StockGap.objects.filter(cause=StockGap.Cause.MANUAL_EDIT).values_list("evidence__by", flat=True)

@@ -224,7 +224,7 @@ def figures(merchant: Merchant) -> list[str]:
             f"{writes.filter(attempts__gt=1).count()} repeated under their key, "
             f"{writes.filter(state='failed').count()} failed, "
             f"{told['stale']} numbers found stale, {told['refused']} refused",
-            f"{connection.label}: {drift.count()} times drift, {drift.filter(resolved_at=None).count()} open",
+            f"{connection.label}: {drift.count()} times drift, {drift.standing().count()} open",
         ]
     judged = told_after_own(ours)
     lines.append(
