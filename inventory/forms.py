@@ -304,5 +304,5 @@ class DayForm(FocusedForm):
     """Another day for something on its way; empty: nobody knows."""
 
     expected_date = forms.DateField(
-        required=False, label="Should be there on", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+        required=False, label="Another day", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )

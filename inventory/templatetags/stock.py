@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import now as utc_now
 
 from inventory import explain
 from inventory.history import Explanation, Step
@@ -133,6 +134,14 @@ def look(context: template.Context, part: str, digest: str) -> str:
     query.pop("seen", None)
     query["part"] = part
     return f"{context['request'].path}?{query.urlencode()}&seen={digest}"
+
+
+@register.filter
+def day(when: date | None) -> str:
+    """A day as people say it: “Thu 3 Dec”, with the year where it is another one."""
+    if when is None:
+        return ""
+    return f"{when:%a} {when.day} {when:%b}" + (f" {when.year}" if when.year != utc_now().year else "")
 
 
 @register.filter

@@ -19,7 +19,7 @@ from storestudio.accounts import live, numbers
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view, wants_partial
 
 CHIPS = (("", "On the way"), ("late", "Late"), ("drafts", "Drafts"), ("done", "Done"), ("all", "All"))
-KINDS = (("", "Transfers and deliveries"), ("transfers", "Transfers"), ("deliveries", "Deliveries"))
+KINDS = (("", "Both kinds"), ("transfers", "Transfers"), ("deliveries", "Deliveries"))
 
 
 @shop_view()

@@ -185,7 +185,7 @@ def test_checking_pages_and_wrong_forms_have_no_accessibility_violation(browser,
         page.get_by_text("Is this right?").wait_for()
         found += problems_of(page)
         page.goto(live_server.url + shop.url("receive"))
-        page.get_by_label("SKU or barcode").fill(f"no such {uuid.uuid4().hex[:6]}")
+        page.get_by_label("SKU, barcode or title").fill(f"no such {uuid.uuid4().hex[:6]}")
         page.keyboard.press("Enter")
         page.get_by_text("No item has the SKU").wait_for()
         found += problems_of(page)
