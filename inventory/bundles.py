@@ -165,17 +165,45 @@ def available(*, merchant_id: int, variant_ids: Collection[int]) -> dict[tuple[i
         return {(variant, place): units for variant, place, units in cursor.fetchall()}
 
 
-def makes_up(parts: Sequence[Part], *, merchant_id: int) -> dict[int, Decimal]:
-    """How many pieces of such parts each location has: the preview of a composition that is not stored yet."""
+@dataclass(frozen=True)
+class Made:
+    """How many pieces one location has the parts for, and of which parts there is not enough for one more."""
+
+    units: Decimal
+    limited_by: tuple[int, ...]
+
+
+def makes_up(parts: Sequence[Part], *, merchant_id: int) -> dict[int, Made]:
+    """What such parts make up, by location: of a composition, or of one that is not stored yet.
+
+    A place where none of the parts ever was is not mentioned; below zero where a part is. One query.
+    """
     there = available(merchant_id=merchant_id, variant_ids=[part.variant_id for part in parts])
-    places = sorted({place for _, place in there})
-    return {
-        place: min(
-            (there.get((part.variant_id, place), ZERO) / part.quantity).to_integral_value(ROUND_FLOOR) for part in parts
-        )
-        for place in places
-        if parts
-    }
+    found = {}
+    for place in sorted({place for _, place in there}):
+        each = {
+            part.variant_id: (there.get((part.variant_id, place), ZERO) / part.quantity).to_integral_value(ROUND_FLOOR)
+            for part in parts
+        }
+        units = min(each.values())
+        found[place] = Made(units, tuple(variant_id for variant_id, pieces in each.items() if pieces == units))
+    return found
+
+
+def made_when_sold_of(*, merchant_id: int) -> set[int]:
+    """The shop's variants that are made up of others when they are sold. One query."""
+    rows = Bundle.objects.filter(merchant=merchant_id, ended_at=None, is_stocked=False)
+    return set(rows.values_list("variant", flat=True))
+
+
+def made_totals(*, merchant_id: int, location_id: int | None = None) -> dict[int, Decimal]:
+    """What each of the shop's bundles can sell, by variant, over all places or at one; at least 0. Two queries."""
+    totals = dict.fromkeys(made_when_sold_of(merchant_id=merchant_id), ZERO)
+    if totals:
+        for (variant_id, place), units in available(merchant_id=merchant_id, variant_ids=totals).items():
+            if location_id in (None, place):
+                totals[variant_id] += max(units, ZERO)
+    return totals
 
 
 def define(*, variant: Variant, parts: Sequence[Part], is_stocked: bool, actor: User | None) -> Bundle:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
-from inventory import arrival_queries, queries
+from inventory import arrival_queries, bundles, queries
 from inventory.models import Arrival, ArrivalLine, StockLevel
 from storestudio.accounts import numbers
 from storestudio.accounts.models import Merchant
@@ -75,6 +76,13 @@ def _levels(
 ) -> Mapping[int, list[tuple[Any, ...]]]:
     rows = StockLevel.objects.of(merchant).filter(variant__in=variant_ids, location__in=places)
     found: defaultdict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    made = bundles.made_when_sold_of(merchant_id=merchant.pk) & set(variant_ids)
+    if made:  # nothing of it lies anywhere: its parts make it up
+        there = bundles.available(merchant_id=merchant.pk, variant_ids=made)
+        for (variant_id, place), units in there.items():
+            if place in places:
+                found[variant_id].append((place, *[None] * (len(AMOUNTS) - 1), max(units, Decimal(0)), None))
+        rows = rows.exclude(variant__in=made)
     for row in rows.order_by("variant_id", "location_id").values_list(
         "variant_id", "location_id", *AMOUNTS, "updated_at"
     ):
@@ -87,7 +95,8 @@ def _amounts(level: tuple[Any, ...], places: Mapping[int, str]) -> list[str]:
     if not level:
         return [""] * (len(AMOUNTS) + 2)
     place, *amounts, updated_at = level
-    return [guarded(places[place]), *map(numbers.plain, amounts), updated_at.strftime("%Y-%m-%d %H:%M:%S")]
+    shown = ["" if amount is None else numbers.plain(amount) for amount in amounts]
+    return [guarded(places[place]), *shown, f"{updated_at:%Y-%m-%d %H:%M:%S}" if updated_at else ""]
 
 
 def arrivals_csv(*, merchant: Merchant, narrowed: arrival_queries.ArrivalFilter) -> Iterator[str]:

@@ -177,6 +177,17 @@ class ReceiveForm(FocusedForm):
         self.initial.setdefault("key", uuid.uuid4())
 
 
+def checked_units(quantity: Decimal, *, variant: Variant, none: str) -> Decimal:
+    """Units that somebody has: more than none, whole where they are sold so. Raises forms.ValidationError."""
+    if quantity <= 0:
+        raise forms.ValidationError(none)
+    if quantity > UNITS_MAX:
+        raise forms.ValidationError("That is more than a million units. Check the number.")
+    if variant.is_whole_unit and quantity != quantity.to_integral_value():
+        raise forms.ValidationError("This is sold in whole units.")
+    return quantity
+
+
 class LineForm(FocusedForm):
     """How many units of one variant: of a delivery, a transfer, or in a bundle."""
 
@@ -190,14 +201,8 @@ class LineForm(FocusedForm):
 
     def clean_quantity(self) -> Decimal:
         """More than nothing, whole where the variant is sold so."""
-        quantity: Decimal = self.cleaned_data["quantity"]
-        if quantity <= 0:
-            raise forms.ValidationError("Type how many, or take the line out.")
-        if quantity > UNITS_MAX:
-            raise forms.ValidationError("That is more than a million units. Check the number.")
-        if self.variant.is_whole_unit and quantity != quantity.to_integral_value():
-            raise forms.ValidationError("This is sold in whole units.")
-        return quantity
+        words = "Type how many, or take the line out."
+        return checked_units(self.cleaned_data["quantity"], variant=self.variant, none=words)
 
 
 LINES_MAX = 200
@@ -306,3 +311,43 @@ class DayForm(FocusedForm):
     expected_date = forms.DateField(
         required=False, label="Another day", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
     )
+
+
+class BundleForm(FocusedForm):
+    """How a variant is made of others; the parts are read by `counted_lines`."""
+
+    kind = forms.ChoiceField(
+        choices=[
+            ("bundle", "Made up when it is sold: what it can sell follows from its parts"),
+            ("pack", "Kept made up, with stock of its own: a carton, a kit on the shelf"),
+        ],
+        initial="bundle",
+        widget=forms.RadioSelect,
+        label="How it is kept",
+    )
+
+
+class PackForm(FocusedForm):
+    """Pieces to make up from their parts, or to take apart, at one place."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput)
+    location = PlaceField()
+    how = forms.ChoiceField(
+        choices=[("make", "Make up"), ("apart", "Take apart")], initial="make", widget=forms.RadioSelect, label="How"
+    )
+    quantity = UnitsField(label="Packs", help_text="How many packs, not parts.")
+
+    def __init__(self, *args: Any, merchant: Merchant, variant: Variant, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.variant = variant
+        cast(PlaceField, self.fields["location"]).of(merchant)
+        self.initial.setdefault("key", uuid.uuid4())
+
+    def clean_quantity(self) -> Decimal:
+        """More than none, whole where it is sold so."""
+        return checked_units(self.cleaned_data["quantity"], variant=self.variant, none="Type how many.")
+
+    def pieces(self) -> Decimal:
+        """Packs more on the shelf, below zero where they are taken apart."""
+        quantity: Decimal = self.cleaned_data["quantity"]
+        return quantity if self.cleaned_data["how"] == "make" else -quantity

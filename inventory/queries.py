@@ -7,20 +7,20 @@ docs/adr/0020-stock-search.md.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from django.db import connection
-from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Case, DecimalField, Exists, Expression, OuterRef, Q, QuerySet, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils.timezone import now as utc_now
 
-from inventory import explain, identifiers, incoming, paging
-from inventory.models import Location, Product, StockLevel, Variant
+from inventory import bundles, explain, identifiers, incoming, paging
+from inventory.models import Bundle, Location, Product, StockLevel, Variant
 from storestudio.accounts.models import Merchant
 
 ZERO = Decimal(0)
@@ -79,6 +79,7 @@ class Cell:
     available: Decimal = ZERO
     location_id: int | None = None
     incoming: Decimal = ZERO
+    is_made: bool = False  # nothing lies there: it is what the parts of a bundle make up
 
     @property
     def held(self) -> Decimal:
@@ -93,6 +94,7 @@ class Cell:
             self.unavailable + other.unavailable,
             self.available + other.available,
             incoming=self.incoming + other.incoming,
+            is_made=self.is_made or other.is_made,
         )
 
 
@@ -135,6 +137,11 @@ class StockRow:
         return any(cell is not None and cell.available < 0 for cell in self.cells)
 
     @property
+    def is_made(self) -> bool:
+        """A bundle that is made up of its parts when it is sold."""
+        return self.total.is_made
+
+    @property
     def is_out(self) -> bool:
         """Nothing left to sell."""
         return self.total.available <= 0
@@ -173,12 +180,21 @@ def locations(*, merchant: Merchant) -> list[Location]:
 
 
 def variants(*, merchant: Merchant, narrowed: StockFilter, now: datetime | None = None) -> QuerySet[Variant]:
-    """The variants that the filter lets through, not yet ordered. At most three queries a word are made here."""
-    rows = _sortable(Variant.objects.of(merchant), sort=narrowed.sort, location_id=narrowed.location_id)
+    """The variants that the filter lets through, not yet ordered. At most three queries a word are made here, and two
+    where what bundles can sell matters."""
+    made = _made_of(merchant, narrowed)
+    rows = _sortable(Variant.objects.of(merchant), sort=narrowed.sort, location_id=narrowed.location_id, made=made)
     # Named on both tables, so that the index by merchant and title can be walked.
     rows = rows.filter(product__merchant=merchant, archived_at=None, product__archived_at=None)
-    rows = rows.filter(_shows(merchant=merchant, narrowed=narrowed, now=now or utc_now()))
+    rows = rows.filter(_shows(merchant=merchant, narrowed=narrowed, now=now or utc_now(), made=made))
     return _matching(rows, merchant=merchant, q=narrowed.q)
+
+
+def _made_of(merchant: Merchant, narrowed: StockFilter) -> Mapping[int, Decimal]:
+    """What bundles can sell, where the filter or the order asks for it."""
+    if narrowed.show != "out" and not narrowed.sort.endswith("available"):
+        return {}
+    return bundles.made_totals(merchant_id=merchant.pk, location_id=narrowed.location_id)
 
 
 def stock_page(*, merchant: Merchant, narrowed: StockFilter, cursor: paging.Cursor, size: int = PAGE) -> StockPage:
@@ -187,7 +203,8 @@ def stock_page(*, merchant: Merchant, narrowed: StockFilter, cursor: paging.Curs
     if narrowed.location_id not in {place.pk for place in places}:
         narrowed = replace(narrowed, location_id=None)
     by, descending = SORTS[narrowed.sort]
-    scope = _sortable(Variant.objects.of(merchant), sort=narrowed.sort, location_id=narrowed.location_id)
+    made = _made_of(merchant, narrowed)
+    scope = _sortable(Variant.objects.of(merchant), sort=narrowed.sort, location_id=narrowed.location_id, made=made)
     page = paging.page(
         rows=variants(merchant=merchant, narrowed=narrowed),
         whole=Variant.objects.of(merchant).select_related("product"),
@@ -225,7 +242,7 @@ def stock_rows(
 ) -> list[StockRow]:
     """The table lines of these variants, numbers summed over `locations`."""
     ids = [variant.pk for variant in variants]
-    cells = cells_of(variant_ids=ids)
+    cells = cells_of(variant_ids=ids) | _made_cells(merchant=merchant, variant_ids=ids)
     places = {place.pk for place in locations}
     views = [
         view
@@ -261,6 +278,19 @@ def cells_of(*, variant_ids: Collection[int]) -> dict[tuple[int, int], Cell]:
     return {(level.variant_id, level.location_id): cell_of(level) for level in levels}
 
 
+def _made_cells(*, merchant: Merchant, variant_ids: Collection[int]) -> dict[tuple[int, int], Cell]:
+    """Of the bundles among these, what their parts make up. One query, two where there are any."""
+    made = Bundle.objects.filter(variant__in=variant_ids, ended_at=None, is_stocked=False)
+    if not (bundle_ids := list(made.values_list("variant", flat=True))):
+        return {}
+    found = bundles.available(merchant_id=merchant.pk, variant_ids=bundle_ids)
+    return {
+        # A part that is oversold is flagged as such itself; of the bundle there is none.
+        cell: Cell(available=max(units, ZERO), location_id=cell[1], is_made=True)
+        for cell, units in found.items()
+    }
+
+
 def cell_of(level: StockLevel) -> Cell:
     """A level's totals."""
     return Cell(
@@ -284,14 +314,26 @@ def _sum(amounts: Sequence[Decimal | None]) -> Decimal | None:
     return sum(known, ZERO) if len(known) == len(amounts) else None
 
 
-def _sortable(rows: QuerySet[Variant], *, sort: str, location_id: int | None) -> QuerySet[Variant]:
+def _sortable(
+    rows: QuerySet[Variant], *, sort: str, location_id: int | None, made: Mapping[int, Decimal]
+) -> QuerySet[Variant]:
     if not sort.endswith("available"):
         return rows
     there = Q(levels__location=location_id) if location_id else None
-    return rows.annotate(total=Coalesce(Sum("levels__available", filter=there), ZERO))
+    return rows.annotate(total=Coalesce(Sum("levels__available", filter=there), ZERO) + _made(made))
 
 
-def _shows(*, merchant: Merchant, narrowed: StockFilter, now: datetime) -> Q:
+def _made(totals: Mapping[int, Decimal]) -> Expression:
+    """What each bundle's parts make up, as an expression: bundles have no levels to sum."""
+    by_units: defaultdict[Decimal, list[int]] = defaultdict(list)
+    for variant_id, units in totals.items():
+        if units:
+            by_units[units].append(variant_id)
+    whens = [When(pk__in=ids, then=Value(units)) for units, ids in by_units.items()]
+    return Case(*whens, default=Value(ZERO), output_field=DecimalField(max_digits=16, decimal_places=5))
+
+
+def _shows(*, merchant: Merchant, narrowed: StockFilter, now: datetime, made: Mapping[int, Decimal]) -> Q:
     levels = StockLevel.objects.filter(variant=OuterRef("pk"))
     if narrowed.location_id:
         levels = levels.filter(location=narrowed.location_id)
@@ -301,7 +343,8 @@ def _shows(*, merchant: Merchant, narrowed: StockFilter, now: datetime) -> Q:
         case "negative":
             return Q(Exists(levels.filter(available__lt=0)))
         case "out":
-            return ~Q(Exists(levels.filter(available__gt=0)))
+            makes_up = [variant_id for variant_id, units in made.items() if units]
+            return ~Q(Exists(levels.filter(available__gt=0))) & ~Q(pk__in=makes_up)
         case "low":
             found = _low(merchant=merchant, now=now, location_id=narrowed.location_id)
             return Q(pk__in=[one.variant_id for one in found])

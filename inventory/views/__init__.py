@@ -1,6 +1,7 @@
 """Pages about stock: the table, a variant's page, orders, changes by hand, goods on their way."""
 
 from inventory.views.arrivals import arrival, arrival_edit, arrival_new, arrivals_export, arrivals_list
+from inventory.views.bundling import bundle, bundle_end, pack
 from inventory.views.changing import adjust, receive, undo
 from inventory.views.orders import order, orders
 from inventory.views.routing import routing, shipping_place, use_routing
@@ -26,8 +27,11 @@ __all__ = [
     "arrival_undo",
     "arrivals_export",
     "arrivals_list",
+    "bundle",
+    "bundle_end",
     "order",
     "orders",
+    "pack",
     "receive",
     "routing",
     "shipping_place",

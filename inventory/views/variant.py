@@ -13,7 +13,7 @@ from django.shortcuts import render
 from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_safe
 
-from inventory import arrival_queries, explain, history, incoming, paging
+from inventory import arrival_queries, bundle_queries, explain, history, incoming, paging
 from inventory.models import Variant
 from storestudio.accounts import live
 from storestudio.accounts.access import ShopRequest, one_of, shop_view
@@ -38,10 +38,16 @@ def variant(request: ShopRequest, variant_id: int) -> HttpResponse:
         channel_id=paging.number(request.GET.get("channel")),
         at=at,
     )
-    part = live.part(request, "inventory/_variant.html", _context(request, found, narrowed) | {"at_error": at_error})
+    context = _context(request, found, narrowed) | {"at_error": at_error}
+    part = live.part(request, "inventory/_variant.html", context)
     if request.GET.get("part") == "why":
         return live.answer(request, part)
-    return render(request, "inventory/variant.html", {"variant": found, "part": part}, status=422 if at_error else 200)
+    made_of: bundle_queries.Makeup | None = context["makeup"]
+    whole = {
+        "variant": found, "part": part, "has_parts": made_of is not None,
+        "is_made": made_of is not None and not made_of.is_stocked,
+    }  # fmt: skip
+    return render(request, "inventory/variant.html", whole, status=422 if at_error else 200)
 
 
 def asked_instant(request: ShopRequest) -> tuple[datetime | None, str]:
@@ -83,6 +89,8 @@ def _context(request: ShopRequest, found: Variant, narrowed: history.Filter) -> 
         "timeline": timeline,
         "is_filtered": bool(narrowed.location_id or narrowed.channel_id),
         "doubt": sum(view.doubt for view in views),
+        "makeup": bundle_queries.makeup_of(merchant=merchant, variant=found),
+        "part_of": bundle_queries.part_of(merchant=merchant, variant=found),
         "expected": arrival_queries.expected_of(variant_id=found.pk),
         "today": incoming.today(merchant),
     }

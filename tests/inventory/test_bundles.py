@@ -90,7 +90,8 @@ def test_a_bundle_can_sell_what_its_scarcest_part_makes_up_at_each_place(shop):
 
 def test_the_preview_shows_what_the_composition_will_make_up(shop):
     parts = [Part(shop.cup.pk, Decimal(1)), Part(shop.saucer.pk, Decimal(5))]
-    assert bundles.makes_up(parts, merchant_id=shop.merchant.pk) == {shop.here.pk: 2, shop.there.pk: 0}
+    made = bundles.makes_up(parts, merchant_id=shop.merchant.pk)
+    assert {place: one.units for place, one in made.items()} == {shop.here.pk: 2, shop.there.pk: 0}
     assert not Bundle.objects.exists()
 
 
