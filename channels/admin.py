@@ -17,6 +17,7 @@ from channels.models import (
     ApprovalLine,
     AvailabilityRule,
     CellPolicy,
+    ChannelCommand,
     ChannelLocation,
     ChannelStock,
     ChannelWrite,
@@ -298,6 +299,19 @@ class ChannelWriteAdmin(BigRows):
     list_select_related = ["connection"]
     search_fields = ["=idempotency_key"]
     inlines = [WriteLines]
+
+
+@admin.register(ChannelCommand)
+class ChannelCommandAdmin(BigRows):
+    """What people asked channels to do with orders, and what came of it."""
+
+    list_display = [
+        "pk", linked("connection"), linked("order"), "kind", "words", "state", "attempts", "asked_by", "asked_at",
+        "ended_at", "error",
+    ]  # fmt: skip
+    list_filter = ["state", "kind", "connection"]
+    list_select_related = ["connection", "order", "asked_by"]
+    search_fields = ["=idempotency_key", "order__number", "=order__external_id"]
 
 
 @admin.register(ChannelWriteLine)

@@ -40,6 +40,9 @@ WHERE w.connection_id = n.id AND w.leased_until <= clock_timestamp()
         OR EXISTS (
           SELECT FROM channels_channelwrite cw
           WHERE cw.connection_id = n.id AND cw.state = 'sending' AND cw.next_attempt_at <= clock_timestamp()))
+      WHEN 'commands' THEN n.state = 'live' AND EXISTS (
+          SELECT FROM channels_channelcommand m
+          WHERE m.connection_id = n.id AND m.state = 'waiting' AND m.next_attempt_at <= clock_timestamp())
       WHEN 'poll' THEN n.state IN ('live', 'paused') AND (
           n.polled_at IS NULL OR EXISTS (
           SELECT FROM jsonb_each_text(%s::jsonb) every

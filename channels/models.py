@@ -11,7 +11,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 from django.utils.timezone import now as utc_now
 
-from inventory.models import ZERO, Location, Variant, quantity_field
+from inventory.models import ZERO, Location, Order, Variant, quantity_field
 from storestudio.accounts.models import User
 from storestudio.accounts.scoping import MerchantOwned, MerchantQuerySet
 
@@ -120,6 +120,7 @@ class ConnectionWork(models.Model):
         PUBLISH = "publish", "Send what is due"
         POLL = "poll", "Read what webhooks may have missed"
         WEBHOOKS = "webhooks", "See that its webhooks still come"
+        COMMANDS = "commands", "Carry out what people asked for"
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="work")
     kind = models.CharField(max_length=8, choices=Kind)
@@ -540,6 +541,54 @@ class ChannelWriteLine(models.Model):
         return f"cell {self.cell_id}: {self.from_quantity} → {self.to_quantity}"
 
 
+class ChannelCommand(MerchantOwned):
+    """One thing a person asks a channel to do with one of its orders: stored before it is asked there, done once."""
+
+    class Kind(models.TextChoices):
+        CANCEL = "cancel", "Cancel"
+        EDIT = "edit", "Change its items"
+        MOVE = "move", "Ship from another place"
+
+    class State(models.TextChoices):
+        WAITING = "waiting", "Being asked"
+        DONE = "done", "Done"
+        FAILED = "failed", "Not done"
+        CALLED_BACK = "called_back", "Called back"
+
+    connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="commands")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=8, choices=Kind)
+    payload = models.JSONField(help_text="What is asked, in the channel's own ids; the same for every try.")
+    words = models.CharField(max_length=300, help_text="What is asked, for people.")
+    idempotency_key = models.UUIDField(unique=True, help_text="The form it came from: sent twice, it is asked once.")
+    state = models.CharField(max_length=12, choices=State, default=State.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(default=utc_now)
+    error = models.CharField(max_length=500, blank=True)
+    asked_at = models.DateTimeField(default=utc_now)
+    asked_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order"], condition=Q(state="waiting"), name="command_one_under_way_per_order"
+            ),
+            models.CheckConstraint(
+                condition=Q(state="waiting", ended_at=None) | (~Q(state="waiting") & Q(ended_at__isnull=False)),
+                name="command_ended_when_not_waiting",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["connection", "next_attempt_at"], name="command_due", condition=Q(state="waiting")),
+            models.Index(fields=["order", "-id"], name="command_of_order"),
+            models.Index(fields=["merchant", "-asked_at"], name="command_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of order {self.order_id} ({self.state}) #{self.pk}"
+
+
 class Approval(MerchantOwned):
     """A person's yes to a table of what would change at a channel; keeps what was there before."""
 
@@ -615,6 +664,7 @@ class Incident(MerchantOwned):
         GUARD = "guard", "So much would go that we stopped"
         WEBHOOKS = "webhooks", "A channel stopped telling us"
         VERSION = "version", "A channel's API version"
+        COMMAND = "command", "A channel did not do what was asked"
 
     class Severity(models.IntegerChoices):
         INFO = 1, "For your information"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 
 class ConnectorError(Exception):
@@ -68,6 +68,22 @@ ACCESS_TOKEN = Secret("access_token", "access token")
 REFRESH_TOKEN = Secret("refresh_token", "refresh token", is_required=False)
 
 
+class OrderActionKind(StrEnum):
+    """What a channel may be asked to do with one of its orders."""
+
+    CANCEL = "cancel"  # the whole order
+    EDIT = "edit"  # units taken off its lines, others added
+    MOVE = "move"  # units that wait at one place leave from another
+
+
+class OrderOption(StrEnum):
+    """What may be asked for beside that."""
+
+    PAY_BACK = "pay_back"  # cancelling gives the customer the money back
+    WRITE_OFF = "write_off"  # units need not go back to the shelf
+    ADD = "add"  # an edit may add other listings
+
+
 @dataclass(frozen=True)
 class Capabilities:
     """What a channel can do; decides how the publisher and the inbox treat it."""
@@ -91,6 +107,9 @@ class Capabilities:
     topics: frozenset[str] = frozenset()  # of webhooks that `subscribe` makes sure of; none: it sends none
     api_version: str = ""  # the one we speak, in the vendor's words
     api_ends_on: date | None = None  # until when the vendor promises to serve that version; None: no end is known
+    order_actions: frozenset[OrderActionKind] = frozenset()  # what act_on_order carries out there
+    order_options: frozenset[OrderOption] = frozenset()
+    by_hand: Mapping[OrderActionKind, str] = field(default_factory=dict)  # what a person does there instead
 
 
 @dataclass(frozen=True)
@@ -385,6 +404,82 @@ class OrdersPage:
     resume: str = ""
 
 
+@dataclass(frozen=True)
+class CancelOrder:
+    """Cancel a whole order, none of which has left. `note` is for the shop's staff."""
+
+    order_id: str
+    restocks: bool = True
+    pays_back: bool = False
+    note: str = ""
+    kind: ClassVar[OrderActionKind] = OrderActionKind.CANCEL
+
+
+@dataclass(frozen=True)
+class LineChange:
+    """A line's units as the order shows them now, and as they should be: both count what has left.
+
+    `location_id`: where units that are taken off wait; a wish that channels take as far as they can.
+    """
+
+    line_external_id: str
+    from_quantity: Decimal
+    to_quantity: Decimal
+    location_id: str = ""
+
+
+@dataclass(frozen=True)
+class AddedLine:
+    """Units of another listing for the order, to leave from `location_id` where the channel takes a wish."""
+
+    listing_external_id: str
+    quantity: Decimal
+    location_id: str = ""
+
+
+@dataclass(frozen=True)
+class EditOrder:
+    """Change the units of lines, and add others, all or nothing. At least one line changes: it tells a repeat."""
+
+    order_id: str
+    changes: Sequence[LineChange]
+    added: Sequence[AddedLine] = ()
+    restocks: bool = True
+    note: str = ""
+    kind: ClassVar[OrderActionKind] = OrderActionKind.EDIT
+
+
+@dataclass(frozen=True)
+class LineMove:
+    """Units of a line to move; `already_there`: so many waited at the new place before, which tells a repeat."""
+
+    line_external_id: str
+    quantity: Decimal
+    already_there: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True)
+class MoveUnits:
+    """Let units that wait at one place leave from another."""
+
+    order_id: str
+    from_location_id: str
+    to_location_id: str
+    lines: Sequence[LineMove]
+    kind: ClassVar[OrderActionKind] = OrderActionKind.MOVE
+
+
+OrderAction = CancelOrder | EditOrder | MoveUnits
+
+
+@dataclass(frozen=True)
+class ActionResult:
+    """What became of an OrderAction. APPLIED: it is so now. STALE: the order has moved on. REFUSED: never as it is."""
+
+    outcome: WriteOutcome
+    message: str = ""
+
+
 class MadeBy(StrEnum):
     """Whose hand changed the stock there, where the channel tells."""
 
@@ -499,3 +594,10 @@ class Connector(Protocol):
         self, *, since: datetime, cursor: str, location_ids: Sequence[str]
     ) -> StockChangesPage:
         """Only where `has_change_feed`."""
+
+    def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
+        """Do one thing with one order; only kinds of `order_actions`. `is_first`: surely never asked for before.
+
+        The same action and key again have no further effect: the order is looked at before anything is repeated. May
+        take several calls, each within the client's time-outs.
+        """

@@ -10,7 +10,7 @@ from typing import Any
 from celery import shared_task
 from django.utils import timezone
 
-from channels import dispatcher, inbox, measuring, polling, publisher, rules, subscriptions, watching
+from channels import commands, dispatcher, inbox, measuring, polling, publisher, rules, subscriptions, watching
 from channels.models import ConnectionWork
 
 SLICE = timedelta(seconds=5)  # then the worker lets other connections have their turn
@@ -42,6 +42,13 @@ def publish(*, connection_id: int, lease: str, **_: Any) -> None:
 
 
 @shared_task
+def carry_out_commands(*, connection_id: int, lease: str, **_: Any) -> None:
+    """Ask one connection what people want done with its orders."""
+    until = timezone.now() + SLICE
+    _leased(Kind.COMMANDS, connection_id, lease, lambda: commands.carry_out(connection_id=connection_id, until=until))
+
+
+@shared_task
 def poll(*, connection_id: int, lease: str, **_: Any) -> None:
     """Read what one connection's webhooks may have missed."""
     _leased(Kind.POLL, connection_id, lease, lambda: polling.poll(connection_id=connection_id))
@@ -70,6 +77,7 @@ def sweep_rules(**_: Any) -> None:
 BY_KIND = {
     Kind.INBOX.value: process_inbox,
     Kind.PUBLISH.value: publish,
+    Kind.COMMANDS.value: carry_out_commands,
     Kind.POLL.value: poll,
     Kind.WEBHOOKS.value: check_subscriptions,
 }

@@ -28,6 +28,7 @@ ACTIONS = {
     Kind.UNREACHABLE: ("See what is known", "channel"),
     Kind.BEHIND: ("See what waits", "channel"),
     Kind.VERSION: ("See what is known", "channel"),
+    Kind.COMMAND: ("See the order", "order"),
 }
 
 
@@ -75,6 +76,8 @@ def need_of(incident: Incident) -> Need:
     target = incident.connection_id
     if page == "variant" and incident.variant_id is not None:
         target = incident.variant_id
+    elif page == "order":
+        target = incident.detail.get("order_id")
     elif target is None:
         page, action = "channels", "Look at the channels"
     elif page == "variant":

@@ -110,6 +110,12 @@ POLICIES = {
         does="Asked it for news ourselves, and subscribed anew.",
         closes_after=timedelta(hours=2),  # two of the hourly looks
     ),
+    Kind.COMMAND: Policy(
+        severity=Severity.WARNING,
+        means="The channel was asked to do something with an order, and did not do it.",
+        to_do="Read what it said on the order's page; ask again, or do it there by hand.",
+        does="Read the order again, so that what you see is how it stands.",
+    ),
     Kind.VERSION: Policy(
         severity=Severity.INFO,
         means="The channel speaks another version of its API than we do, or ours ends soon.",

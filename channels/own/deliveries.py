@@ -111,6 +111,8 @@ def _body(message: WebhookMessage) -> str:
     if message.reservation_id:
         hold = Reservation.objects.select_related("order").get(pk=message.reservation_id)
         data = {"hold": documents.hold(hold, now=message.created_at)}
+    if message.order is not None:
+        data = {"order": documents.order(message.order), "change": message.change}
     document = {"type": message.topic, "timestamp": documents.moment(message.created_at), "data": data}
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils.timezone import now as utc_now
 
 from channels.models import Connection
-from inventory.models import Reservation
+from inventory.models import Order, Reservation
 from storestudio.accounts.models import User
 from storestudio.accounts.scoping import MerchantOwned
 
@@ -28,6 +28,7 @@ class Topic(models.TextChoices):
     HOLD_EXPIRED = "hold.expired", "A hold ended because its time was over"
     HOLD_RELEASED = "hold.released", "A hold was released, by the site or by a person here"
     HOLD_CONVERTED = "hold.converted", "A hold became an order"
+    ORDER_CHANGED = "order.changed", "The shop changed an order here: cancelled, edited, or moved to another place"
     PING = "ping", "A test"
 
 
@@ -99,6 +100,11 @@ class WebhookMessage(MerchantOwned):
     message_id = models.CharField(max_length=60, unique=True)
     topic = models.CharField(max_length=30, choices=Topic)
     reservation = models.ForeignKey(Reservation, on_delete=models.CASCADE, null=True, related_name="+")
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, null=True, related_name="+")
+    change = models.JSONField(
+        default=dict, db_default=Value({}, output_field=models.JSONField()), blank=True,
+        help_text="What was done with the order, and why.",
+    )  # fmt: skip
     body = models.TextField(blank=True, help_text="“” until it is made up for sending.")
     created_at = models.DateTimeField(default=utc_now)
 

@@ -232,9 +232,16 @@ def _holds(
         raise Impossible(f"{sum(gone.values())} have left already, which cannot be undone: send a return")
     gone[place] = gone.get(place, ZERO) + more
     waits = ZERO if is_cancelled else quantity - fulfilled
+    # Units that the shop sent to another place stay there; the site need not know of it.
+    elsewhere = {} if was is None else {h.location_id: h.committed for h in was.holds if h.location_id != place}
+    waiting: dict[int, Decimal] = {}
+    for location, units in elsewhere.items():
+        waiting[location] = min(units, waits)
+        waits -= waiting[location]
+    waiting[place] = waits
     return [
-        Hold(location, committed=waits if location == place else ZERO, fulfilled=units)
-        for location, units in sorted(gone.items())
+        Hold(location, committed=waiting.get(location, ZERO), fulfilled=gone.get(location, ZERO))
+        for location in sorted(gone.keys() | waiting.keys())
     ]
 
 
@@ -318,6 +325,83 @@ def cancel(*, site_id: int, order_id: str, now: datetime) -> Order:
             for line in _as_it_stands(order)
         ]
         return _again(order, lines, is_cancelled=True, now=now)
+
+
+def move(
+    *,
+    site_id: int,
+    order_id: str,
+    from_location_id: int,
+    to_location_id: int,
+    units: Mapping[str, Decimal],
+    now: datetime,
+) -> Order:
+    """Units of these lines that wait at one place wait at another from now on.
+
+    Raises NoSuchOrder, UnknownPlace, and Impossible where fewer wait there.
+    """
+    with transaction.atomic():
+        lock(site_id=site_id, order_id=order_id)
+        order = find(site_id=site_id, order_id=order_id)
+        if to_location_id not in {place.pk for place in site.places(site_id=site_id)}:
+            raise UnknownPlace(to_location_id)
+        lines = {line.external_id: line for line in _as_it_stands(order)}
+        for name, quantity in units.items():
+            waiting = {hold.location_id: hold for hold in lines[name].holds} if name in lines else {}
+            here = waiting.get(from_location_id, Hold(from_location_id))
+            if here.committed < quantity:
+                raise Impossible("what was to move waits there no more")
+            there = waiting.get(to_location_id, Hold(to_location_id))
+            waiting[from_location_id] = replace(here, committed=here.committed - quantity)
+            waiting[to_location_id] = replace(there, committed=there.committed + quantity)
+            lines[name] = replace(lines[name], holds=list(waiting.values()))
+        return _again(order, list(lines.values()), is_cancelled=False, now=now)
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Units of a line from what they were to fewer; taken off where they wait at `location_id` first."""
+
+    line_id: str
+    before: Decimal
+    after: Decimal
+    location_id: int | None = None
+
+
+def edit(
+    *, site_id: int, order_id: str, swaps: Sequence[Swap], added: Sequence[tuple[str, Asked, int]], now: datetime
+) -> Order:
+    """Take units that wait off lines, add lines (id, goods, place). Raises NoSuchOrder, Impossible, UnknownGoods."""
+    with transaction.atomic():
+        lock(site_id=site_id, order_id=order_id)
+        order = find(site_id=site_id, order_id=order_id)
+        lines = {line.external_id: line for line in _as_it_stands(order)}
+        for swap in swaps:
+            line = lines.get(swap.line_id)
+            if line is None or line.quantity != swap.before:
+                raise Impossible("the order has changed meanwhile")
+            lines[swap.line_id] = replace(line, quantity=swap.after, holds=_fewer(line, swap))
+        goods = [asked for _, asked, _ in added]
+        offers, _ = site.find(site_id=site_id, merchant_id=order.merchant_id, asked=goods) if goods else ([], {})
+        for (name, asked, place), offer in zip(added, offers, strict=True):
+            lines[name] = LineState(
+                external_id=name, listing_external_id=str(offer.variant_id), variant_id=offer.variant_id,
+                sku=offer.sku, title="", quantity=asked.quantity, holds=[Hold(place, committed=asked.quantity)],
+            )  # fmt: skip
+        return _again(order, list(lines.values()), is_cancelled=False, now=now)
+
+
+def _fewer(line: LineState, swap: Swap) -> list[Hold]:
+    """The line's holds with so many units less waiting. Raises Impossible where more have left."""
+    less = swap.before - swap.after
+    holds = []
+    for hold in sorted(line.holds, key=lambda hold: hold.location_id != swap.location_id):
+        units = min(less, hold.committed)
+        less -= units
+        holds.append(replace(hold, committed=hold.committed - units))
+    if less:
+        raise Impossible(f"line {line.external_id}: more than {swap.after} have left already")
+    return holds
 
 
 def fulfil(*, site_id: int, order_id: str, left: Sequence[Left], now: datetime) -> Order:

@@ -37,7 +37,7 @@ OURS = [model for model in admin.site._registry if model._meta.app_label in APPS
 LEDGER = [
     inventory.StockMovement, inventory.StockMovementKey, inventory.StockLevel, inventory.Order, accounts.AuditEntry,
     channels.InboundEvent, channels.ChannelWrite, channels.ChannelWriteLine, channels.ChannelStock,
-    channels.Connection, channels.Approval,
+    channels.Connection, channels.Approval, channels.ChannelCommand,
     channels.StockGap, channels.RemoteChange, channels.GuardStop, channels.StockSweep,
     *apps.get_app_config("onboarding").get_models(),
 ]  # fmt: skip
@@ -87,6 +87,10 @@ def a_shop() -> dict[type, Any]:
     channels.IncidentEvent.objects.create(incident=incident, kind="noted", words="seen", actor=member.user)
     channels.IncidentSubject.objects.create(incident=incident, key="cell:1", title="7", variant=variant, cell=cell)
     channels.ConnectionWork.objects.create(connection=connection, kind="inbox")
+    channels.ChannelCommand.objects.create(
+        merchant=member.merchant, connection=connection, order=line.order, kind="cancel", words="Cancel it",
+        payload={"order_id": line.order.external_id}, idempotency_key=uuid.uuid4(), asked_by=member.user,
+    )  # fmt: skip
     approval = channels.Approval.objects.create(
         merchant=member.merchant, connection=connection, approved_by=member.user
     )

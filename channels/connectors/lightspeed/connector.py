@@ -15,6 +15,7 @@ from channels.ports import (
     ACCESS_TOKEN,
     REFRESH_TOKEN,
     Account,
+    ActionResult,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -28,6 +29,8 @@ from channels.ports import (
     ListingNow,
     ListingResult,
     ListingWrite,
+    OrderAction,
+    OrderActionKind,
     OrderRef,
     OrdersPage,
     RemoteLocation,
@@ -35,9 +38,16 @@ from channels.ports import (
     StockChangesPage,
     Subscription,
     WriteMode,
+    WriteOutcome,
 )
 
 CATALOG_SIZE = 500
+# A sale is closed by a person at a register; a return of it is one more sale that somebody there has to finish.
+BY_HAND = {
+    OrderActionKind.CANCEL: "Void the sale, or return it, at a register or in Lightspeed's sales history.",
+    OrderActionKind.EDIT: "Return the item at a register or in Lightspeed's sales history; sell another one there.",
+    OrderActionKind.MOVE: "Choose another outlet for the fulfillment on the sale's page in Lightspeed.",
+}
 
 
 class LightspeedConnector:
@@ -63,6 +73,7 @@ class LightspeedConnector:
         secrets=(ACCESS_TOKEN, REFRESH_TOKEN),
         topics=frozenset(webhooks.TYPES),
         api_version=VERSION,
+        by_hand=BY_HAND,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -213,6 +224,10 @@ class LightspeedConnector:
             read_until=None,
             resume=json.dumps(resume),
         )
+
+    def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
+        """Nothing: a person does it at a register."""
+        return ActionResult(WriteOutcome.REFUSED, BY_HAND[action.kind])
 
     # --- inside ---------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from channels.connectors.own import client
 from channels.connectors.own.client import Answer, Endpoint, Message
 from channels.ports import (
     Account,
+    ActionResult,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -30,6 +31,9 @@ from channels.ports import (
     ListingNow,
     ListingResult,
     ListingWrite,
+    OrderAction,
+    OrderActionKind,
+    OrderOption,
     OrdersPage,
     RemoteLocation,
     StockChangesPage,
@@ -72,6 +76,8 @@ class OwnConnector:
         takes_fractions=True,
         has_change_feed=False,
         tells_deletions=False,
+        order_actions=frozenset(OrderActionKind),
+        order_options=frozenset({OrderOption.ADD}),
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -166,6 +172,10 @@ class OwnConnector:
     def fetch_orders(self, *, order_ids: Sequence[str]) -> Sequence[ChannelOrder]:
         """Its orders come in through our API."""
         return ()
+
+    def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
+        """Never asked: its orders are ours, and the site is told what became of them (channels/own/acting.py)."""
+        return ActionResult(WriteOutcome.REFUSED, "the shop's own site has its orders from here")
 
     def fetch_stock_changes_since(
         self, *, since: datetime, cursor: str, location_ids: Sequence[str]

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.connectors.shopify import documents, listings, mapping, webhooks
+from channels.connectors.shopify import acting, documents, listings, mapping, webhooks
 from channels.connectors.shopify.client import VERSION, Client
 from channels.ports import (
     Account,
+    ActionResult,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -25,6 +26,7 @@ from channels.ports import (
     ListingNow,
     ListingResult,
     ListingWrite,
+    OrderAction,
     OrderRef,
     OrdersPage,
     RemoteLocation,
@@ -56,6 +58,8 @@ class ShopifyConnector:
         listing_reads_max=listings.READS_MAX,
         topics=frozenset(webhooks.TOPICS),
         api_version=VERSION,
+        order_actions=acting.ACTIONS,
+        order_options=acting.OPTIONS,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -229,6 +233,10 @@ class ShopifyConnector:
     ) -> StockChangesPage:
         """Shopify's stable API tells no causes of stock changes."""
         raise ConnectorError("Shopify has no feed of stock changes", permanent=True)
+
+    def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
+        """By what the order shows, for these mutations know no key: `idempotency_key` and `now` go unused."""
+        return acting.act(self._client, action=action, is_first=is_first)
 
     # --- inside ---------------------------------------------------------------------------------------------
 

@@ -271,3 +271,83 @@ mutation StudioUnsubscribe($id: ID!) {
   webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { field message } }
 }
 """
+
+# What an action on an order looks at first, and does. https://shopify.dev/docs/api/admin-graphql/2026-10/objects/Order
+ORDER_CANCELLED = """
+query StudioOrderCancelled($id: ID!) { order(id: $id) { id cancelledAt } }
+"""
+
+LINES_NOW = """
+query StudioLinesNow($ids: [ID!]!) {
+  nodes(ids: $ids) { ... on LineItem { id currentQuantity } }
+}
+"""
+
+WAITING = """
+query StudioWaiting($id: ID!, $after: String) {
+  order(id: $id) {
+    fulfillmentOrders(first: 5, after: $after) {
+      nodes {
+        id status
+        assignedLocation { location { id } }
+        lineItems(first: 80) { nodes { id remainingQuantity lineItem { id } } pageInfo { hasNextPage } }
+      }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+"""
+
+# https://shopify.dev/docs/api/admin-graphql/2026-10/mutations/fulfillmentOrderMove (takes no idempotency key)
+MOVE = """
+mutation StudioMove($id: ID!, $place: ID!, $lines: [FulfillmentOrderLineItemInput!]) {
+  fulfillmentOrderMove(id: $id, newLocationId: $place, fulfillmentOrderLineItems: $lines) {
+    movedFulfillmentOrder { id }
+    userErrors { code field message }
+  }
+}
+"""
+
+# https://shopify.dev/docs/api/admin-graphql/2026-10/mutations/orderCancel (a job; takes no idempotency key)
+CANCEL = """
+mutation StudioCancel($id: ID!, $restock: Boolean!, $refund: OrderCancelRefundMethodInput, $note: String) {
+  orderCancel(
+    orderId: $id, reason: INVENTORY, restock: $restock, refundMethod: $refund, notifyCustomer: true, staffNote: $note
+  ) {
+    job { id done }
+    orderCancelUserErrors { code field message }
+  }
+}
+"""
+
+# https://shopify.dev/docs/apps/build/orders-fulfillment/order-management-apps/edit-orders: nothing takes effect before
+# the commit.
+EDIT_BEGIN = """
+mutation StudioEditBegin($id: ID!) {
+  orderEditBegin(id: $id) { calculatedOrder { id } userErrors { field message } }
+}
+"""
+
+EDIT_SET = """
+mutation StudioEditSet($edit: ID!, $line: ID!, $quantity: Int!, $restock: Boolean!) {
+  orderEditSetQuantity(id: $edit, lineItemId: $line, quantity: $quantity, restock: $restock) {
+    calculatedLineItem { id quantity }
+    userErrors { field message }
+  }
+}
+"""
+
+EDIT_ADD = """
+mutation StudioEditAdd($edit: ID!, $variant: ID!, $quantity: Int!, $place: ID) {
+  orderEditAddVariant(id: $edit, variantId: $variant, quantity: $quantity, locationId: $place, allowDuplicates: true) {
+    calculatedLineItem { id quantity }
+    userErrors { field message }
+  }
+}
+"""
+
+EDIT_COMMIT = """
+mutation StudioEditCommit($edit: ID!, $note: String) {
+  orderEditCommit(id: $edit, notifyCustomer: true, staffNote: $note) { order { id } userErrors { field message } }
+}
+"""

@@ -117,6 +117,10 @@ class Client:
         """https://developer.squareup.com/reference/square/orders-api/batch-retrieve-orders"""
         return self._call("POST", "/v2/orders/batch-retrieve", body=body)
 
+    def update_order(self, *, order_id: str, body: Json) -> Reply:
+        """https://developer.squareup.com/reference/square/orders-api/update-order"""
+        return self._call("PUT", f"/v2/orders/{quote(order_id, safe='')}", body=body, is_write=True)
+
     def list_subscriptions(self, *, cursor: str) -> Reply:
         """https://developer.squareup.com/reference/square/webhook-subscriptions-api/list-webhook-subscriptions"""
         params = {"include_disabled": "true"} | ({"cursor": cursor} if cursor else {})

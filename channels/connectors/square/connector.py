@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from channels.connectors.square import listings, paging, webhooks
+from channels.connectors.square import acting, listings, paging, webhooks
 from channels.connectors.square.client import TOKEN_EXPIRED, VERSION, Client, Reply
 from channels.connectors.square.mapping import catalog, orders, stock, values
 from channels.connectors.square.mapping.listings import WRITABLE
 from channels.connectors.square.mapping.values import Json
 from channels.ports import (
     Account,
+    ActionResult,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -28,6 +29,7 @@ from channels.ports import (
     ListingNow,
     ListingResult,
     ListingWrite,
+    OrderAction,
     OrderRef,
     OrdersPage,
     RemoteListing,
@@ -69,6 +71,8 @@ class SquareConnector:
         barcode_digits_min=12,  # `upc` takes 12 to 14 digits
         topics=frozenset(webhooks.TOPICS),
         api_version=VERSION,
+        order_actions=acting.ACTIONS,
+        by_hand=acting.BY_HAND,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -326,6 +330,10 @@ class SquareConnector:
         )
 
     # --- inside ---------------------------------------------------------------------------------------------
+
+    def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
+        """Under the version just read: `idempotency_key` and `now` go unused."""
+        return acting.act(self._client, action=action, is_first=is_first)
 
     def _secret(self, name: str) -> str:
         return str(self._account.credentials.get(name) or "")

@@ -93,6 +93,10 @@ class Client:
         """https://woocommerce.github.io/woocommerce-rest-api-docs/#retrieve-an-order"""
         return self._call("GET", f"/orders/{order_id}")
 
+    def update_order(self, order_id: str, body: Json) -> Reply:
+        """https://woocommerce.github.io/woocommerce-rest-api-docs/#update-an-order"""
+        return self._call("PUT", f"/orders/{order_id}", body=body)
+
     def list_refunds(self, order_id: str, params: Params) -> Reply:
         """https://woocommerce.github.io/woocommerce-rest-api-docs/#list-all-refunds"""
         return self._call("GET", f"/orders/{order_id}/refunds", params=params)

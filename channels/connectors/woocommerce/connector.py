@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from channels.connectors.woocommerce import catalog, listings, orders, reading, stock, subscribing, webhooks
+from channels.connectors.woocommerce import acting, catalog, listings, orders, reading, stock, subscribing, webhooks
 from channels.connectors.woocommerce.client import PAGE_ROWS, Client
 from channels.connectors.woocommerce.reading import Cursor
 from channels.connectors.woocommerce.values import PLACE, Json, chunks
 from channels.ports import (
     Account,
+    ActionResult,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -25,6 +26,7 @@ from channels.ports import (
     ListingNow,
     ListingResult,
     ListingWrite,
+    OrderAction,
     OrdersPage,
     RemoteListing,
     RemoteLocation,
@@ -58,6 +60,8 @@ class WooCommerceConnector:
         secrets=(Secret("consumer_key", "consumer key"), Secret("consumer_secret", "consumer secret")),
         topics=frozenset(webhooks.TOPICS),
         api_version="v3",
+        order_actions=acting.ACTIONS,
+        by_hand=acting.BY_HAND,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -172,6 +176,11 @@ class WooCommerceConnector:
     ) -> StockChangesPage:
         """WooCommerce tells no causes of stock changes."""
         raise ConnectorError("WooCommerce has no feed of stock changes", permanent=True)
+
+    def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
+        """By the order's status as it is now: `idempotency_key` and `now` go unused."""
+        order = self._order_by_itself(action.order_id)
+        return acting.act(self._client, action=action, order=order, is_first=is_first)
 
     # --- inside ---------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from channels.own.api.calls import Json, Operation, Parameter
 from channels.own.api.operations import OPERATIONS
 from channels.own.api.problems import KINDS, MEDIA_TYPE, Kind
 from channels.own.models import Scope, Topic
+from channels.ports import OrderActionKind
 
 REF = "#/components/schemas/{model}"
 # What any call may end in; a call with a body in the second as well.
@@ -217,6 +218,19 @@ def _webhook(topic: Topic) -> Json:
         data = {
             "type": "object", "required": ["availability"],
             "properties": {"availability": {"type": "array", "items": line}},
+        }  # fmt: skip
+    elif topic == Topic.ORDER_CHANGED:
+        change = {
+            "type": "object", "required": ["kind", "words", "note"],
+            "properties": {
+                "kind": {"enum": [kind.value for kind in OrderActionKind]},
+                "words": {"type": "string", "description": "What was done, for people."},
+                "note": {"type": "string", "description": "What the shop's staff wrote to it."},
+            },
+        }  # fmt: skip
+        data = {
+            "type": "object", "required": ["order", "change"],
+            "properties": {"order": {"$ref": REF.format(model="Order")}, "change": change},
         }  # fmt: skip
     elif topic != Topic.PING:
         data = {"type": "object", "required": ["hold"], "properties": {"hold": {"$ref": REF.format(model="Hold")}}}

@@ -15,6 +15,7 @@ from channels.sandbox.shopify.models import (
     FulfillmentOrder,
     InventoryItem,
     InventoryLevel,
+    LineItem,
     Location,
     Order,
     Product,
@@ -151,6 +152,7 @@ _BY_TYPE: dict[str, Callable[[Any], QuerySet[Any]]] = {
     "FulfillmentOrder": lambda shop: FulfillmentOrder.objects.filter(order__shop=shop).select_related(
         "order", "location"
     ),
+    "LineItem": lambda shop: LineItem.objects.filter(order__shop=shop),
     "Fulfillment": lambda shop: Fulfillment.objects.filter(order__shop=shop).select_related("location", "order"),
     "Refund": lambda shop: Refund.objects.filter(order__shop=shop).select_related("order"),
 }

@@ -72,6 +72,7 @@ def order_cancel(
     reason: str,
     restock: bool,
     refund: bool | None = None,
+    refundMethod: Json | None = None,
     notifyCustomer: bool | None = False,
     staffNote: str | None = None,
 ) -> Json:
@@ -81,7 +82,7 @@ def order_cancel(
         order_id=parse_gid(orderId, "Order"),
         reason=reason,
         restocks=restock,
-        pays_back=bool(refund),
+        pays_back=bool(refund) or any((refundMethod or {}).values()),
         note=staffNote or "",
         now=context.now,
     )

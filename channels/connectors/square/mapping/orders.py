@@ -126,16 +126,16 @@ def _holds(document: Json, *, uid: str, units: Decimal) -> list[LineHold]:
     if state == "COMPLETED":
         fulfilled = units
     elif state == "OPEN":
-        freed, is_paid = ZERO, _is_paid(document)
+        freed, paid = ZERO, is_paid(document)
         for fulfillment in document.get("fulfillments") or []:
             share = _share(fulfillment, uid=uid, units=units)
             if fulfillment.get("state") == "COMPLETED":
                 fulfilled += share
             elif fulfillment.get("state") in ("CANCELED", "FAILED"):
                 freed += share
-            elif is_paid or fulfillment.get("state") != "PROPOSED":
+            elif paid or fulfillment.get("state") != "PROPOSED":
                 committed += share
-        if is_paid:
+        if paid:
             committed += max(ZERO, units - fulfilled - committed - freed)
         fulfilled = min(fulfilled, units)
         committed = min(committed, units - fulfilled)
@@ -154,7 +154,7 @@ def _share(fulfillment: Json, *, uid: str, units: Decimal) -> Decimal:
     return sum(mine, ZERO)
 
 
-def _is_paid(document: Json) -> bool:
+def is_paid(document: Json) -> bool:
     """Whether nothing is due on an order that has been paid towards; one that costs nothing needs a tender
     too."""
     due = money(document.get("net_amount_due_money"))
