@@ -40,25 +40,39 @@ def _keys() -> dict[str, Fernet]:
     return {kid: Fernet(key) for kid, _, key in entries}
 
 
+def newest_kid() -> str:
+    """The id of the key that secrets are encrypted under now."""
+    return next(iter(_keys()))
+
+
+def seal(mapping: Mapping[str, Any]) -> tuple[str, bytes]:
+    """Secrets encrypted under the newest key, with its id."""
+    kid, key = next(iter(_keys().items()))
+    return kid, key.encrypt(json.dumps(dict(mapping)).encode())
+
+
+def unseal(kid: str, sealed: bytes) -> dict[str, Any]:
+    """Secrets that were sealed under this key. Raises UnknownKey when no configured key opens them."""
+    key = _keys().get(kid)
+    try:
+        if key is not None:
+            opened: dict[str, Any] = json.loads(key.decrypt(sealed))
+            return opened
+    except InvalidToken:
+        pass
+    raise UnknownKey(kid)
+
+
 def store(connection: Connection, mapping: Mapping[str, Any]) -> None:
     """Put secrets on the row, encrypted under the newest key; the caller saves it."""
-    kid, key = next(iter(_keys().items()))
-    connection.credentials = key.encrypt(json.dumps(dict(mapping)).encode())
-    connection.credentials_kid = kid
+    connection.credentials_kid, connection.credentials = seal(mapping)
     ends = mapping.get("expires_at")
     connection.token_expires_at = datetime.fromisoformat(str(ends)) if ends else None
 
 
 def load(connection: Connection) -> dict[str, Any]:
     """The secrets of a connection. Raises UnknownKey when no configured key opens them."""
-    key = _keys().get(connection.credentials_kid)
-    try:
-        if key is not None:
-            opened: dict[str, Any] = json.loads(key.decrypt(bytes(connection.credentials)))
-            return opened
-    except InvalidToken:
-        pass
-    raise UnknownKey(connection.credentials_kid)
+    return unseal(connection.credentials_kid, bytes(connection.credentials))
 
 
 def webhook_url(connection: Connection) -> str:
@@ -191,7 +205,7 @@ def rotate() -> int:
     Row by row, each durable by itself: one cut short is run again and goes on. Raises UnknownKey at a row that no
     configured key opens; the rows before it are done.
     """
-    newest = next(iter(_keys()))
+    newest = newest_kid()
     rotated = 0
     for pk in Connection.objects.exclude(credentials_kid=newest).order_by("pk").values_list("pk", flat=True):
         with held(pk) as connection:

@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "inventory",
     "channels",
     "channels.own",
+    "channels.alerts",
     "onboarding",
 ]
 if SANDBOX:
@@ -119,6 +120,7 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+EMAIL_TIMEOUT = 10  # seconds; mail that is not taken is tried again
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="StoreStudio <studio@localhost>")
 
 LANGUAGE_CODE = "en-gb"
@@ -173,6 +175,7 @@ CELERY_BEAT_SCHEDULE = {
     "follow-catalogs": {"task": "channels.own.tasks.follow_catalogs", "schedule": 15.0},
     "add-ledger-months": {"task": "inventory.tasks.add_ledger_months", "schedule": 24 * 3600.0},
     "sweep-incidents": {"task": "channels.tasks.sweep_incidents", "schedule": 15.0},
+    "send-alerts": {"task": "channels.alerts.tasks.send_alerts", "schedule": 5.0},
     "sweep-rules": {"task": "channels.tasks.sweep_rules", "schedule": 2.0},
     "sweep-findings": {"task": "onboarding.tasks.sweep_findings", "schedule": 10.0},
     "sweep-imports": {"task": "onboarding.tasks.sweep_imports", "schedule": 5.0},

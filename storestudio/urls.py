@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("storestudio.accounts.urls")),
     path("api/", include("channels.own.api.urls")),
     path("", include("channels.own.urls")),
+    path("", include("channels.alerts.urls")),
     path("", include("channels.urls")),
     path("", include("inventory.urls")),
     path("", include("onboarding.urls")),

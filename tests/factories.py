@@ -15,6 +15,7 @@ from django.utils.timezone import now as utc_now
 
 from channels import incidents
 from channels import models as channels
+from channels.alerts import models as alerts
 from inventory import models as inventory
 from onboarding import models as onboarding
 from storestudio.accounts import models as accounts
@@ -284,6 +285,20 @@ class IncidentFactory(factory.django.DjangoModelFactory):
     key = factory.Sequence(lambda n: f"cause:{n}")
     severity = factory.LazyAttribute(lambda row: incidents.policy_of(row.kind).severity)
     title = "Square shows 7, it should show 5"
+
+
+class AlertRouteFactory(factory.django.DjangoModelFactory):
+    """A webhook of the shop's, whose address nobody can read."""
+
+    class Meta:
+        model = alerts.AlertRoute
+
+    merchant = factory.SubFactory(MerchantFactory)
+    channel = alerts.AlertRoute.Channel.WEBHOOK
+    label = "#shop-floor"
+    host = "hooks.example.com"
+    address = b"sealed"
+    address_kid = "k0"
 
 
 class OrderFactory(factory.django.DjangoModelFactory):

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from storestudio.devserver.console import Failure
 
@@ -113,6 +114,8 @@ class Instance:
             "PUBLIC_URL": f"http://{local}:{self.port}",
             "SANDBOX_URL": f"http://{local}:{self.sandbox_port}",
             "STATIC_ROOT": str(self.data / "static"),
+            # Mail becomes files to look at: nobody is written to by a demo.
+            "EMAIL_URL": f"filemail:///{quote(str(self.data / 'mail'))}",
         }
         fixed = {
             "DATABASE_URL": database_url, "CELERY_BROKER_URL": broker_url, "SANDBOX": str(self.sandbox).lower(),

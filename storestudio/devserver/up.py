@@ -281,5 +281,9 @@ def _welcome(instance: Instance, seconds: float) -> str:
         lines.append(f"  {environment['SANDBOX_URL']}  (vendor sandbox)")
         lines += ["", f"  Demo logins, password {DEMO_PASSWORD}:"]
         lines += [f"    {who:<18}{email}" for who, email in DEMO_LOGINS]
-    lines += ["", f"  Data {instance.data}, logs {instance.logs}. Ctrl-C ends it; the data stays.", ""]
+    lines += [
+        "",
+        f"  Data {instance.data}, logs {instance.logs}, mail {instance.data / 'mail'}. Ctrl-C ends it; the data stays.",
+        "",
+    ]
     return "\n".join(lines)

@@ -6,12 +6,8 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -24,49 +20,11 @@ from channels.own import deliveries, endpoints, lookout
 from channels.own.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from inventory import reservations
 from inventory.models import Reservation
+from tests.listening import Listener, listening
 from tests.own.shops import Shop, a_site
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ALL = endpoints.TOPICS
-
-
-@dataclass
-class Listener:
-    """The shop's own endpoint: answers as it is told to, remembers what came."""
-
-    url: str = ""
-    status: int = 200
-    came: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
-
-    def told(self, topic: str) -> list[dict[str, Any]]:
-        """What came of one topic, unpacked."""
-        documents = [json.loads(body) for _, body in self.came]
-        return [one["data"] for one in documents if one["type"] == topic]
-
-
-@contextmanager
-def listening() -> Iterator[Listener]:
-    listener = Listener()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            listener.came.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(listener.status)
-            self.end_headers()
-            self.wfile.write(b"thanks" if listener.status == 200 else b"no")
-
-        def log_message(self, *args: Any) -> None:
-            """Quietly."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    listener.url = f"http://127.0.0.1:{server.server_port}/hooks"
-    try:
-        yield listener
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture

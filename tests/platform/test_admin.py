@@ -19,6 +19,7 @@ from django.utils.timezone import now as utc_now
 
 from channels import credentials
 from channels import models as channels
+from channels.alerts import models as alerts
 from channels.models import Connection, InboundEvent
 from channels.own import models as own
 from channels.own import tokens
@@ -31,7 +32,7 @@ from storestudio.accounts import models as accounts
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-SHOPS = ("accounts", "inventory", "channels", "own", "onboarding")
+SHOPS = ("accounts", "inventory", "channels", "own", "alerts", "onboarding")
 APPS = (*SHOPS, "sandbox", *(f"sandbox_{name}" for name in standins.names()))
 OURS = [model for model in admin.site._registry if model._meta.app_label in APPS]
 LEDGER = [
@@ -85,6 +86,10 @@ def a_shop() -> dict[type, Any]:
     outage = channels.Outage.objects.create(channel="square", resolved_at=utc_now())
     incident = factories.IncidentFactory(connection=connection, variant=variant, cell=cell, outage=outage)
     channels.IncidentEvent.objects.create(incident=incident, kind="noted", words="seen", actor=member.user)
+    alerts.AlertDelivery.objects.create(
+        merchant=member.merchant, route=factories.AlertRouteFactory(merchant=member.merchant), incident=incident,
+        dedupe_key=f"event:{incident.pk}", next_attempt_at=utc_now(),
+    )  # fmt: skip
     channels.IncidentSubject.objects.create(incident=incident, key="cell:1", title="7", variant=variant, cell=cell)
     channels.ConnectionWork.objects.create(connection=connection, kind="inbox")
     channels.ChannelCommand.objects.create(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -66,16 +66,24 @@ class PrivateAddress(NewConnectionError):
 
 
 def deliver(*, endpoint: Endpoint, message: Message, sent_at: datetime) -> Answer:
-    """Send once and say what came of it; raises nothing for the other side's failure."""
-    started = time.monotonic()
+    """Send once, signed, and say what came of it; raises nothing for the other side's failure."""
     signed = signing.headers(keys=endpoint.keys, message_id=message.message_id, sent_at=sent_at, body=message.body)
-    headers = {"content-type": "application/json", "user-agent": USER_AGENT, **signed}
+    headers = {"content-type": "application/json", **signed}
+    return post(
+        endpoint.url, body=message.body, headers=headers, may_be_private=endpoint.may_be_private, sent_at=sent_at
+    )
+
+
+def post(url: str, *, body: bytes, headers: Mapping[str, str], may_be_private: bool, sent_at: datetime) -> Answer:
+    """One POST, only to a public address unless `may_be_private`; raises nothing for the other side's failure."""
+    started = time.monotonic()
     status, text, error = 0, "", ""
     try:
-        with _session(may_be_private=endpoint.may_be_private) as session:
+        with _session(may_be_private=may_be_private) as session:
             reply = session.post(
-                endpoint.url, data=message.body, headers=headers, timeout=TIMEOUT_S, allow_redirects=False, stream=True
-            )
+                url, data=body, headers={"user-agent": USER_AGENT, **headers}, timeout=TIMEOUT_S,
+                allow_redirects=False, stream=True,
+            )  # fmt: skip
             status, text = reply.status_code, _beginning(reply)
             if not 200 <= status < 300:
                 error = f"answered {status}"

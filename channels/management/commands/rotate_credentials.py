@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from channels import credentials
+from channels.alerts import routes
 
 
 class Command(BaseCommand):
@@ -11,9 +12,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run it as often as you like, also after one that was cut short: rows under the newest key are left alone."""
         try:
-            rotated = credentials.rotate()
+            rotated, addresses = credentials.rotate(), routes.rotate()
         except credentials.UnknownKey as error:
             raise CommandError(
-                f"A connection is encrypted under key “{error}”, which CREDENTIAL_KEYS lacks: add it and run again."
+                f"A secret is encrypted under key “{error}”, which CREDENTIAL_KEYS lacks: add it and run again."
             ) from error
-        self.stdout.write(f"{rotated} connections encrypted anew; all are under the newest key.")
+        self.stdout.write(
+            f"{rotated} connections encrypted anew, {addresses} webhooks of alerts; all are under the newest key."
+        )
