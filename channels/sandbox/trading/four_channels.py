@@ -70,7 +70,8 @@ class Score:
     units_sold: int = 0
     units_lost: int = 0  # wanted, on the shelf, and not shown
     windows: list[float] = field(default_factory=lambda: [0.0 for _ in LATENCIES_S])
-    shortages: list[int] = field(default_factory=lambda: [0 for _ in LATENCIES_S])
+    lines: list[int] = field(default_factory=lambda: [0 for _ in LATENCIES_S])
+    shortages: list[int] = field(default_factory=lambda: [0 for _ in LATENCIES_S])  # of these lines
 
     @property
     def oversells_per_10_000(self) -> float:
@@ -87,16 +88,22 @@ class Score:
     @property
     def risk_percent(self) -> float:
         """Realised risk: of the latencies in which the worst channel showed something, those with an oversold line."""
-        pairs = zip(self.shortages, self.windows, strict=True)
-        return max((100 * bad / windows for bad, windows in pairs if windows), default=0.0)
+        return _worst_percent(self.shortages, self.windows)
 
     @property
-    def worst_channel_percent(self) -> float:
-        """Of the orders that the worst channel took, how many found nothing left."""
-        return max(
-            (100 * len(bad) / len(taken) for bad, taken in zip(self.oversold, self.orders, strict=True) if taken),
-            default=0.0,
-        )
+    def worst_lines_percent(self) -> float:
+        """Of the lines that the worst channel took, how many found less than was shown."""
+        return _worst_percent(self.shortages, self.lines)
+
+    @property
+    def worst_orders_percent(self) -> float:
+        """Of the orders that the worst channel took, how many had such a line."""
+        return _worst_percent(map(len, self.oversold), map(len, self.orders))
+
+
+def _worst_percent(parts: Iterable[int], wholes: Iterable[float]) -> float:
+    """The greatest of the channels' shares; a channel without any counts for nothing."""
+    return max((100 * part / whole for part, whole in zip(parts, wholes, strict=True) if whole), default=0.0)
 
 
 def customers(invoices: Iterable[Invoice], *, seed: int) -> dict[str, list[Customer]]:
@@ -206,6 +213,7 @@ class Thing:
             self.score.units_sold += got
             if taken:
                 self.score.orders[channel].add(customer.order)
+                self.score.lines[channel] += 1
             if got < taken:
                 self.score.oversold[channel].add(customer.order)
                 self.score.shortages[channel] += 1

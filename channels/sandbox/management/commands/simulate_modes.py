@@ -10,6 +10,10 @@ from channels.sandbox.trading import four_channels, trace
 from channels.sandbox.trading.four_channels import LATENCIES_S, WAYS, Customer, Score, Way
 from inventory import identifiers
 
+HEAD = """\
+| way | oversells per 10,000 orders | at the worst channel | lines oversold there | realised risk | sales lost |
+| --- | --- | --- | --- | --- | --- |"""
+
 
 class Command(BaseCommand):
     help = "Sell a trading trace over four channels of different latency, in each way of keeping them in step."
@@ -32,8 +36,7 @@ class Command(BaseCommand):
             f"{lines:,} order lines of {len(goods):,} things; channels at {latencies}; "
             f"{options['cover']:g} weeks of cover; seed {options['seed']}\n"
         )
-        self.stdout.write("| way | oversells per 10,000 orders | at the worst channel | realised risk | sales lost |")
-        self.stdout.write("| --- | --- | --- | --- | --- |")
+        self.stdout.write(HEAD)
         for way in WAYS:
             score = four_channels.play(goods, way=way, weeks_of_cover=options["cover"])
             self.stdout.write(_row(way, score))
@@ -50,6 +53,6 @@ def _customers(path: Path, *, lines_max: int | None, seed: int) -> Mapping[str, 
 
 def _row(way: Way, score: Score) -> str:
     return (
-        f"| {way.name} | {score.oversells_per_10_000:.1f} | {100 * score.worst_channel_percent:.1f} "
-        f"| {score.risk_percent:.4f} % | {score.lost_percent:.2f} % |"
+        f"| {way.name} | {score.oversells_per_10_000:.1f} | {100 * score.worst_orders_percent:.1f} "
+        f"| {score.worst_lines_percent:.3f} % | {score.risk_percent:.4f} % | {score.lost_percent:.2f} % |"
     )
