@@ -22,6 +22,8 @@ from channels.models import (
     ChannelStock,
     ChannelWrite,
     ChannelWriteLine,
+    Collision,
+    CollisionDecision,
     Connection,
     ConnectionWork,
     GuardLine,
@@ -312,6 +314,40 @@ class ChannelCommandAdmin(BigRows):
     list_filter = ["state", "kind", "connection"]
     list_select_related = ["connection", "order", "asked_by"]
     search_fields = ["=idempotency_key", "order__number", "=order__external_id"]
+
+
+class CollisionDecisions(ReadOnlyLines):
+    """What was done for those who went without."""
+
+    model = CollisionDecision
+    fields = ["order", "kind", "units", "words", "why", "cost", "currency", "command", "decided_by", "decided_at"]
+    raw_id_fields = ["order", "command", "decided_by"]
+
+
+@admin.register(Collision)
+class CollisionAdmin(ReadOnlyRows):
+    """Units promised twice: why it came, who had what, how it ended."""
+
+    list_display = [
+        "pk", linked("variant"), linked("location"), units("missing"), "cause", "cause_words", "latency_s", "opened_at",
+        "closed_at", "closing",
+    ]  # fmt: skip
+    list_filter = ["cause"]
+    list_select_related = ["variant", "location"]
+    search_fields = ["variant__sku"]
+    inlines = [CollisionDecisions]
+
+
+@admin.register(CollisionDecision)
+class CollisionDecisionAdmin(ReadOnlyRows):
+    """Decisions for orders that went without, one a row."""
+
+    list_display = [
+        "pk", linked("collision"), linked("order"), "kind", units("units"), "words", "cost", "currency",
+        linked("command"), "decided_by", "decided_at", "undone_at",
+    ]  # fmt: skip
+    list_filter = ["kind"]
+    list_select_related = ["collision", "order", "command", "decided_by"]
 
 
 @admin.register(ChannelWriteLine)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from channels import credentials, incidents
+from channels import collisions, credentials, incidents
 from channels.models import ChannelLocation, Connection, Listing
 from channels.ports import ChannelOrder, ChannelOrderLine, OrderRef, ReturnLine
 from inventory import bundles, ledger, orders
@@ -57,7 +57,7 @@ def apply_orders(
     for document in documents:
         outcomes[document.external_id] = _apply_document(connection, document, event_ids, names)
     _report_unlinked(connection, whole, names)
-    incidents.sweep_oversold(merchant_id=connection.merchant_id)
+    collisions.sweep(merchant_id=connection.merchant_id)
     return outcomes
 
 

@@ -6,17 +6,20 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.urls import reverse
 
-from channels import availability, rules
-from channels.models import ChannelStock, ChannelWriteLine, Connection, Listing
+from channels import asking, availability, rules
+from channels.models import ChannelCommand, ChannelStock, ChannelWriteLine, Collision, Connection, Listing
+from channels.ports import OrderActionKind
 from inventory import explain
-from inventory.explain import Channel, ChannelView, Reason, Told
+from inventory.explain import Asked, Channel, ChannelView, Deed, OrderDeeds, Reason, Told
+from inventory.models import Order, OrderHold
 from storestudio.accounts import numbers
 
 CLOSED, LIVE, RECONNECT = Connection.State.CLOSED, Connection.State.LIVE, Connection.State.RECONNECT
 Outcome = ChannelWriteLine.Outcome
+Command = ChannelCommand.State
 
 _WORDS = {
     Outcome.APPLIED: "confirmed",
@@ -194,3 +197,70 @@ def _unlinked(merchant_id: int) -> Q:
 def event_url(*, shop: str, event_id: int) -> str:
     """Where the payload behind a movement is shown."""
     return reverse("event", args=[shop, event_id])
+
+
+_STATES = {
+    Command.WAITING: ("being asked", "busy"),
+    Command.DONE: ("done", "ok"),
+    Command.FAILED: ("not done", "bad"),
+    Command.CALLED_BACK: ("called back", "idle"),
+}
+
+
+def order_deeds(*, shop: str, order: Order) -> OrderDeeds:
+    """What may be asked of the order's channel, and what was, newest first. Four queries."""
+    choices = asking.choices(order)
+    waits = OrderHold.objects.filter(line__order=order, committed__gt=0).exists()
+    rows = ChannelCommand.objects.filter(order=order).select_related("asked_by").order_by("-pk")
+    asked = [_asked(shop, row, is_newest=not index) for index, row in enumerate(rows)]
+    if not waits:
+        return OrderDeeds(choices.label, asked=asked)
+    collisions = [
+        Deed(
+            f"{one.variant.full_title} is promised twice at {one.location.name}.",
+            reverse("collision", args=[shop, one.pk]),
+        )
+        for one in _collisions(order)
+    ]
+    is_under_way = any(one.kind == "busy" for one in asked)
+    labels = {OrderActionKind.MOVE: "Ship from another place", OrderActionKind.CANCEL: "Cancel the order"}
+    pages = {OrderActionKind.MOVE: "move_order", OrderActionKind.CANCEL: "cancel_order"}
+    return OrderDeeds(
+        channel=choices.label,
+        deeds=[
+            Deed(words, reverse(pages[kind], args=[shop, order.pk]))
+            for kind, words in labels.items()
+            if kind in choices.can and not is_under_way
+        ],
+        collisions=collisions,
+        by_hand=[f"{labels[kind]}: {words}" for kind, words in choices.by_hand.items() if kind in labels],
+        asked=asked,
+    )
+
+
+def _collisions(order: Order) -> QuerySet[Collision]:
+    """Open collisions over what this order waits for."""
+    mine = OrderHold.objects.filter(line__order=order, committed__gt=0, location=OuterRef("location"))
+    itself = Exists(mine.filter(line__variant=OuterRef("variant")))
+    part = Exists(mine.filter(line__bundle__components__variant=OuterRef("variant")))
+    rows: QuerySet[Collision] = Collision.objects.filter(itself | part, merchant=order.merchant_id, closed_at=None)
+    return rows.select_related("variant__product", "location").order_by("pk")
+
+
+def _asked(shop: str, row: ChannelCommand, *, is_newest: bool) -> Asked:
+    words, kind = _STATES[Command(row.state)]
+    is_unasked = row.state == Command.WAITING and not row.attempts
+    if row.state == Command.WAITING and row.attempts > 1:
+        words = f"being asked, try {row.attempts}"
+    address = [shop, row.order_id, row.pk]
+    return Asked(
+        words=row.words,
+        state=words,
+        kind=kind,
+        error=row.error,
+        asked_at=row.asked_at,
+        ended_at=row.ended_at,
+        by=row.asked_by.get_full_name() if row.asked_by else "",
+        call_back_url=reverse("call_back_command", args=address) if is_unasked else "",
+        retry_url=reverse("retry_command", args=address) if row.state == Command.FAILED and is_newest else "",
+    )

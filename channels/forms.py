@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,10 +13,13 @@ from django import forms
 from django.db.models import Q
 
 from channels import incidents, registry, rules
+from channels.asking import Destination
 from channels.models import AvailabilityRule, ChannelLocation, Connection
+from channels.ports import OrderOption
 from inventory import identifiers
 from inventory.forms import UNITS_MAX, FocusedForm, UnitsField
-from inventory.models import Location, Variant
+from inventory.models import Location, OrderHold, Variant
+from storestudio.accounts import numbers
 from storestudio.accounts.models import Merchant
 
 CONFIRM_WORD = "approve"
@@ -342,3 +348,68 @@ class SellingForm(forms.Form):
         required=False, choices=UPDATES, coerce=int, empty_value=None, label="It takes new numbers",
         help_text="As the channel itself says: some read a list only now and then.",
     )  # fmt: skip
+
+
+class KeyedForm(FocusedForm):
+    """A form that asks for something once, however often it is sent."""
+
+    key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
+
+
+class MoveOrderForm(KeyedForm):
+    """Which units ship from which other place; one field a line that waits."""
+
+    def __init__(
+        self, *args: Any, holds: Sequence[OrderHold], destinations: Sequence[Destination], **kwargs: Any
+    ) -> None:
+        self.holds = list(holds)
+        super().__init__(*args, **kwargs)
+        for hold in self.holds:
+            name = hold.line.sku or hold.line.title
+            self.fields[f"units_{hold.pk}"] = UnitsField(
+                label=f"Units of {name}", min_value=0, max_value=hold.committed, initial=numbers.plain(hold.committed)
+            )
+        self.fields["place"] = forms.TypedChoiceField(
+            label="Ship from", coerce=int, widget=forms.RadioSelect,
+            choices=[(one.location.pk, one.location.name) for one in destinations],
+            initial=next((one.location.pk for one in destinations if one.has_all), None),
+            error_messages={"required": "Choose the place that ships it.", "invalid_choice": "Choose one of these."},
+        )  # fmt: skip
+
+    def units(self) -> dict[int, Decimal]:
+        """What was asked for, by hold."""
+        return {hold.pk: self.cleaned_data[f"units_{hold.pk}"] for hold in self.holds}
+
+    def rows(self) -> list[tuple[OrderHold, Any]]:
+        """Each line with its field."""
+        return [(hold, self[f"units_{hold.pk}"]) for hold in self.holds]
+
+
+class CancelOrderForm(KeyedForm):
+    """What goes with cancelling an order, as far as its channel takes wishes."""
+
+    restocks = forms.BooleanField(
+        required=False, initial=True, label="Its units go back to the shelf", help_text="No: they are written off."
+    )
+    pays_back = forms.BooleanField(required=False, label="Give the customer the money back")
+    note = forms.CharField(
+        required=False, max_length=255, label="Note for your staff", help_text="Kept with the order at the channel."
+    )
+
+    def __init__(self, *args: Any, options: Collection[OrderOption], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if OrderOption.WRITE_OFF not in options:
+            del self.fields["restocks"]
+        if OrderOption.PAY_BACK not in options:
+            del self.fields["pays_back"]
+
+
+class DecisionForm(KeyedForm):
+    """What is done for one order that goes without; the offer is the button that was pressed."""
+
+    line = forms.IntegerField(widget=forms.HiddenInput)
+    offer = forms.CharField(max_length=40, error_messages={"required": "Press one of the offers."})
+    note = forms.CharField(required=False, max_length=255, label="Note, kept with the order")
+    extra_cost = forms.DecimalField(
+        required=False, min_value=0, max_digits=9, decimal_places=2, label="Extra cost, such as a parcel more"
+    )

@@ -11,7 +11,7 @@ from django.db.models import F, Q, Value
 from django.db.models.functions import Now
 from django.utils.timezone import now as utc_now
 
-from inventory.models import ZERO, Location, Order, Variant, quantity_field
+from inventory.models import ZERO, Location, Order, OrderLine, Variant, quantity_field
 from storestudio.accounts.models import User
 from storestudio.accounts.scoping import MerchantOwned, MerchantQuerySet
 
@@ -587,6 +587,91 @@ class ChannelCommand(MerchantOwned):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of order {self.order_id} ({self.state}) #{self.pk}"
+
+
+class Collision(MerchantOwned):
+    """More promised of a variant at a place than is there: why it came, who had what, how it ended; one open a cell."""
+
+    class Cause(models.TextChoices):
+        LATE = "late", "A channel sold what it did not know was gone"
+        TILL = "till", "Sold over the counter"
+        PAST_ZERO = "past_zero", "A channel sells on when nothing is left"
+        ADJUSTED = "adjusted", "The stock was changed by hand"
+        COUNTED = "counted", "A count found fewer"
+        OTHER_APP = "other_app", "Another app changed the stock"
+        MOVED = "moved", "Units were promised, packed or moved here"
+        UNKNOWN = "unknown", "Not known"
+
+    variant = models.ForeignKey(Variant, on_delete=models.CASCADE, related_name="+")
+    location = models.ForeignKey(Location, on_delete=models.CASCADE, related_name="+")
+    missing = quantity_field(help_text="Units promised beyond what is there, as last seen.")
+    cause = models.CharField(max_length=10, choices=Cause, default=Cause.UNKNOWN)
+    cause_words = models.CharField(max_length=500, blank=True)
+    evidence = models.JSONField(default=dict, blank=True, help_text="The movement that took it, its event, the delays.")
+    connection = models.ForeignKey(
+        Connection, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="Whose fact took it."
+    )
+    latency_s = models.FloatField(null=True, blank=True, help_text="From what happened to where it was not known yet.")
+    claims = models.JSONField(default=list, blank=True, help_text="Who had what, as last seen.")
+    opened_at = models.DateTimeField(default=utc_now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    closing = models.CharField(max_length=300, blank=True, help_text="What made it good.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["variant", "location"], condition=Q(closed_at=None), name="collision_one_open_per_cell"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["merchant", "-opened_at"], name="collision_by_time"),
+            models.Index(fields=["merchant"], name="collision_open", condition=Q(closed_at=None)),
+        ]
+
+    def __str__(self) -> str:
+        return f"variant {self.variant_id} at location {self.location_id}, collision #{self.pk}"
+
+
+class CollisionDecision(MerchantOwned):
+    """What a person decided for one order that cannot have its units: what is done instead, and what it costs."""
+
+    class Kind(models.TextChoices):
+        REROUTE = "reroute", "Ships from another place"
+        SUBSTITUTE = "substitute", "Gets something else"
+        BACKORDER = "backorder", "Waits for the next delivery"
+        CANCEL = "cancel", "Cancelled"
+
+    collision = models.ForeignKey(Collision, on_delete=models.CASCADE, related_name="decisions")
+    order = models.ForeignKey(Order, on_delete=models.PROTECT, related_name="+")
+    line = models.ForeignKey(OrderLine, on_delete=models.PROTECT, related_name="+")
+    key = models.UUIDField(unique=True, help_text="The form it came from: sent twice, it is decided once.")
+    kind = models.CharField(max_length=10, choices=Kind)
+    units = quantity_field(help_text="Of the line.")
+    words = models.CharField(max_length=300)
+    why = models.CharField(max_length=300, blank=True, help_text="Why it was this order that went without.")
+    note = models.CharField(max_length=255, blank=True)
+    until_date = models.DateField(null=True, blank=True, help_text="When a backorder should be there.")
+    command = models.ForeignKey(ChannelCommand, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    cost = models.DecimalField(max_digits=12, decimal_places=2, null=True, blank=True, help_text="Empty: not known.")
+    currency = models.CharField(max_length=3, blank=True)
+    decided_at = models.DateTimeField(default=utc_now)
+    decided_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    undone_at = models.DateTimeField(null=True, blank=True)
+    undone_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(units__gt=0), name="collisiondecision_units_positive"),
+            models.CheckConstraint(
+                condition=Q(kind="backorder", until_date__isnull=False, command=None)
+                | (~Q(kind="backorder") & Q(until_date=None)),
+                name="collisiondecision_backorder_has_date",
+            ),
+        ]
+        indexes = [models.Index(fields=["line"], name="collisiondecision_of_line")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} for order {self.order_id} #{self.pk}"
 
 
 class Approval(MerchantOwned):

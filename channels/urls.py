@@ -22,6 +22,22 @@ urlpatterns: list[URLPattern] = [
     path("<slug:shop>/rules/<int:rule_id>/", views.rule_edit, name="rule"),
     path("<slug:shop>/rules/<int:rule_id>/delete/", views.rule_delete, name="delete_rule"),
     path("<slug:shop>/rules/changes/<int:change_id>/undo/", views.rule_undo, name="undo_rule"),
+    path("<slug:shop>/collisions/", views.collision_list, name="collisions"),
+    path("<slug:shop>/collisions/<int:collision_id>/", views.collision, name="collision"),
+    path("<slug:shop>/collisions/<int:collision_id>/decide/", views.decide_collision, name="decide_collision"),
+    path(
+        "<slug:shop>/collisions/<int:collision_id>/decisions/<int:decision_id>/undo/",
+        views.undo_collision,
+        name="undo_collision",
+    ),
+    path("<slug:shop>/orders/<int:order_id>/move/", views.move_order, name="move_order"),
+    path("<slug:shop>/orders/<int:order_id>/cancel/", views.cancel_order, name="cancel_order"),
+    path(
+        "<slug:shop>/orders/<int:order_id>/asked/<int:command_id>/call-back/",
+        views.call_back_command,
+        name="call_back_command",
+    ),
+    path("<slug:shop>/orders/<int:order_id>/asked/<int:command_id>/again/", views.retry_command, name="retry_command"),
     path("<slug:shop>/channels/<int:connection_id>/selling/", views.selling, name="channel_selling"),
     path("<slug:shop>/channels/<int:connection_id>/messages/", views.messages, name="channel_messages"),
     path(

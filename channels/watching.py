@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Min, Q, QuerySet
 
-from channels import contact, incidents, registry
+from channels import collisions, contact, incidents, registry
 from channels.models import ChannelStock, Connection, InboundEvent
 
 Kind = incidents.Kind
@@ -26,7 +26,7 @@ def sweep(*, now: datetime) -> None:
     reached = [one for one in live if one not in away]
     _report(Kind.BEHIND, _behind(reached, now=now), key=_connection, many="", now=now)
     _report(Kind.VERSION, _versions(live, now=now), key=_connection, many="", now=now)
-    incidents.sweep_oversold(now=now)
+    collisions.sweep(now=now)
     incidents.settle(now=now)
     incidents.sweep_outages(now=now)
 

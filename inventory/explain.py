@@ -13,6 +13,8 @@ from typing import Protocol
 
 from django.db.models import Q
 
+from inventory.models import Order
+
 # What a channel's cell is like, worst first; a variant's mark is the worst of its cells.
 LOST, DRIFT, BLOCKED, PENDING, PAUSED, UNKNOWN, AGREES, UNLINKED = (
     "lost", "drift", "blocked", "pending", "paused", "unknown", "agrees", "unlinked"
@@ -79,6 +81,43 @@ class ChannelView:
     reasons: Sequence[Reason] = ()
 
 
+@dataclass(frozen=True)
+class Deed:
+    """Something a person may do with an order, and where."""
+
+    words: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked an order's channel, and how far that is; `kind` is a status of the pages.
+
+    `call_back_url`, `retry_url`: where that can be done now, else "".
+    """
+
+    words: str
+    state: str
+    kind: str
+    error: str
+    asked_at: datetime
+    ended_at: datetime | None
+    by: str
+    call_back_url: str = ""
+    retry_url: str = ""
+
+
+@dataclass(frozen=True)
+class OrderDeeds:
+    """What may be asked of an order's channel, what a person does there by hand instead, what was asked."""
+
+    channel: str = ""
+    deeds: Sequence[Deed] = ()
+    by_hand: Sequence[str] = ()
+    asked: Sequence[Asked] = ()
+    collisions: Sequence[Deed] = ()
+
+
 class ChannelProvider(Protocol):
     """What `channels` offers; every method costs a number of queries that does not depend on the number of rows."""
 
@@ -98,6 +137,9 @@ class ChannelProvider(Protocol):
 
     def event_url(self, *, shop: str, event_id: int) -> str:
         """Where the payload behind a movement is shown."""
+
+    def order_deeds(self, *, shop: str, order: Order) -> OrderDeeds:
+        """What may be asked of the order's channel, and what was."""
 
 
 class _NoChannels:
@@ -119,6 +161,9 @@ class _NoChannels:
 
     def event_url(self, *, shop: str, event_id: int) -> str:
         return ""
+
+    def order_deeds(self, *, shop: str, order: Order) -> OrderDeeds:
+        return OrderDeeds()
 
 
 _provider: ChannelProvider = _NoChannels()

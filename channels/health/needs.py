@@ -17,7 +17,7 @@ Kind = Incident.Kind
 SHOWN_MAX = 50
 # What to press, and which page of the connection (or of the goods) it leads to.
 ACTIONS = {
-    Kind.OVERSOLD: ("See who has it", "variant"),
+    Kind.OVERSOLD: ("Decide who gets it", "collisions"),
     Kind.DRIFT: ("Decide which number is right", "channel"),
     Kind.QUARANTINE: ("Read it", "channel_messages"),
     Kind.RECONNECT: ("Connect again", "channel"),
@@ -76,6 +76,8 @@ def need_of(incident: Incident) -> Need:
     target = incident.connection_id
     if page == "variant" and incident.variant_id is not None:
         target = incident.variant_id
+    elif page == "collisions":
+        target = None
     elif page == "order":
         target = incident.detail.get("order_id")
     elif target is None:

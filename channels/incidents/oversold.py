@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from django.db.models import F
 from django.utils import timezone
 
 from channels.incidents.life import Kind, open_or_count, resolve
-from channels.models import AvailabilityRule, CellPolicy, IncidentSubject
-from inventory.models import StockLevel
+from channels.models import AvailabilityRule, CellPolicy, CollisionDecision, IncidentSubject
+from inventory.models import BundleComponent, StockLevel
 from storestudio.accounts import numbers
 
 
@@ -88,4 +89,30 @@ def _agreed(levels: Sequence[StockLevel]) -> dict[tuple[int, int], Decimal]:
         cell = (variant_id, location_id)
         units = incoming.get(cell, Decimal(0)) if most is None else most
         agreed[cell] = max(agreed.get(cell, Decimal(0)), units)
+    for cell, units in _waiting_for_a_delivery(levels).items():
+        agreed[cell] = agreed.get(cell, Decimal(0)) + units
     return agreed
+
+
+def _waiting_for_a_delivery(levels: Sequence[StockLevel]) -> dict[tuple[int, int], Decimal]:
+    """Units that orders wait for by a person's decision until its day; never more than they still wait for."""
+    rows = CollisionDecision.objects.filter(
+        kind=CollisionDecision.Kind.BACKORDER,
+        collision__variant__in={level.variant_id for level in levels},
+        undone_at=None,
+        until_date__gte=timezone.localdate(),
+        line__holds__location=F("collision__location"),
+        line__holds__committed__gt=0,
+    ).values_list("collision__variant", "collision__location", "line__bundle", "units", "line__holds__committed")
+    factors = {
+        (bundle_id, variant_id): quantity
+        for bundle_id, variant_id, quantity in BundleComponent.objects.filter(
+            bundle__in={row[2] for row in rows if row[2]}
+        ).values_list("bundle", "variant", "quantity")
+    }
+    waiting: dict[tuple[int, int], Decimal] = {}
+    for variant_id, location_id, bundle_id, units, held in rows:
+        cell = (variant_id, location_id)
+        waits = min(units, held) * factors.get((bundle_id, variant_id), Decimal(1))
+        waiting[cell] = waiting.get(cell, Decimal(0)) + waits
+    return waiting

@@ -15,7 +15,7 @@ from decimal import Decimal
 from django.db import connection as database
 from django.db import transaction
 
-from channels import incidents
+from channels import collisions
 from channels.own import site
 from channels.own.site import Address, Asked, Offer
 from inventory import orders as ledger_orders
@@ -155,16 +155,20 @@ def put(*, site_id: int, merchant_id: int, wish: OrderWish, now: datetime) -> tu
 
 def _put(site_id: int, merchant_id: int, wish: OrderWish, *, known: Order | None, now: datetime) -> Order:
     routed_as = f"order:{site_id}:{wish.head.order_id}"
-    lines = _describe(site_id, merchant_id, wish, known, routed_as=routed_as, now=now)
+    lines, was_routed = _describe(site_id, merchant_id, wish, known, routed_as=routed_as, now=now)
     order = _apply(site_id, merchant_id, wish.head, lines, is_cancelled=wish.is_cancelled, known=known, now=now)
-    deciding.belongs_to_order(merchant_id=merchant_id, reference=routed_as, order_id=order.pk)
+    if was_routed:
+        deciding.belongs_to_order(merchant_id=merchant_id, reference=routed_as, order_id=order.pk)
     return order
 
 
 def _describe(
     site_id: int, merchant_id: int, wish: OrderWish, known: Order | None, *, routed_as: str, now: datetime
-) -> list[LineState]:
-    """Each line with what it holds where: what has left stays where it left from, the rest waits at its place."""
+) -> tuple[list[LineState], bool]:
+    """Each line with what it holds where: what has left stays where it left from, the rest waits at its place.
+
+    And whether a decision was kept on where from.
+    """
     offers, by_variant = site.find(site_id=site_id, merchant_id=merchant_id, asked=[one.goods for one in wish.lines])
     places = [place.pk for place in site.places(site_id=site_id)]
     strange = [line.location_id for line in wish.lines if line.location_id and line.location_id not in places]
@@ -197,7 +201,7 @@ def _describe(
                 ),
             )
         )  # fmt: skip
-    return lines
+    return lines, site.is_routed(wanted=loose, offered=by_variant)
 
 
 def _chosen(
@@ -293,7 +297,7 @@ def _apply(
         ledger_orders.apply(merchant_id=merchant_id, channel_id=site_id, states=[state], moves_channel=False)
     except ledger_orders.ImpossibleOrder as error:
         raise Impossible(str(error)) from error
-    incidents.sweep_oversold(merchant_id=merchant_id)
+    collisions.sweep(merchant_id=merchant_id)
     return find(site_id=site_id, order_id=head.order_id)
 
 

@@ -224,20 +224,31 @@ def ways(
 
     The rules are asked, and what they said is kept under `reference`, only where more than one place has any of it.
     """
-    by_place: dict[int, dict[int, Decimal]] = {}
-    for variant_id in wanted:
-        for place, units in offered[variant_id].by_location.items() if variant_id in offered else ():
-            if units > 0:
-                by_place.setdefault(place, {})[variant_id] = units
+    by_place = _by_place(wanted, offered)
     point = None
     if address is not None and address.latitude is not None and address.longitude is not None:
         point = Point(address.latitude, address.longitude)
     question = Question(wanted=wanted, offered=by_place, destination=point, asked_at=now)
     alone = engine.plans(question=question, places=[Place(place, "") for place in by_place], places_max=1)
-    if len(by_place) < 2:
+    if not is_routed(wanted=wanted, offered=offered):
         return alone
     chosen = deciding.choose(
         merchant_id=merchant_id, reference=reference, wanted=wanted, offered=by_place, destination=point, now=now
     ).plan
     # The others may have to do where the chosen one's units go to somebody else this very moment.
     return [] if chosen is None else [chosen, *(plan for plan in alone if plan != chosen)]
+
+
+def is_routed(*, wanted: Collection[int], offered: Mapping[int, Offer]) -> bool:
+    """Whether there is a choice to make, so that the shop's rules are asked and a decision is kept."""
+    return len(_by_place(wanted, offered)) > 1
+
+
+def _by_place(wanted: Collection[int], offered: Mapping[int, Offer]) -> dict[int, dict[int, Decimal]]:
+    """Units by place and variant, where there are any."""
+    by_place: dict[int, dict[int, Decimal]] = {}
+    for variant_id in wanted:
+        for place, units in offered[variant_id].by_location.items() if variant_id in offered else ():
+            if units > 0:
+                by_place.setdefault(place, {})[variant_id] = units
+    return by_place

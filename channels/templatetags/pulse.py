@@ -8,8 +8,15 @@ from django import template
 from django.utils.timezone import now as utc_now
 
 from channels import health
+from channels.models import Collision
 
 register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def collisions_open(context: template.Context) -> int:
+    """{% collisions_open as count %}: how many cells of the shop are promised twice right now."""
+    return Collision.objects.of(context["merchant"]).filter(closed_at=None).count()
 
 
 @register.inclusion_tag("components/pulse.html", takes_context=True)

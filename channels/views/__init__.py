@@ -1,5 +1,6 @@
 """Pages about channels: Today and the pulse, the list of channels, a connection's page and its buttons."""
 
+from channels.views.collisions import collision, collision_list, decide_collision, undo_collision
 from channels.views.connection import channel, channels, listings, messages, writes
 from channels.views.decisions import (
     decide_quarantine,
@@ -19,6 +20,7 @@ from channels.views.incidents import (
     note_on_incident,
     snooze_incident,
 )
+from channels.views.orders import call_back_command, cancel_order, move_order, retry_command
 from channels.views.rules import rule_delete, rule_edit, rule_list, rule_new, rule_undo, selling
 from channels.views.setup import approve, pause, places, preview, put_back, reconnect, resume
 from channels.views.today import pulse, today
@@ -26,8 +28,13 @@ from channels.views.today import pulse, today
 __all__ = [
     "acknowledge_incident",
     "approve",
+    "call_back_command",
+    "cancel_order",
     "channel",
     "channels",
+    "collision",
+    "collision_list",
+    "decide_collision",
     "decide_drift",
     "decide_quarantine",
     "decide_stop",
@@ -41,6 +48,7 @@ __all__ = [
     "link_listing",
     "listings",
     "messages",
+    "move_order",
     "note_on_incident",
     "pause",
     "places",
@@ -52,6 +60,7 @@ __all__ = [
     "resolve_drift",
     "resume",
     "retry_cell",
+    "retry_command",
     "rule_delete",
     "rule_edit",
     "rule_list",
@@ -61,6 +70,7 @@ __all__ = [
     "set_guard",
     "snooze_incident",
     "today",
+    "undo_collision",
     "undo_gap",
     "writes",
 ]

@@ -46,6 +46,7 @@ def order(request: ShopRequest, order_id: int) -> HttpResponse:
         "lines": order_queries.lines(order=found),
         "moved": history.lines(merchant=request.merchant, movements=moved),
         "routed": RoutingDecision.objects.of(request.merchant).filter(order=found).order_by("-decided_at", "-pk"),
+        "at_channel": explain.channels().order_deeds(shop=request.merchant.slug, order=found),
         "channel": explain.channels().labels(merchant_id=request.merchant.pk).get(found.channel_id, ""),
     }
     part = live.part(request, "inventory/_order.html", context)

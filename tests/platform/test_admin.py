@@ -38,7 +38,8 @@ OURS = [model for model in admin.site._registry if model._meta.app_label in APPS
 LEDGER = [
     inventory.StockMovement, inventory.StockMovementKey, inventory.StockLevel, inventory.Order, accounts.AuditEntry,
     channels.InboundEvent, channels.ChannelWrite, channels.ChannelWriteLine, channels.ChannelStock,
-    channels.Connection, channels.Approval, channels.ChannelCommand,
+    channels.Connection, channels.Approval, channels.ChannelCommand, channels.Collision,
+    channels.CollisionDecision,
     channels.StockGap, channels.RemoteChange, channels.GuardStop, channels.StockSweep,
     *apps.get_app_config("onboarding").get_models(),
 ]  # fmt: skip
@@ -95,6 +96,13 @@ def a_shop() -> dict[type, Any]:
     channels.ChannelCommand.objects.create(
         merchant=member.merchant, connection=connection, order=line.order, kind="cancel", words="Cancel it",
         payload={"order_id": line.order.external_id}, idempotency_key=uuid.uuid4(), asked_by=member.user,
+    )  # fmt: skip
+    collision = channels.Collision.objects.create(
+        merchant=member.merchant, variant=variant, location=place, missing=Decimal(1), cause="late"
+    )
+    channels.CollisionDecision.objects.create(
+        merchant=member.merchant, collision=collision, order=line.order, line=line, key=uuid.uuid4(), kind="cancel",
+        units=Decimal(1), words="Cancel it",
     )  # fmt: skip
     approval = channels.Approval.objects.create(
         merchant=member.merchant, connection=connection, approved_by=member.user

@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, URLResolver, get_resolver, path, reverse
 from django.utils.timezone import now as utc_now
 
-from channels.models import GuardStop
+from channels.models import ChannelCommand, Collision, GuardStop
 from channels.own import models as own
 from channels.own import tokens
 from inventory import ledger
@@ -49,6 +49,9 @@ ROWS = {
     "hold_id": lambda rows: rows["hold"].pk,
     "route_id": lambda rows: rows["route"].pk,
     "incident_id": lambda rows: rows["incident"].pk,
+    "command_id": lambda rows: rows["command"].pk,
+    "collision_id": lambda rows: rows["collision"].pk,
+    "decision_id": lambda rows: rows["decision"].pk,
     "rule_id": lambda rows: rows["rule"].pk,
     "change_id": lambda rows: rows["rule_change"].pk,
     "arrival_id": lambda rows: rows["arrival"].pk,
@@ -98,7 +101,24 @@ def rows_of(merchant: Any) -> dict[str, Any]:
     arrival = Arrival.objects.create(
         merchant=merchant, key=uuid.uuid4(), supplier="Acme", destination=cell.channel_location.location
     )
+    line = factories.OrderLineFactory(order=order, variant=cell.listing.variant)
+    collision = Collision.objects.create(
+        merchant=merchant, variant=cell.listing.variant, location=cell.channel_location.location, missing=1
+    )
     return {
+        "command": ChannelCommand.objects.create(
+            merchant=merchant,
+            connection=cell.connection,
+            order=order,
+            kind="cancel",
+            payload={},
+            words="Cancel it",
+            idempotency_key=uuid.uuid4(),
+        ),
+        "collision": collision,
+        "decision": collision.decisions.create(
+            merchant=merchant, order=order, line=line, key=uuid.uuid4(), kind="cancel", units=1, words="Cancel it"
+        ),
         "arrival": arrival,
         "arrival_step": arrival.steps.create(key=uuid.uuid4(), kind="send", was="draft"),
         "token": token,

@@ -1,0 +1,185 @@
+"""What a person may ask of one order, and the asking: from our rows to the channel's own ids (channels.commands)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from channels import commands, registry
+from channels.commands import CannotAsk
+from channels.models import ChannelCommand, ChannelLocation, Connection, Listing
+from channels.ports import (
+    AddedLine,
+    CancelOrder,
+    EditOrder,
+    LineChange,
+    LineMove,
+    MoveUnits,
+    OrderActionKind,
+    OrderOption,
+)
+from inventory import bundles
+from inventory.models import Location, Order, OrderHold, OrderLine
+from storestudio.accounts import numbers
+from storestudio.accounts.models import User
+
+ZERO = Decimal(0)
+Kind = OrderActionKind
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What may be asked of an order now; `by_hand`: what a person does at the channel instead, by kind."""
+
+    connection: Connection | None
+    can: frozenset[OrderActionKind] = frozenset()
+    options: frozenset[OrderOption] = frozenset()
+    by_hand: Mapping[OrderActionKind, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The channel's name."""
+        return self.connection.label if self.connection else "Its channel"
+
+
+def choices(order: Order) -> Choices:
+    """What may be asked: nothing of an order that waits for nothing, or whose channel is gone."""
+    connection = Connection.objects.filter(pk=order.channel_id, merchant=order.merchant_id).first()
+    if connection is None or connection.channel not in registry.EVERY or order.state != Order.State.OPEN:
+        return Choices(connection)
+    can = registry.capabilities(connection.channel)
+    is_open = connection.state != Connection.State.CLOSED
+    return Choices(connection, can.order_actions if is_open else frozenset(), can.order_options, can.by_hand)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Another place that could send what waits: what it has of each line, and whether it has all."""
+
+    location: Location
+    has: Sequence[Decimal]
+    has_all: bool
+
+
+def waiting(*, order: Order, origin_id: int | None = None) -> list[OrderHold]:
+    """What of the order waits where (or at one place only)."""
+    rows = OrderHold.objects.filter(line__order=order, committed__gt=0).select_related(
+        "line__variant__product", "location", "line__bundle"
+    )
+    return list((rows.filter(location=origin_id) if origin_id else rows).order_by("location__name", "line_id"))
+
+
+def destinations(*, order: Order, holds: Sequence[OrderHold]) -> list[Destination]:
+    """Places of the order's channel that these units could leave from instead; those that have all come first."""
+    here = {hold.location_id for hold in holds}
+    places = Location.objects.filter(
+        channel_locations__connection=order.channel_id, channel_locations__is_active=True, is_active=True
+    ).exclude(pk__in=here)
+    variants = [hold.line.variant_id for hold in holds if hold.line.variant_id is not None]
+    there = bundles.available(merchant_id=order.merchant_id, variant_ids=variants)
+    found = []
+    for place in places.order_by("rank", "pk").distinct():
+        has = [there.get((hold.line.variant_id or 0, place.pk), ZERO) for hold in holds]
+        enough = all(units >= hold.committed for units, hold in zip(has, holds, strict=True))
+        found.append(Destination(place, has, enough))
+    return sorted(found, key=lambda one: not one.has_all)
+
+
+def move(
+    *, order: Order, units: Mapping[int, Decimal], origin: Location, destination: Location, key: uuid.UUID, actor: User
+) -> ChannelCommand:
+    """Ship these units (by hold) from another place. Raises CannotAsk."""
+    holds = [hold for hold in waiting(order=order, origin_id=origin.pk) if units.get(hold.pk, ZERO) > 0]
+    if not holds:
+        raise CannotAsk(f"Nothing was chosen that waits at {origin.name}.")
+    for hold in holds:
+        if units[hold.pk] > hold.committed:
+            raise CannotAsk(f"Only {numbers.plain(hold.committed)} of {_name(hold.line)} wait at {origin.name}.")
+    there = dict(OrderHold.objects.filter(line__order=order, location=destination).values_list("line_id", "committed"))
+    action = MoveUnits(
+        order.external_id,
+        _place(order, origin),
+        _place(order, destination),
+        [LineMove(hold.line.external_id, units[hold.pk], there.get(hold.line_id, ZERO)) for hold in holds],
+    )
+    what = ", ".join(f"{numbers.plain(units[hold.pk])} × {_name(hold.line)}" for hold in holds)
+    words = f"ship {what} from {destination.name} instead of {origin.name}"
+    return commands.ask(order=order, action=action, words=words, key=key, actor=actor)
+
+
+def cancel(*, order: Order, restocks: bool, pays_back: bool, note: str, key: uuid.UUID, actor: User) -> ChannelCommand:
+    """Cancel the whole order. Raises CannotAsk where some of it has left, or the channel takes no such wish."""
+    options = choices(order).options
+    if OrderLine.objects.filter(order=order, fulfilled__gt=0).exists():
+        raise CannotAsk("Some of it has left: take the rest off the order instead.")
+    action = CancelOrder(
+        order.external_id,
+        restocks=restocks or OrderOption.WRITE_OFF not in options,
+        pays_back=pays_back and OrderOption.PAY_BACK in options,
+        note=note,
+    )
+    words = "cancel it" + (" and give the money back" if action.pays_back else "")
+    words += "" if action.restocks else ", its units written off"
+    return commands.ask(order=order, action=action, words=words, key=key, actor=actor)
+
+
+def exchange(
+    *,
+    line: OrderLine,
+    units: Decimal,
+    place: Location,
+    instead: Sequence[tuple[int, Decimal]],
+    note: str,
+    key: uuid.UUID,
+    actor: User,
+    restocks: bool = True,
+) -> ChannelCommand:
+    """Take units of a line that wait off the order, and put others on it (variant, units). Raises CannotAsk."""
+    order = line.order
+    held = OrderHold.objects.filter(line=line, location=place).first()
+    if held is None or not ZERO < units <= held.committed:
+        raise CannotAsk(f"So many of {_name(line)} do not wait at {place.name}.")
+    allowed = choices(order)
+    if instead and OrderOption.ADD not in allowed.options:
+        raise CannotAsk(allowed.by_hand.get(Kind.EDIT, f"{allowed.label} takes no other item onto an order."))
+    listed = dict(
+        Listing.objects.filter(
+            connection=order.channel_id, variant__in=[variant for variant, _ in instead], deleted_at=None
+        ).values_list("variant_id", "external_id")
+    )
+    if missing := [variant for variant, _ in instead if variant not in listed]:
+        raise CannotAsk(f"{allowed.label} does not list what should go instead ({len(missing)} of {len(instead)}).")
+    where = _place(order, place)
+    action = EditOrder(
+        order.external_id,
+        [LineChange(line.external_id, line.quantity, line.quantity - units, where)],
+        [AddedLine(listed[variant], quantity, where) for variant, quantity in instead],
+        restocks=restocks,
+        note=note,
+    )
+    words = f"take {numbers.plain(units)} × {_name(line)} off"
+    if instead:
+        words += ", send " + ", ".join(
+            f"{numbers.plain(quantity)} × {_listed_name(order, variant)}" for variant, quantity in instead
+        )
+        words += " instead"
+    return commands.ask(order=order, action=action, words=words, key=key, actor=actor)
+
+
+def _name(line: OrderLine) -> str:
+    return line.sku or line.title or "an item"
+
+
+def _listed_name(order: Order, variant_id: int) -> str:
+    listing = Listing.objects.filter(connection=order.channel_id, variant=variant_id).first()
+    return (listing.sku or listing.title) if listing else "another item"
+
+
+def _place(order: Order, location: Location) -> str:
+    """The place as the order's channel names it. Raises CannotAsk."""
+    found = ChannelLocation.objects.filter(connection=order.channel_id, location=location, is_active=True).first()
+    if found is None:
+        raise CannotAsk(f"Its channel knows no place that is {location.name}.")
+    return str(found.external_id)
