@@ -224,9 +224,7 @@ def _clock(moment: datetime, zone: str, style: str = "%H:%M:%S") -> str:
 def _why(order: Order, *, gets: Decimal, units: Decimal, has_left: bool, before: Sequence[Claim], zone: str) -> str:
     placed = _clock(order.placed_at, zone, "%d %b, %H:%M")
     if gets == units:
-        return (
-            f"keeps it: part of this order has left already ({placed})" if has_left else f"keeps it: ordered {placed}"
-        )
+        return f"part of this order has left already (ordered {placed})" if has_left else f"ordered {placed}"
     earlier = next((one.order for one in reversed(before) if one.order is not None and one.gets), None)
     rest = f"only {numbers.plain(gets)} left" if gets else "nothing is left"
     if earlier is None:
@@ -243,7 +241,7 @@ def _held(level: StockLevel, there: Decimal) -> list[Claim]:
     for row in rows:
         gets = min(row.quantity, there)
         there -= gets
-        why = "keeps it: all orders are served" if gets == row.quantity else "only held, not ordered: orders come first"
+        why = "all orders are served" if gets == row.quantity else "only held, not ordered: orders come first"
         found.append(Claim(row.quantity, gets, Decimal(1), why, hold=row.reservation))
     return found
 
@@ -353,7 +351,9 @@ def _by_a_channel(
 
 
 def _seconds(length_s: float) -> str:
-    return f"{length_s:.1f} s" if length_s < 120 else f"{length_s / 60:.0f} min"
+    if length_s < 120:
+        return f"{length_s:.1f} s"
+    return f"{length_s / 60:.0f} min" if length_s < 7200 else f"{length_s / 3600:.0f} h"
 
 
 def _sells_past_zero(connection_id: int | None, variant_id: int) -> bool:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.timezone import now as utc_now
@@ -41,9 +42,10 @@ def collision_list(request: ShopRequest) -> HttpResponse:
     """Open collisions, or those that are over; what they came to in a month."""
     state = "closed" if request.GET.get("state") == "closed" else "open"
     rows = Collision.objects.of(request.merchant).select_related("variant__product", "location", "connection")
-    shown = newest_first(
-        rows.filter(closed_at__isnull=state == "open").prefetch_related("decisions"), request=request, by="opened_at"
-    )
+    stands = Q(command=None) | Q(command__state__in=[commands.State.WAITING, commands.State.DONE])
+    decided = CollisionDecision.objects.filter(stands, collision=OuterRef("pk"), undone_at=None)
+    rows = rows.filter(closed_at__isnull=state == "open").annotate(is_under_way=Exists(decided))
+    shown = newest_first(rows, request=request, by="opened_at")
     context = {
         "page": shown,
         "state": state,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import time, timedelta
 from decimal import Decimal
 
 from django.utils.timezone import now as utc_now
 
-from channels import guards, rules
-from channels.models import AvailabilityRule, ChannelStock, GuardStop, RuleChange, StockGap
+from channels import collisions, guards, remedies, rules
+from channels.models import AvailabilityRule, ChannelCommand, ChannelStock, Collision, GuardStop, RuleChange, StockGap
 from channels.own import endpoints, tokens
 from channels.own import site as sites
 from channels.own.models import Scope, Topic, WebhookAttempt, WebhookDelivery, WebhookMessage
-from inventory import reservations
-from inventory.models import Order
+from inventory import ledger, orders, reservations
+from inventory.models import Order, StockLevel
 from inventory.reservations import Want
 from inventory.routing import deciding
 from inventory.routing.engine import Point
@@ -33,6 +34,7 @@ def empty_paths(scene: Scene) -> dict[str, str]:
         "holds": f"{home}holds/",
         "holds-ended": f"{home}holds/?show=ended",
         "routing": f"{home}routing/",
+        "collisions": f"{home}collisions/",
     }
 
 
@@ -44,6 +46,7 @@ def steer(scene: Scene) -> dict[str, str]:
     stop = _drift(scene)
     endpoint, delivery = _site(scene)
     order = _routing(scene)
+    collision, loser = _promised_twice(scene)
     return empty_paths(scene) | {
         "rules-none": f"{scene.home}rules/?q=nothing",
         "rule": f"{scene.home}rules/{rule.pk}/",
@@ -58,6 +61,11 @@ def steer(scene: Scene) -> dict[str, str]:
         "routing-draft": f"{scene.home}routing/?rules=ranking,warehouse&places=2",
         "place": f"{scene.home}routing/places/{scene.locations[0].pk}/",
         "order": f"{scene.home}orders/{order.pk}/",
+        "collision": f"{scene.home}collisions/{collision.pk}/",
+        "collisions-over": f"{scene.home}collisions/?state=closed",
+        "order-asked": f"{scene.home}orders/{loser.pk}/",
+        "order-move": f"{scene.home}orders/{loser.pk}/move/",
+        "order-cancel": f"{scene.home}orders/{loser.pk}/cancel/",
     }
 
 
@@ -189,3 +197,38 @@ def _routing(scene: Scene) -> Order:
         )
     deciding.belongs_to_order(merchant_id=scene.merchant.pk, reference="hold:1", order_id=order.pk)
     return order
+
+
+def _promised_twice(scene: Scene) -> tuple[Collision, Order]:
+    """Two orders over what a till has just sold, one of them asked for elsewhere and refused; and one that is over."""
+    web, street, (one, *others) = scene.connections[0], scene.locations[0], scene.variants
+    scene.connections[0].locations.filter(location=None).delete()
+    left = StockLevel.objects.get(variant=one, location=street).available
+    now = utc_now()
+    for number, units in enumerate((left - 1, Decimal(3)), start=1):
+        line = orders.LineState(
+            "1", "", one.pk, one.sku, one.full_title, units, [orders.Hold(street.pk, committed=units)]
+        )
+        state = orders.OrderState(
+            f"twice-{number}", f"#20{number}", now - timedelta(minutes=9 - number), now, 1, False, [line],
+            total=Decimal("48.00"), currency="GBP",
+        )  # fmt: skip
+        orders.apply(merchant_id=scene.merchant.pk, channel_id=web.pk, states=[state])
+    collisions.sweep(merchant_id=scene.merchant.pk)
+    found = Collision.objects.get(variant=one, location=street)
+    level = StockLevel.objects.select_related("location").get(variant=one, location=street)
+    loser = collisions.claims(level)[-1]
+    offer = remedies.offers(collision=found, claim=loser)[0]
+    decision = remedies.decide(
+        collision=found, wish=remedies.Wish(loser.line.pk, offer.name, uuid.uuid4(), "call her first"), actor=scene.user
+    )
+    ChannelCommand.objects.filter(pk=decision.command_id).update(
+        state="failed", attempts=1, ended_at=now, error="Shopify: The location does not stock the items."
+    )
+    entry = ledger.Entry(others[0].pk, street.pk, "adjust", "twice", now, on_hand=Decimal(-500), reason="flood")
+    ledger.record(merchant_id=scene.merchant.pk, source="user", entries=[entry])
+    collisions.sweep(merchant_id=scene.merchant.pk)
+    back = ledger.Entry(others[0].pk, street.pk, "receive", "back", now, on_hand=Decimal(600))
+    ledger.record(merchant_id=scene.merchant.pk, source="user", entries=[back])
+    collisions.sweep(merchant_id=scene.merchant.pk)
+    return found, loser.order

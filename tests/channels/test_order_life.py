@@ -10,7 +10,7 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from channels import inbox, linking, polling, publisher
+from channels import approvals, inbox, linking, polling, publisher
 from channels.models import InboundEvent, Incident
 from channels.sandbox import bringup, deliveries
 from channels.sandbox.goods import Goods, GoodsVariant
@@ -40,8 +40,9 @@ class LivingShop:
             for sku, units in (*((sku, 20) for sku in SKUS), ("SET", 0))
         ]
         self.merchant = Merchant.objects.create(name="Corner", slug="corner")
+        self.owner = User.objects.create_user("o@corner.example")
         self.pair = bringup.bring_up(
-            merchant=self.merchant, actor=User.objects.create_user("o@corner.example"), goods=goods, places=PLACES,
+            merchant=self.merchant, actor=self.owner, goods=goods, places=PLACES,
             domain="corner.myshopify.com", say=lambda words: None,
         )  # fmt: skip
         self.web = ShopifySales(server_url=server_url, shop=Shop.objects.get())
@@ -259,8 +260,12 @@ def test_an_order_is_heard_of_late_of_a_listing_nobody_linked_or_that_is_gone(sh
     incident = Incident.objects.standing().get(kind=Incident.Kind.UNLINKED_SALE)
     assert "BOWL" in incident.title
     linking.link(listing=links.get(sku="BOWL"), variant=shop.ours("BOWL"), actor=None)
-    shop.rest()  # the listing's new numbers may wait for a yes of their own: they are not compared here
+    shop.rest()
     assert shop.levels("BOWL") == [(18, 0), (20, 0)]
+    table = approvals.preview(connection=shop.pair.web)  # the listing's new numbers wait for a yes of their own
+    approvals.approve(connection=shop.pair.web, actor=shop.owner, digest=approvals.preview_digest(table))
+    assert {int(cell.expected) for cell in links.get(sku="BOWL").cells.all()} == {18, 20}
+    assert shop.held("BOWL") == [(18, 0), (20, 0)]
     incident.refresh_from_db()
     assert incident.resolved_at is not None
 
