@@ -120,7 +120,9 @@ def at_rest(world: World) -> list[str]:
     """Once faults have ceased and nothing is under way: the world, the ledger and every channel tell the same."""
     merchant = Merchant.objects.get(pk=world.shop.merchant_id)
     wrong = settling.breaches(merchant)
-    if world.decided:  # a person had our number sent over the vendor's: reason enough to tell it to who sold
+    # A person had our number sent over the vendor's; or had changed it there, and a count took that in before we saw
+    # it: reason enough to tell a number to who sold.
+    if world.decided or world.edited:
         wrong = [words for words in wrong if "which it had sold itself" not in words]
     return wrong + against_the_world(world) + orders(world) + questions(world)
 

@@ -40,6 +40,7 @@ class Link(DatabaseWrapper):
         self.party, self.clock, self.on_statement = party, clock, on_statement
         self.told: float | None = None
         self.is_dead = False
+        self.moved_stock = False  # in the transaction under way
         self.execute_wrappers.append(self._execute)
 
     def _execute(self, execute, sql, params, many, context):

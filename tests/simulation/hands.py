@@ -10,18 +10,26 @@ from typing import Any, Protocol
 from django.db import transaction
 from django.utils import timezone
 
+from channels.sandbox.lightspeed import accounts as lightspeed_accounts
+from channels.sandbox.lightspeed import models as lightspeed
 from channels.sandbox.shopify import models as shopify
 from channels.sandbox.shopify import webhooks as shopify_webhooks
 from channels.sandbox.square import accounts as square_accounts
 from channels.sandbox.square import events as square_events
 from channels.sandbox.square import models as square
+from channels.sandbox.woocommerce import accounts as woocommerce_accounts
+from channels.sandbox.woocommerce import models as woocommerce
 from tests.contract.adapters import Shop, ShopVariant
 
 
 class Hands(Protocol):
-    """Each call commits before it returns. `cancelling_frees`: a cancelled order's units are for sale again by that."""
+    """Each call commits before it returns. `cancelling_frees`: a cancelled order's units are for sale again by that.
+
+    `closes_places`: a place can be closed there and opened again; `set_active` is asked of no other.
+    """
 
     cancelling_frees: bool
+    closes_places: bool
 
     def serves(self, *, shop: Shop, variant: ShopVariant, location_id: str, units: int) -> bool:
         """Whether the vendor would sell so many from that very place now, rather than from another or not at all."""
@@ -42,6 +50,7 @@ class Hands(Protocol):
 class Square:
     # The order is paid and stays so, and its units are off the count, until they are refunded and put back.
     cancelling_frees = False
+    closes_places = True
 
     def serves(self, *, shop: Shop, variant: ShopVariant, location_id: str, units: int) -> bool:
         return True  # a till sells what is in the hand
@@ -72,6 +81,7 @@ class Square:
 
 class Shopify:
     cancelling_frees = True
+    closes_places = True
 
     def serves(self, *, shop: Shop, variant: ShopVariant, location_id: str, units: int) -> bool:
         # Orders go to the first place that has all, and are moved from there to the one that was meant.
@@ -114,4 +124,65 @@ class Shopify:
         return shopify.Shop.objects.get(domain=shop.account.account_id)
 
 
-HANDS: dict[str, Hands] = {"square": Square(), "shopify": Shopify()}
+class Lightspeed:
+    cancelling_frees = True
+    closes_places = False
+
+    def serves(self, *, shop: Shop, variant: ShopVariant, location_id: str, units: int) -> bool:
+        return True  # a till sells what is in the hand
+
+    def own_secrets(self, *, shop: Shop) -> dict[str, Any]:
+        return dict(shop.account.credentials)  # customers use the owner's personal token
+
+    def revoke(self, *, shop: Shop) -> None:
+        lightspeed_accounts.revoke(retailer=self._retailer(shop))
+
+    @transaction.atomic
+    def let_in(self, *, shop: Shop) -> dict[str, Any]:
+        scopes = list(lightspeed_accounts.SCOPES)
+        access, refresh = lightspeed_accounts.issue(retailer=self._retailer(shop), scopes=scopes, now=timezone.now())
+        return {"access_token": access.value, "refresh_token": refresh.value}
+
+    def set_active(self, *, shop: Shop, location_id: str, is_active: bool) -> None:
+        raise NotImplementedError("an outlet is there or deleted")
+
+    def _retailer(self, shop: Shop) -> lightspeed.Retailer:
+        return lightspeed.Retailer.objects.get(pk=shop.account.account_id)
+
+
+class WooCommerce:
+    cancelling_frees = True
+    closes_places = False
+
+    def serves(self, *, shop: Shop, variant: ShopVariant, location_id: str, units: int) -> bool:
+        # The shop's pages sell what it has; its REST API, which orders are made through here, asks nobody.
+        number = int(variant.listing_id.rpartition("/")[2])
+        return woocommerce.Product.objects.filter(pk=number, stock_quantity__gte=units).exists()
+
+    @transaction.atomic
+    def own_secrets(self, *, shop: Shop) -> dict[str, Any]:
+        return self.let_in(shop=shop)
+
+    @transaction.atomic
+    def revoke(self, *, shop: Shop) -> None:
+        """The owner deletes the key made for us; webhooks belong to the shop and go on."""
+        self._site(shop).keys.exclude(consumer_key=shop.account.credentials["consumer_key"]).delete()
+
+    @transaction.atomic
+    def let_in(self, *, shop: Shop) -> dict[str, Any]:
+        key = woocommerce_accounts.add_key(self._site(shop))
+        return {"consumer_key": key.consumer_key, "consumer_secret": key.consumer_secret}
+
+    def set_active(self, *, shop: Shop, location_id: str, is_active: bool) -> None:
+        raise NotImplementedError("a site knows one stock")
+
+    def _site(self, shop: Shop) -> woocommerce.Site:
+        return woocommerce.Site.objects.get(pk=shop.account.account_id)
+
+
+HANDS: dict[str, Hands] = {
+    "square": Square(),
+    "shopify": Shopify(),
+    "lightspeed": Lightspeed(),
+    "woocommerce": WooCommerce(),
+}

@@ -26,6 +26,7 @@ from tests.simulation import clock, theatres  # noqa: E402 - Django first
 from tests.simulation.playing import Outcome, shrink  # noqa: E402
 
 FAILURES_MAX = 3  # of one process: then it stops, for they are likely one
+TRIES_MAX = 40  # to find a shorter schedule, for others wait meanwhile
 TELL_EVERY_S = 10.0
 
 
@@ -70,7 +71,7 @@ def play_some(number: int, seeds: Sequence[int], told: Queue[Report | str]) -> N
                 if outcome.wrong:
                     failures += 1
                     told.put(described(outcome))
-                    told.put(described(shrink(theatre, outcome), shrunk=True))
+                    told.put(described(shrink(theatre, outcome, tries_max=TRIES_MAX), shrunk=True))
                 if failures >= FAILURES_MAX:
                     told.put(f"process {number} stops after {failures} failures")
                     break

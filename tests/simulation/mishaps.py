@@ -19,11 +19,17 @@ from django.db.utils import OperationalError
 
 from channels.sandbox import faults
 from channels.sandbox.models import Fault
+from tests.simulation import transport
 from tests.simulation.databases import STUDIO, Killed, Link, Parties
 from tests.simulation.transport import Call, Network
 
-# What a call to a vendor may suffer. The first three are the stand-ins' own answers.
-CALLS = ("rate_limited", "server_error", "timeout_after", "refused", "cut_before", "cut_after", "thinned")
+# What a call to a vendor may suffer. The first four are the stand-ins' own doing; not each does half a batch.
+CALLS = (
+    "rate_limited", "server_error", "timeout_after", "half_batch", "refused", "cut_before", "cut_after", "thinned",
+)  # fmt: skip
+
+# Where the stand-ins keep what they show.
+STOCK_TABLES = ("_inventorylevel", "_inventorycount", "_lightspeed_level", "_woocommerce_product")
 
 
 @dataclass
@@ -49,6 +55,8 @@ class Mishaps:
     calls: list[str] = field(default_factory=list)  # of the next calls to a vendor, one each; "" for none
     storm: dict[str, float] = field(default_factory=dict)  # what webhooks suffer, with which probability
     total: int = 0  # statements of ours
+    on_stock_moved: Callable[[], None] = lambda: None  # a vendor may show other numbers from now on
+    web_is_away: bool = False  # no webhook finds our web process
     under_way: str = ""  # the fault of the call now at the vendor's
     switches: dict[str, Any] = field(default_factory=dict)  # how vendors behave where that is not established
 
@@ -68,6 +76,7 @@ class Mishaps:
 
     def _on_statement(self, link: Link, sql: str) -> None:
         self.total += 1
+        self._watch_stock(link, sql)
         if self.mishap is None or self.is_crowded or link.party not in self.watched:
             return
         self.seen += 1
@@ -81,6 +90,13 @@ class Mishaps:
                 self._strike(link)
         elif self.mishap.kind != "commit_lost" and sql != "COMMIT":
             self._strike(link)
+
+    def _watch_stock(self, link: Link, sql: str) -> None:
+        if link.party not in STUDIO and sql.startswith(("UPDATE", "INSERT")) and any(t in sql for t in STOCK_TABLES):
+            link.moved_stock = True
+        elif sql == "COMMITTED" and link.moved_stock:
+            link.moved_stock = False
+            self.on_stock_moved()
 
     def _strike(self, link: Link) -> None:
         mishap = self.mishap
@@ -103,6 +119,8 @@ class Mishaps:
                 self.is_crowded = False
 
     def _on_call(self, call: Call) -> None:
+        if self.web_is_away and call.url.startswith(transport.STUDIO):
+            raise requests.ConnectionError("connection refused")
         if call.party not in STUDIO:
             return
         link = self.parties.link(call.party)
@@ -152,6 +170,7 @@ class Mishaps:
         """No more faults."""
         self.calls.clear()
         self.storm.clear()
+        self.web_is_away = False
 
 
 def _thin(value: object) -> None:

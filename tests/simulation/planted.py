@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from unittest import mock
 
 from django.db import transaction
 
 from channels import applying, contact, inbox, publisher
 from channels.connectors.square import client as square
-from channels.models import ChannelWrite
+from channels.models import ChannelLocation, ChannelWrite
+from channels.ports import Count
+from channels.reconcile import reading
 from inventory import ledger, orders, reservations
 from inventory.models import Location, Reservation, ReservationLine, StockLevel, Variant
 
@@ -53,6 +56,22 @@ def key_remade_on_retry() -> Iterator[None]:
         return write
 
     with mock.patch.object(publisher, "_take_open_write", forgetful):
+        yield
+
+
+@planted
+def absence_is_zero() -> Iterator[None]:
+    """What a channel left out of its answer is taken for none."""
+    read = reading._read
+
+    def filling(connection, inventory_ids):
+        counts = read(connection, inventory_ids)
+        told = {(count.inventory_id, count.location_id) for count in counts}
+        places = ChannelLocation.objects.filter(connection=connection, is_active=True, location__isnull=False)
+        wanted = {(item, place.external_id) for item in inventory_ids for place in places}
+        return [*counts, *(Count(item, place, Decimal(0), None) for item, place in sorted(wanted - told))]
+
+    with mock.patch.object(reading, "_read", filling):
         yield
 
 
@@ -106,9 +125,10 @@ def applied_by_event() -> Iterator[None]:
 
 # What shows each, looked at first: a seed found by playing from 0 on, or steps.
 SEEN: dict[str, int | str] = {
-    "acknowledged_before_applying": 1,
+    "absence_is_zero": "sell:752973cb,weather:00000009,wait:00000000,work:00000457",
+    "acknowledged_before_applying": "order_ahead:b3377c5d,sell:de01c622,work:bab94ae0,work:43c107a1",
     "applied_by_event": 1,
-    "key_remade_on_retry": 27,
+    "key_remade_on_retry": 64,
     "lock_removed": "hold:00000019",
 }
 

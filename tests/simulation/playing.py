@@ -23,17 +23,23 @@ from django.db import connection as database
 from django.test import override_settings
 from django.utils import timezone
 
-import storestudio.urls  # noqa: F401 - loaded before the clock is put in place
 from channels import dispatcher, inbox, publisher, reconcile, webhooks
 from channels.models import ChannelStock, Connection, InboundEvent
 from channels.sandbox import deliveries, standins
 from channels.sandbox.trading import settling
 from inventory.models import StockLevel
 from storestudio.accounts.models import Merchant
-from tests.simulation import checks, clock, databases, shop, steps, transport
+from tests.simulation import checks, clock, databases, shop, steps, transport, urls  # noqa: F401 - the clock finds all
 from tests.simulation.mishaps import Mishaps
 from tests.simulation.world import World
 
+# A seed plays one of these shops, all by turns.
+CASTS = (
+    ("shopify", "square"),
+    ("lightspeed", "woocommerce"),
+    ("lightspeed", "shopify"),
+    ("square", "woocommerce"),
+)
 STEPS_MIN, STEPS_MAX = 6, 16
 REST_S_MAX = 900.0  # all must be at rest so long after the last fault, in the schedule's own time
 ROUNDS_MAX = 200
@@ -153,13 +159,13 @@ class Theatre:
         self.parties = databases.Parties(database, self.clock)
         self.network = transport.Network(parties=self.parties, clock=self.clock)
         self.mishaps = Mishaps(parties=self.parties, network=self.network)
-        self.shop: shop.Shop | None = None
+        self.stages: dict[int, tuple[shop.Shop, float]] = {}  # by place in CASTS; as it was after so many seconds
         self.stagehand: psycopg.Connection | None = None  # puts the shop back; its plans are worth keeping
         self.played = 0
 
     @contextmanager
     def open(self) -> Iterator[Theatre]:
-        """Clock, chance, network and faults in place; the shop brought up."""
+        """Clock, chance, network and faults in place."""
         logging.disable(logging.CRITICAL)  # what workers log about the faults we make
         with ExitStack() as stack:
             stack.enter_context(
@@ -173,7 +179,8 @@ class Theatre:
             stack.enter_context(transport.in_place(self.network))
             stack.enter_context(self.mishaps.in_place())
             try:
-                self._bring_up()
+                shop.prepare(self.parties)
+                shop.remember(self.parties, "nothing")
                 self.mishaps.wire()
                 gc.freeze()  # Django, schemas and models are for ever: collections need not walk them
                 yield self
@@ -184,27 +191,30 @@ class Theatre:
                 self.parties.close()
                 logging.disable(logging.NOTSET)
 
-    def _bring_up(self) -> None:
-        self.chance.sow("the shop")
-        self.mishaps.switches = dict(shop.SWITCHES)
-        shop.prepare(self.parties)
-        self.shop = shop.bring_up(self.parties)
-        world = World(self.shop)
-        play = Play(self.shop, world, self.parties, self.clock, self.mishaps, [])
+    def _bring_up(self, number: int) -> tuple[shop.Shop, float]:
+        """A shop with the channels of this cast, opened as a real one is; kept for all schedules that play it."""
+        self._begin("nothing", "the shop", at_s=0.0)
+        opened = shop.bring_up(self.parties, CASTS[number])
+        world = World(opened)
+        play = Play(opened, world, self.parties, self.clock, self.mishaps, [])
         _come_to_rest(play)
         with self.parties.working("judge"):
             wrong = checks.at_rest(world)
         if wrong:
             raise Breach(wrong)
-        shop.remember(self.parties)
-        self.opened_s = self.clock.elapsed_s
+        shop.remember(self.parties, f"cast_{number}")
+        return opened, self.clock.elapsed_s
 
     def play(self, seed: int, schedule: Sequence[Planned] | None = None) -> Outcome:
         """Play the schedule of a seed, or these steps of it, from the shop as it was brought up."""
-        assert self.shop is not None
         schedule = plan(seed) if schedule is None else tuple(schedule)
-        self._put_back(seed)
-        play = Play(self.shop, World(self.shop), self.parties, self.clock, self.mishaps, [one.name for one in schedule])
+        number = seed % len(CASTS)
+        if number not in self.stages:
+            self.stages[number] = self._bring_up(number)
+        opened, opened_s = self.stages[number]
+        self._begin(f"cast_{number}", f"seed {seed}", at_s=opened_s)
+        play = Play(opened, World(opened), self.parties, self.clock, self.mishaps, [one.name for one in schedule])
+        self.mishaps.on_stock_moved = play.look
         wrong: tuple[str, ...] = ()
         rest_s = 0.0
         try:
@@ -227,21 +237,23 @@ class Theatre:
             calls=self.network.calls,
         )  # fmt: skip
 
-    def _put_back(self, seed: int) -> None:
+    def _begin(self, state: str, seed: str, *, at_s: float) -> None:
+        """The database, clock and chances as a schedule finds them."""
         name = self.parties.settings["NAME"]
         if self.stagehand is None or self.stagehand.closed:
             self.stagehand = psycopg.connect(**databases.parameters(self.parties.settings, name), autocommit=True)
             self.stagehand.execute(f"SET lock_timeout = '{LEFT_LOCKED_S_MAX}s'")
-        self.stagehand.execute("SELECT simulation.put_back()")
+        self.stagehand.execute(f"SELECT simulation.put_back_{state}()")
         if self.played % VACUUM_EVERY == VACUUM_EVERY - 1:
             self.stagehand.execute("VACUUM")
         self.played += 1
-        self.clock.elapsed_s, self.clock.off_s, self.clock.party = self.opened_s, {}, "studio"
+        self.clock.elapsed_s, self.clock.off_s, self.clock.party = at_s, {}, "studio"
         self.mishaps.cease()
+        self.mishaps.on_stock_moved = lambda: None
         self.mishaps.total, self.mishaps.switches = 0, dict(shop.SWITCHES)
         self.network.digest, self.network.calls = hashlib.sha256(), 0
         webhooks._doors.clear()
-        self.chance.sow(f"seed {seed}")
+        self.chance.sow(seed)
 
     def _step(self, play: Play, one: Planned) -> None:
         self.chance.sow(str(one))
@@ -252,7 +264,6 @@ class Theatre:
         self._check(play)
 
     def _check(self, play: Play) -> None:
-        play.look()
         with self.parties.working("judge"):
             wrong = checks.step(play.judged, play.zeros)
         if wrong:

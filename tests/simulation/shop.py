@@ -5,12 +5,13 @@ It is brought up once, the way a real one is, and put back for every schedule: s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
 import psycopg
 
-from channels import approvals, connections, linking, registry
+from channels import approvals, connections, linking
 from channels.models import ChannelLocation, Connection
 from inventory.models import Location, Variant
 from storestudio.accounts.models import Merchant, User
@@ -22,7 +23,10 @@ from tests.simulation.hands import HANDS
 from tests.simulation.transport import VENDORS
 
 PLACES = ("Front", "Back")
-SWITCHES = {"shopify.bucket": [20000, 1000]}  # schedules are not about cost points
+SWITCHES = {
+    "shopify.bucket": [20000, 1000],  # schedules are not about cost points
+    "woocommerce.failures_before_disabled": 1,  # they are too short for five
+}
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,14 @@ class Shop:
     location_ids: tuple[int, ...]
 
 
-def bring_up(parties: Parties) -> Shop:
+def bring_up(parties: Parties, channels: Sequence[str]) -> Shop:
     """Open, connect, import, link, count and approve; every webhook of it is delivered by the caller."""
     with parties.working("studio"):
         merchant = Merchant.objects.create(name="Corner", slug="corner")
         owner = User.objects.create_user("owner@corner.example")
         for name in PLACES:
             Location.objects.create(merchant=merchant, name=name)
-    counters = [_open(parties, merchant, owner, channel) for channel in sorted(HANDS.keys() & registry.CHANNELS)]
+    counters = [_open(parties, merchant, owner, channel) for channel in channels]
     with parties.working("studio"):
         first = Connection.objects.get(pk=counters[0].connection_id)
         connections.adopt_counts(first, actor=owner)
@@ -85,7 +89,8 @@ def _open(parties: Parties, merchant: Merchant, owner: User, channel: str) -> Co
         )
         connections.refresh_locations(connection)
         for place in ChannelLocation.objects.filter(connection=connection).order_by("pk"):
-            ours = Location.objects.get(merchant=merchant, name=place.name)
+            # A shop that knows one stock tells that of the first place.
+            ours = Location.objects.get(merchant=merchant, name=place.name if place.name in PLACES else PLACES[0])
             connections.map_location(channel_location=place, location=ours, actor=owner)
         connections.import_catalog(connection)
         linking.adopt_catalog(connection, actor=owner)
@@ -103,7 +108,7 @@ def _go_live(connection: Connection, owner: User) -> None:
 # Puts every table back to what it held when this was made, and every sequence: the next schedule begins as the first.
 # Rows are deleted and copied, not truncated: for some hundred rows in a hundred tables that is a tenth of the time.
 _PUT_BACK = """
-CREATE OR REPLACE FUNCTION simulation.put_back() RETURNS void LANGUAGE plpgsql
+CREATE OR REPLACE FUNCTION simulation.put_back_{name}() RETURNS void LANGUAGE plpgsql
 SET session_replication_role = replica AS $$
 BEGIN
 {statements}
@@ -123,20 +128,20 @@ _SEQUENCES = (
 )
 
 
-def remember(parties: Parties) -> None:
-    """Keep the database as it is now as what every schedule begins with."""
+def remember(parties: Parties, name: str) -> None:
+    """Keep the database as it is now, to be put back by this name."""
     with psycopg.connect(**parameters(parties.settings, parties.settings["NAME"]), autocommit=True) as link:
-        link.execute("DROP SCHEMA IF EXISTS fixture CASCADE; CREATE SCHEMA fixture")
+        link.execute(f"CREATE SCHEMA fixture_{name}")
         tables = [row[0] for row in link.execute(_TABLES).fetchall()]
         statements = [f'DELETE FROM public."{table}";' for table in tables]
         for table in tables:
             (columns,) = link.execute(_COLUMNS, [f'public."{table}"']).fetchone()
             if link.execute(f'SELECT EXISTS (SELECT FROM public."{table}")').fetchone()[0]:
-                link.execute(f'CREATE TABLE fixture."{table}" AS SELECT {columns} FROM public."{table}"')
-                statements.append(f'INSERT INTO public."{table}" ({columns}) SELECT * FROM fixture."{table}";')
-        for name, value in link.execute(_SEQUENCES).fetchall():
-            statements.append(f"PERFORM setval('{name}', {value or 1}, {'true' if value else 'false'});")
-        link.execute(_PUT_BACK.format(statements="\n".join(statements)))
+                link.execute(f'CREATE TABLE fixture_{name}."{table}" AS SELECT {columns} FROM public."{table}"')
+                statements.append(f'INSERT INTO public."{table}" ({columns}) SELECT * FROM fixture_{name}."{table}";')
+        for sequence, value in link.execute(_SEQUENCES).fetchall():
+            statements.append(f"PERFORM setval('{sequence}', {value or 1}, {'true' if value else 'false'});")
+        link.execute(_PUT_BACK.format(name=name, statements="\n".join(statements)))
 
 
 def prepare(parties: Parties) -> None:

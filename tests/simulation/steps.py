@@ -28,6 +28,7 @@ from tests.contract.adapters import SKUS
 from tests.simulation.databases import Killed
 from tests.simulation.hands import HANDS
 from tests.simulation.mishaps import CALLS, Mishap
+from tests.simulation.shop import Counter
 from tests.simulation.world import Hold, Sale
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ MEANWHILE = (
     "order_ahead",
     "cancel",
     "give_back",
+    "edit_there",
+    "receive",
     "adjust",
     "count",
     "hold",
@@ -67,9 +70,15 @@ def _cell(chance: random.Random) -> tuple[int, int]:
     return chance.randrange(min(HOT, len(SKUS))), int(chance.random() < 0.3)
 
 
+def _cell_at(counter: Counter, chance: random.Random) -> tuple[int, int]:
+    """A cell that this channel knows."""
+    variant, place = _cell(chance)
+    return variant, min(place, len(counter.shop.location_ids) - 1)
+
+
 def _trade(play: Play, chance: random.Random, *, ahead: bool) -> str:
     counter = chance.choice(play.shop.counters)
-    variant, place = _cell(chance)
+    variant, place = _cell_at(counter, chance)
     units = chance.choice((1, 1, 1, 2, 3, 6))
     if (counter.channel, place) in play.world.closed:
         return "that place is closed"
@@ -149,7 +158,8 @@ def give_back(play: Play, chance: random.Random) -> str:
 @step(1)
 def edit_there(play: Play, chance: random.Random) -> str:
     """Somebody puts goods on the shelf, or takes broken ones off, and says so in a vendor's own pages."""
-    counter, cell = chance.choice(play.shop.counters), _cell(chance)
+    counter = chance.choice(play.shop.counters)
+    cell = _cell_at(counter, chance)
     delta = chance.choice((-2, -1, 1, 3))
     if (counter.channel, cell[1]) in play.world.closed:
         return "that place is closed"
@@ -161,6 +171,7 @@ def edit_there(play: Play, chance: random.Random) -> str:
             delta=Decimal(delta),
         )
     play.world.shelf[cell] += delta
+    play.world.edited.add(counter.channel)
     return f"{counter.channel} {delta:+} of {cell}"
 
 
@@ -315,8 +326,8 @@ def deliver(play: Play, chance: random.Random) -> str:
 
 @step(5)
 def wait(play: Play, chance: random.Random) -> str:
-    """Time passes."""
-    seconds = chance.choice((0.2, 1, 5, 5, 12, 31, 45, 120))
+    """Time passes; an hour now and then, after which webhooks are looked after."""
+    seconds = chance.choice((0.2, 1, 5, 5, 12, 31, 45, 120, 3700))
     play.clock.sleep(seconds)
     return f"{seconds} s"
 
@@ -373,11 +384,9 @@ def _run(play: Play, message: dispatcher.Work, mishap: Mishap | None, chance: ra
     crowd = random.Random(chance.random())
 
     def during() -> None:
-        play.look()
         name = crowd.choice(MEANWHILE)
         done = _second(play, crowd) if name == "second" else STEPS[name][1](play, crowd)
         play.note(f"    meanwhile {name}: {done}")
-        play.look()
 
     said = run(play, message, mishap, during) + words
     if words:
@@ -442,6 +451,13 @@ def storm(play: Play, chance: random.Random) -> str:
 
 
 @step(1)
+def web_away(play: Play, chance: random.Random) -> str:
+    """Our web processes are gone, and vendors' webhooks find nobody; or they are back."""
+    play.mishaps.web_is_away = not play.mishaps.web_is_away
+    return "gone" if play.mishaps.web_is_away else "back"
+
+
+@step(1)
 def skew(play: Play, chance: random.Random) -> str:
     """The vendors' clock is not ours."""
     if play.clock.off_s or any(row.startswith("count") for row in play.names):
@@ -487,6 +503,8 @@ def let_in(play: Play, channel: str) -> str:
 def close_place(play: Play, chance: random.Random) -> str:
     """The merchant closes a place at one vendor, or opens it again."""
     counter, place = chance.choice(play.shop.counters), int(chance.random() < 0.5)
+    if not HANDS[counter.channel].closes_places:
+        return f"{counter.channel} knows no closed places"
     return set_active(play, counter.channel, place, is_active=(counter.channel, place) in play.world.closed)
 
 

@@ -12,6 +12,8 @@ from datetime import UTC
 import pytest
 from django.db import connections
 
+from channels.models import Connection
+from channels.sandbox.trading import settling
 from tests.simulation import clock, planted, theatres
 from tests.simulation.playing import Planned, plan, shrink
 
@@ -76,6 +78,14 @@ FOUND = {
 def schedule_of(steps):
     """Steps as they are printed."""
     return [Planned(name, int(number, 16)) for name, number in (word.split(":") for word in steps.split(","))]
+
+
+def test_a_count_that_saw_goods_gone_before_we_heard_of_their_sale_is_told_to_who_sold_them(theatre):
+    """Square had them off its number, and was told to take them off again: the second number is right, not an echo."""
+    assert not theatre.play(0, schedule_of("sell:752973cb,count:21b5ad99,work:0c89b64e")).wrong
+    with theatre.parties.working("judge"):
+        judged = settling.told_after_own(list(Connection.objects.order_by("pk")))
+    assert judged.counted == 1
 
 
 @pytest.mark.parametrize("name", FOUND)

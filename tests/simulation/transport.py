@@ -24,7 +24,7 @@ from requests.structures import CaseInsensitiveDict
 from tests.simulation.clock import Clock
 from tests.simulation.databases import Killed, Parties
 
-VENDORS, STUDIO = "http://vendors.example", "http://studio.example"
+VENDORS, STUDIO = "https://vendors.example", "http://studio.example"
 TRAVEL_S = 0.05  # what a call takes there and back
 
 
@@ -52,7 +52,7 @@ class Network:
         """Carry one request there and the answer back; `on_call` and `on_answer` may raise in between."""
         url = request.url or ""
         host = VENDORS if url.startswith(VENDORS) else STUDIO
-        call = Call(self.clock.party, request.method or "", url, is_token="/oauth" in url)
+        call = Call(self.clock.party, request.method or "", url, is_token="/oauth" in url or url.endswith("/token"))
         self.on_call(call)
         self.clock.sleep(TRAVEL_S / 2)
         self.calls += 1
@@ -106,7 +106,8 @@ def _environ(request: requests.PreparedRequest) -> dict:
     environ = {
         "REQUEST_METHOD": request.method, "PATH_INFO": unquote(parts.path), "QUERY_STRING": parts.query,
         "SCRIPT_NAME": "", "SERVER_NAME": parts.hostname, "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
-        "REMOTE_ADDR": "127.0.0.1", "wsgi.version": (1, 0), "wsgi.url_scheme": "http", "wsgi.input": io.BytesIO(body),
+        "REMOTE_ADDR": "127.0.0.1", "wsgi.version": (1, 0), "wsgi.url_scheme": parts.scheme,
+        "wsgi.input": io.BytesIO(body),
         "wsgi.errors": sys.stderr, "wsgi.multithread": False, "wsgi.multiprocess": False, "wsgi.run_once": False,
         "CONTENT_LENGTH": str(len(body)), "HTTP_HOST": parts.netloc,
     }  # fmt: skip

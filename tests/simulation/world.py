@@ -49,6 +49,7 @@ class World:
     locked_out: set[str] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
     decided: int = 0  # drifts that a person answered
+    edited: set[str] = field(default_factory=set)  # channels in whose own pages somebody changed a number
 
     def __post_init__(self) -> None:
         for variant in range(len(self.shop.variant_ids)):

@@ -40,11 +40,16 @@ class ProductRow:
 def create_site(*, domain: str, name: str, currency: str = "GBP") -> Site:
     """A shop with one key that may read and write."""
     site = Site.objects.create(domain=domain, name=name, currency=currency)
-    ApiKey.objects.create(
+    add_key(site)
+    return site
+
+
+def add_key(site: Site) -> ApiKey:
+    """The owner makes a key that may read and write."""
+    return ApiKey.objects.create(
         site=site, description="StoreStudio", consumer_key=f"ck_{secrets.token_hex(20)}",
         consumer_secret=f"cs_{secrets.token_hex(20)}",
     )  # fmt: skip
-    return site
 
 
 @transaction.atomic

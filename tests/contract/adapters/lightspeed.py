@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from channels import ports
@@ -103,8 +104,13 @@ def _retailer(shop: Shop) -> models.Retailer:
 
 
 def _till(shop: Shop) -> LightspeedTill:
-    token = accounts.value_of(_retailer(shop), "personal")
-    return LightspeedTill(base_url=f"{shop.account.base_url}/api/2026-07", token=token)
+    return _counter(shop.account.base_url, accounts.value_of(_retailer(shop), "personal"))
+
+
+@lru_cache(maxsize=8)
+def _counter(base_url: str, token: str) -> LightspeedTill:
+    """It stays open between customers, and knows registers and prices by then."""
+    return LightspeedTill(base_url=f"{base_url}/api/2026-07", token=token)
 
 
 ADAPTER = LightspeedAdapter()
