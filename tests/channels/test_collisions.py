@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import IntegrityError, connections
 from django.urls import reverse
 from django.utils import timezone
+from hypothesis import HealthCheck, given
+from hypothesis import settings as playing
+from hypothesis import strategies as st
 
 from channels import collisions, commands, remedies
 from channels.models import ChannelCommand, Collision, CollisionDecision, Incident
-from inventory import arrivals, bundles, ledger, verify
+from inventory import arrivals, bundles, ledger, orders, verify
 from inventory.bundles import Part
 from inventory.models import Location, Order, Product, StockLevel, Variant
 from storestudio.accounts.models import Membership
@@ -138,7 +143,7 @@ def test_a_sale_in_hand_takes_what_was_promised_and_the_others_wait_get_another_
     product = Product.objects.get(title="MUG")
     Variant.objects.filter(sku="BOWL").update(product=product)
     street = Location.objects.get(name="High Street")
-    orders = [shop.order_of(shop.web.place((shop.variant("MUG"), units))) for units in (10, 6, 4)]
+    placed = [shop.order_of(shop.web.place((shop.variant("MUG"), units))) for units in (10, 6, 4)]
     shop.till.sell((shop.pair.till.listings.get(sku="MUG").external_id, "8"))
     shop.hear()
     collision = Collision.objects.get()
@@ -147,7 +152,7 @@ def test_a_sale_in_hand_takes_what_was_promised_and_the_others_wait_get_another_
     assert collision.connection == shop.pair.till
     assert collision.latency_s is not None
     keeps, some, none = claims_of(collision)
-    assert [(one.order, one.gets) for one in (keeps, some, none)] == [(orders[0], 10), (orders[1], 2), (orders[2], 0)]
+    assert [(one.order, one.gets) for one in (keeps, some, none)] == [(placed[0], 10), (placed[1], 2), (placed[2], 0)]
 
     arrival = arrivals_due(shop, "MUG", 12, on=timezone.localdate() + timedelta(days=3))
     assert "backorder" in offered(collision, none)
@@ -162,7 +167,7 @@ def test_a_sale_in_hand_takes_what_was_promised_and_the_others_wait_get_another_
     decide(shop, collision, claims_of(collision)[-1], "backorder")
 
     bowl = Variant.objects.get(sku="BOWL")
-    some = next(one for one in claims_of(collision) if one.order == orders[1])
+    some = next(one for one in claims_of(collision) if one.order == placed[1])
     assert f"substitute:{bowl.pk}" in offered(collision, some)
     swap = decide(shop, collision, some, f"substitute:{bowl.pk}", note="she likes blue")
     assert (swap.units, swap.note) == (4, "she likes blue")
@@ -181,7 +186,7 @@ def test_a_sale_in_hand_takes_what_was_promised_and_the_others_wait_get_another_
     gone = decide(shop, again, last, "cancel")
     assert (gone.cost, gone.units) == (Decimal("36.00"), 4)
     shop.work()
-    assert Order.objects.get(pk=orders[2].pk).state == "cancelled"
+    assert Order.objects.get(pk=placed[2].pk).state == "cancelled"
     assert (shop.levels("MUG")[0], shop.levels("BOWL")[0]) == ((12, 12), (20, 4))
     again.refresh_from_db()
     assert again.closed_at is not None
@@ -224,3 +229,91 @@ def test_a_bundle_loses_with_its_part_and_what_comes_back_closes_it() -> None:
     assert collision.closing == "Received: 0 available again."
     collisions.sweep()
     assert Collision.objects.count() == 1
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["order", "take", "receive", "hold"]), st.integers(1, 4)),
+        st.tuples(st.sampled_from(["cancel", "ship"]), st.integers(0, 5)),
+    ),
+    min_size=4, max_size=14,
+)  # fmt: skip
+
+
+class Shelf:
+    """One thing at one place, sold by one channel; every step is judged by the desk at once."""
+
+    def __init__(self) -> None:
+        cell = factories.ChannelStockFactory(connection__is_live=True)
+        self.merchant, self.channel = cell.merchant, cell.connection
+        self.variant, self.place = cell.listing.variant, cell.channel_location.location
+        self.placed: list[dict[str, Decimal]] = []
+        self.move("opening", counted=Decimal(6))
+
+    def move(self, kind: str, **amounts: Decimal) -> None:
+        entry = ledger.Entry(self.variant.pk, self.place.pk, kind, uuid.uuid4().hex, timezone.now(), **amounts)
+        ledger.record(merchant_id=self.merchant.pk, source="test", entries=[entry])
+
+    def tell(self, number: int, *, committed: Decimal, fulfilled: Decimal = Decimal(0)) -> None:
+        hold = orders.Hold(self.place.pk, committed, fulfilled)
+        line = orders.LineState("1", "", self.variant.pk, "", "", committed + fulfilled, [hold])
+        state = orders.OrderState(
+            str(number), "", timezone.now(), timezone.now(), 1, not (committed or fulfilled), [line]
+        )  # fmt: skip
+        orders.apply(merchant_id=self.merchant.pk, channel_id=self.channel.pk, states=[state])
+
+    def step(self, what: str, units: int) -> None:
+        if what == "order":
+            self.placed.append({"units": Decimal(units)})
+            self.tell(len(self.placed) - 1, committed=Decimal(units))
+        elif what in ("cancel", "ship") and units < len(self.placed):
+            left = self.placed[units].pop("units", Decimal(0))
+            if left:
+                self.tell(units, committed=Decimal(0), fulfilled=left if what == "ship" else Decimal(0))
+        elif what == "hold":
+            self.move("reserve", reserved=Decimal(units))
+            self.move("unreserve", reserved=Decimal(-units))
+        elif what in ("take", "receive"):
+            sign = 1 if what == "receive" else -1
+            self.move("adjust" if sign < 0 else "receive", on_hand=Decimal(sign * units))
+
+    def check(self) -> None:
+        level = StockLevel.objects.select_related("location", "variant__product").get(variant=self.variant)
+        open_ones = Collision.objects.filter(variant=self.variant, closed_at=None)
+        assert [one.missing for one in open_ones] == ([-level.available] if level.available < 0 else [])
+        assert all(one.closing for one in Collision.objects.filter(variant=self.variant).exclude(closed_at=None))
+        found = collisions.claims(level)
+        assert sum(one.units for one in found) == level.committed
+        assert sum(one.gets for one in found) == min(level.committed, max(level.on_hand, Decimal(0)))
+        served = [one.short == 0 for one in found]
+        assert served == sorted(served, reverse=True)  # nobody is served past somebody who goes without
+
+
+@playing(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(steps=STEPS)
+def test_whatever_happens_a_collision_is_open_just_while_somebody_goes_without(steps: list[tuple[str, int]]) -> None:
+    shelf = Shelf()
+    for what, units in steps:
+        shelf.step(what, units)
+        collisions.sweep(merchant_id=shelf.merchant.pk)
+        shelf.check()
+
+
+def test_two_sweeps_at_once_open_one_collision() -> None:
+    shelf = Shelf()
+    shelf.tell(0, committed=Decimal(9))
+    gate = threading.Barrier(4)
+
+    def sweep() -> None:
+        gate.wait()
+        collisions.sweep(merchant_id=shelf.merchant.pk)
+        connections.close_all()
+
+    workers = [threading.Thread(target=sweep) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert Collision.objects.get().missing == 3
+    with pytest.raises(IntegrityError):
+        Collision.objects.create(merchant=shelf.merchant, variant=shelf.variant, location=shelf.place, missing=3)
