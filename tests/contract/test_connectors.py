@@ -11,11 +11,17 @@ import pytest
 from channels import registry
 from channels.ports import (
     Account,
+    CancelOrder,
     ChannelOrder,
     Connector,
     ConnectorError,
     CountWrite,
+    EditOrder,
     HintKind,
+    LineChange,
+    LineMove,
+    MoveUnits,
+    OrderActionKind,
     RemoteListing,
     StockChange,
     WriteMode,
@@ -324,6 +330,33 @@ def test_a_cancelled_order_holds_nothing(connector: Connector, shop: Shop, adapt
 
     assert sum(hold.committed for line in after.lines for hold in line.holds) == 0
     assert (after.version, after.updated_at) > (before.version, before.updated_at)
+
+
+def test_what_is_asked_of_an_order_is_done_once_or_refused_in_words(
+    connector: Connector, shop: Shop, adapter: Adapter
+) -> None:
+    """Asked anew with another key and first, then as the repeat of a lost answer: what an order holds changes once."""
+    place, other = shop.location_ids[0], shop.location_ids[-1]
+    can = connector.capabilities
+    assert set(can.by_hand) | set(can.order_actions) >= set(OrderActionKind)
+    name = adapter.order_ahead(shop=shop, variant=shop.variants[0], location_id=place, quantity=Decimal(3))
+    (line,) = the_order(connector, name).lines
+    change = LineChange(line.external_id, Decimal(3), Decimal(2), place)
+    move = MoveUnits(name, place, other, [LineMove(line.external_id, Decimal(1))])
+    for action in (EditOrder(name, [change]), move, CancelOrder(name)):
+        if action.kind not in can.order_actions:
+            continue
+        before = the_order(connector, name)
+        first = connector.act_on_order(action=action, idempotency_key="first", is_first=True, now=datetime.now(UTC))
+        after = the_order(connector, name)
+        again = connector.act_on_order(action=action, idempotency_key="first", is_first=False, now=datetime.now(UTC))
+        assert the_order(connector, name).lines == after.lines
+        if first.outcome == WriteOutcome.REFUSED:
+            assert first.message
+            assert after.lines == before.lines
+        else:
+            assert (first.outcome, again.outcome) == (WriteOutcome.APPLIED, WriteOutcome.APPLIED)
+            assert (after.lines, after.is_cancelled) != (before.lines, before.is_cancelled)
 
 
 def test_what_came_back_is_told_once_with_the_line_it_belongs_to(
