@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -12,19 +12,24 @@ from typing import Any
 from django.db import connection as database
 
 from channels.models import AvailabilityRule, Connection
+from channels.promises import Dated, Owed, dates
 
 Mode = AvailabilityRule.Mode
+PROMISING = (AvailabilityRule.Oversell.BACKORDER, AvailabilityRule.Oversell.PREORDER)
 ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
 class Promise:
-    """Units that may be sold beyond what is there: `kind` is backorder or preorder; `units` in all, at that place."""
+    """Units that may be sold beyond what is there, at one place: `kind` is backorder or preorder; `units` in all, of
+    which `left` can still be sold now. `dates`: when those left are there, the soonest first; `promised_date`: all."""
 
     kind: str
     units: Decimal
+    left: Decimal
     promised_date: date
     message: str
+    dates: Sequence[Dated] = ()
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,8 @@ class Step:
     """One step from what is available to what is shown, in units; `rule_id` None where no rule decided it.
 
     `kind`: available, own (its own open orders, which its number still shows), safety_stock, channel_buffer, hidden
-    (what the mode “buffered” keeps back), share_percent, oversell, cap, set_aside, is_paused, sells_from, whole.
+    (what the mode “buffered” keeps back), share_percent, oversell, oversell_none
+    (a rule would, and nothing is on its way), cap, set_aside, is_paused, sells_from, whole.
     """
 
     kind: str
@@ -60,8 +66,8 @@ class Publishable:
 
 
 _OF_CELLS = """
-SELECT l.variant_id, cl.location_id, p.*, y.decided, y.is_paused, y.sells_from, y.oversell, y.promised_date,
-       y.message
+SELECT l.variant_id, cl.location_id, p.*, y.decided, y.is_paused, y.sells_from, y.oversell, y.oversell_max,
+       y.promised_date, y.message
 FROM channels_publishable(channels_with_peers(%(cells)s)) p
 JOIN channels_channelstock c ON c.id = p.cell_id AND c.id = ANY(%(cells)s)
 JOIN channels_listing l ON l.id = c.listing_id
@@ -81,8 +87,9 @@ WHERE c.connection_id = %s AND l.variant_id = ANY(%s)
 _WITHOUT_CELLS = """
 WITH spot AS (
     SELECT row_number() OVER (ORDER BY v.id, o.id) AS key, v.id AS variant_id, o.id AS location_id, v.is_whole_unit,
-           v.merchant_id
+           v.merchant_id, m.timezone
     FROM inventory_variant v
+    JOIN accounts_merchant m ON m.id = v.merchant_id
     JOIN inventory_location o ON o.merchant_id = v.merchant_id AND o.is_active
     WHERE v.id = ANY(%(variants)s) AND v.merchant_id = %(merchant)s
 ), decided AS (
@@ -96,14 +103,16 @@ WITH spot AS (
            coalesce((d.said ->> 'channel_buffer')::numeric, 0) AS channel_buffer,
            (d.said ->> 'share_percent')::numeric AS share_percent, (d.said ->> 'cap')::numeric AS cap,
            CASE WHEN d.said -> 'oversell' ->> 'kind' IN ('backorder', 'preorder')
-                     AND (d.said -> 'oversell' ->> 'until')::timestamptz > clock_timestamp()
-                THEN coalesce((d.said -> 'oversell' ->> 'max')::numeric, made.incoming) ELSE 0 END AS extra,
+                     AND coalesce((d.said -> 'oversell' ->> 'until')::timestamptz > clock_timestamp(), true)
+                THEN channels_promised((d.said -> 'oversell' ->> 'max')::numeric,
+                                       (d.said -> 'oversell' ->> 'date')::date, made.incoming) ELSE 0 END AS extra,
            coalesce((d.said ->> 'is_paused')::boolean, false) AS is_paused,
            NOT coalesce((d.said ->> 'is_paused')::boolean, false)
                AND coalesce((d.said ->> 'sells_from')::timestamptz <= clock_timestamp(), true) AS is_open,
            coalesce((d.said ->> 'is_tracked')::boolean, true) AS is_tracked,
            (d.said ->> 'sells_from')::timestamptz AS sells_from,
            coalesce(d.said -> 'oversell' ->> 'kind', 'never') AS oversell,
+           (d.said -> 'oversell' ->> 'max')::numeric AS oversell_max,
            (d.said -> 'oversell' ->> 'date')::date AS promised_date,
            coalesce(d.said -> 'oversell' ->> 'message', '') AS message
     FROM spot s
@@ -117,10 +126,18 @@ WITH spot AS (
         LEFT JOIN inventory_stocklevel level
             ON level.variant_id = coalesce(k.variant_id, itself.variant_id) AND level.location_id = s.location_id
         CROSS JOIN LATERAL (
-            SELECT CASE WHEN k.quantity IS NULL THEN coalesce(level.available, 0)
-                        ELSE floor(coalesce(level.available, 0) / k.quantity) END AS units,
-                   CASE WHEN k.quantity IS NULL THEN coalesce(level.available + level.incoming, 0)
-                        ELSE floor(coalesce(level.available + level.incoming, 0) / k.quantity) END AS with_incoming
+            SELECT coalesce(level.available, 0) AS available, CASE WHEN level.incoming > 0 THEN (
+                SELECT coalesce(sum(e.units), 0) FROM inventory_expected(ARRAY[level.variant_id]) e
+                WHERE e.location_id = s.location_id
+                  AND e.expected_date >= (clock_timestamp() AT TIME ZONE s.timezone)::date
+                  AND e.expected_date <= coalesce((d.said -> 'oversell' ->> 'date')::date, 'infinity')
+            ) ELSE 0 END AS dated
+        ) free
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN k.quantity IS NULL THEN free.available
+                        ELSE floor(free.available / k.quantity) END AS units,
+                   CASE WHEN k.quantity IS NULL THEN free.available + free.dated
+                        ELSE floor((free.available + free.dated) / k.quantity) END AS with_incoming
         ) floor_of
     ) made
     CROSS JOIN LATERAL (
@@ -159,6 +176,33 @@ def publishable(*, connection_id: int, variant_ids: Sequence[int]) -> list[Publi
     return found + (_read(_WITHOUT_CELLS, values) if asked else [])
 
 
+_BEYOND = """
+WITH cells AS (
+    SELECT c.id, l.variant_id, cl.location_id
+    FROM channels_cellpolicy y
+    JOIN channels_channelstock c ON c.id = y.cell_id
+    JOIN channels_listing l ON l.id = c.listing_id
+    JOIN channels_channellocation cl ON cl.id = c.channel_location_id
+    WHERE y.oversell IN ('backorder', 'preorder') AND (l.variant_id = ANY(%(variants)s) OR l.variant_id IN (
+        SELECT b.variant_id FROM inventory_bundlecomponent k JOIN inventory_bundle b ON b.id = k.bundle_id
+        WHERE k.variant_id = ANY(%(variants)s) AND b.ended_at IS NULL AND NOT b.is_stocked))
+)
+SELECT coalesce(k.variant_id, cells.variant_id), cells.location_id, max(p.extra * coalesce(k.quantity, 1))
+FROM cells
+JOIN channels_publishable((SELECT array_agg(id) FROM cells)) p ON p.cell_id = cells.id AND p.extra > 0
+LEFT JOIN (inventory_bundle b JOIN inventory_bundlecomponent k ON k.bundle_id = b.id)
+    ON b.variant_id = cells.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
+GROUP BY 1, 2
+"""
+
+
+def beyond(*, variant_ids: Collection[int]) -> dict[tuple[int, int], Decimal]:
+    """Units by (variant, location) that some channel may sell beyond what is there; of a bundle, of its parts."""
+    with database.cursor() as cursor:
+        cursor.execute(_BEYOND, {"variants": list(variant_ids)})
+        return {(variant_id, location_id): units for variant_id, location_id, units in cursor.fetchall()}
+
+
 def of_cells(*, cell_ids: Sequence[int]) -> list[Publishable]:
     """What these cells should show now, and why."""
     return _read(_OF_CELLS, {"cells": list(cell_ids)}) if cell_ids else []
@@ -174,13 +218,45 @@ def _read(statement: str, values: Mapping[str, Any]) -> list[Publishable]:
     with database.cursor() as cursor:
         cursor.execute(statement, values)
         names = [column[0] for column in cursor.description]
-        return [_publishable(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    owed = [_owed(row) for row in rows]
+    when = dates([one for one in owed if one is not None])
+    return [_publishable(row, one, when) for row, one in zip(rows, owed, strict=True)]
 
 
-def _publishable(row: Mapping[str, Any]) -> Publishable:
+def _owed(row: Mapping[str, Any]) -> Owed | None:
+    """What the row promises beyond the shelf; None where nothing."""
+    if row["extra"] <= 0:
+        return None
+    kept = row["safety_stock"] + row["channel_buffer"] + row["hidden"]
+    shelf = row["pool"] - kept
+    if shelf > 0 and row["share_percent"] is not None:
+        shelf = shelf * row["share_percent"] / 100
+    shown = max((row["desired"] or ZERO) - row["own"], ZERO)
+    if shown == shown // 1:
+        shelf = shelf // 1
+    return Owed(
+        variant_id=row["variant_id"],
+        location_id=row["location_id"],
+        taken=max(-shelf, ZERO),
+        left=max(shown - max(shelf, ZERO), ZERO),
+        day=row["promised_date"],
+        is_vouched=row["oversell_max"] is not None and row["promised_date"] is not None,
+    )
+
+
+def _publishable(row: Mapping[str, Any], owed: Owed | None, when: Mapping[Owed, Sequence[Dated]]) -> Publishable:
     promise = None
-    if row["extra"] > 0:
-        promise = Promise(row["oversell"], row["extra"], row["promised_date"], row["message"])
+    if owed is not None:
+        found = when[owed]
+        promise = Promise(
+            kind=row["oversell"],
+            units=row["extra"],
+            left=owed.left,
+            promised_date=found[-1].day,
+            message=row["message"],
+            dates=found if owed.left else (),
+        )
     decided = _decided(row["decided"])
     return Publishable(
         variant_id=row["variant_id"],
@@ -216,6 +292,8 @@ def _steps(row: Mapping[str, Any], decided: Mapping[str, int]) -> Iterable[Step]
     if row["extra"] > 0:
         yield Step("oversell", row["extra"], decided.get("oversell"), row["message"])
         now += row["extra"]
+    elif row["oversell"] in PROMISING:
+        yield Step("oversell_none", ZERO, decided.get("oversell"))
     yield from _limits(row, decided, now)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -56,8 +56,24 @@ def views(*, merchant_id: int, variant_ids: Collection[int], with_told: bool = F
         .order_by("connection_id", "channel_location__name", "pk")
     )
     told = _told(cells) if with_told else {}
-    reasons = _reasons(cells) if with_told else {}
-    return [_view(cell, told.get(cell.pk), reasons.get(cell.pk, ())) for cell in cells]
+    found = availability.of_cells(cell_ids=[cell.pk for cell in cells]) if with_told else []
+    reasons = _reasons(cells, found)
+    promised = {one.cell_id: promise_words(one.promise) for one in found if one.promise}
+    return [_view(cell, told.get(cell.pk), reasons.get(cell.pk, ()), promised.get(cell.pk, "")) for cell in cells]
+
+
+def promise_words(promise: availability.Promise) -> str:
+    """“Sells 6 more than there is: 4 promised Sat 12 Dec, 2 Mon 4 Jan.”"""
+    if not promise.left:
+        return f"All {numbers.plain(promise.units)} on the way are sold, promised {_day(promise.promised_date)}."
+    more = f"Sells {numbers.plain(promise.left)} more than there is"
+    if len(promise.dates) == 1:
+        return f"{more}, promised {_day(promise.promised_date)}."
+    return f"{more}: " + ", ".join(f"{numbers.plain(one.units)} by {_day(one.day)}" for one in promise.dates) + "."
+
+
+def _day(day: date) -> str:
+    return f"{day:%a} {day.day} {day:%b %Y}"
 
 
 _STEP_WORDS = {
@@ -67,7 +83,8 @@ _STEP_WORDS = {
     "channel_buffer": "buffer",
     "hidden": "hidden for its delay",
     "share_percent": "outside its share of {} %",
-    "oversell": "on the way, promised by a date",
+    "oversell": "on the way",
+    "oversell_none": "on the way that may be promised: what comes is late, or has no day",
     "cap": "above its limit of {}",
     "set_aside": "set aside for other channels",
     "is_paused": "paused",
@@ -76,9 +93,8 @@ _STEP_WORDS = {
 }
 
 
-def _reasons(cells: Collection[ChannelStock]) -> dict[int, list[Reason]]:
+def _reasons(cells: Collection[ChannelStock], found: Sequence[availability.Publishable]) -> dict[int, list[Reason]]:
     """How each number comes about, and which rule decided it."""
-    found = availability.of_cells(cell_ids=[cell.pk for cell in cells])
     named = rules.named(rule_ids={step.rule_id for one in found for step in one.steps if step.rule_id})
     slug = cells and next(iter(cells)).merchant.slug
     return {
@@ -95,7 +111,7 @@ def _reasons(cells: Collection[ChannelStock]) -> dict[int, list[Reason]]:
     }
 
 
-def _view(cell: ChannelStock, told: Told | None, reasons: Sequence[Reason]) -> ChannelView:
+def _view(cell: ChannelStock, told: Told | None, reasons: Sequence[Reason], promised: str) -> ChannelView:
     state, words = _state(cell)
     place = cell.channel_location
     return ChannelView(
@@ -114,6 +130,7 @@ def _view(cell: ChannelStock, told: Told | None, reasons: Sequence[Reason]) -> C
         doubt=cell.doubt,
         told=told,
         reasons=reasons,
+        promised=promised,
     )
 
 

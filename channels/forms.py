@@ -232,10 +232,10 @@ class RuleForm(FocusedForm):
         required=False, label="Sell more than there is",
         choices=[("", "Leave it to other rules"), *AvailabilityRule.Oversell.choices],
     )  # fmt: skip
-    oversell_max = _units("Up to", "Units on their way. Empty: as many as are recorded as incoming.")
+    oversell_max = _units("Up to", "Empty: as many as transfers and deliveries with a day still bring.")
     promised_date = forms.DateField(
         required=False, label="Promised by", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        help_text="After that day no more are promised.",
+        help_text="After that day no more are promised. Empty: the day of each transfer or delivery.",
     )  # fmt: skip
     message = forms.CharField(required=False, max_length=200, label="What customers are told")
     sells_from = Moment(label="Not before", help_text="Shows 0 until then.")
@@ -323,10 +323,9 @@ class RuleForm(FocusedForm):
         return None
 
     def _check_promise(self, found: dict[str, Any]) -> None:
-        if found.get("oversell") in ("backorder", "preorder"):
-            if not found.get("promised_date") and "promised_date" not in self.errors:
-                self.add_error("promised_date", "Say by when they are there: nothing is promised without a date.")
-        elif any(found.get(name) not in (None, "") for name in ("oversell_max", "promised_date", "message")):
+        if found.get("oversell") not in ("backorder", "preorder") and any(
+            found.get(name) not in (None, "") for name in ("oversell_max", "promised_date", "message")
+        ):
             self.add_error("oversell", "Choose backorder or pre-order, or leave the promise empty.")
 
     def rule(self) -> AvailabilityRule:

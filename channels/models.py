@@ -303,9 +303,14 @@ class AvailabilityRule(MerchantOwned):
     mode = models.CharField(max_length=8, choices=Mode, blank=True)
     oversell = models.CharField(max_length=9, choices=Oversell, blank=True)
     oversell_max = quantity_field(
-        null=True, blank=True, default=None, help_text="Units on their way; empty: what the level says is incoming."
+        null=True,
+        blank=True,
+        default=None,
+        help_text="Units beyond the shelf; empty: what is on its way and has a day.",
     )
-    promised_date = models.DateField(null=True, blank=True)
+    promised_date = models.DateField(
+        null=True, blank=True, help_text="Promised by; empty: the day of what is on its way."
+    )
     message = models.CharField(max_length=200, blank=True, help_text="What customers are told.")
     sells_from = models.DateTimeField(null=True, blank=True)
     first_connection = models.ForeignKey(
@@ -343,10 +348,6 @@ class AvailabilityRule(MerchantOwned):
                 & (Q(oversell_max=None) | Q(oversell_max__gte=0))
                 & (Q(share_percent=None) | Q(share_percent__gte=0, share_percent__lte=100)),
                 name="availabilityrule_sane_numbers",
-            ),
-            models.CheckConstraint(
-                condition=~Q(oversell__in=["backorder", "preorder"]) | Q(promised_date__isnull=False),
-                name="availabilityrule_promise_has_date",
             ),
             models.CheckConstraint(
                 condition=Q(first_connection=None, first_until=None)
@@ -417,7 +418,9 @@ class CellPolicy(models.Model):
     sells_from = models.DateTimeField(null=True)
     oversell = models.CharField(max_length=9, choices=AvailabilityRule.Oversell, default="never", db_default="never")
     oversell_max = quantity_field(null=True, default=None)
-    oversell_until = models.DateTimeField(null=True, help_text="The end of the promised day, at the shop.")
+    oversell_until = models.DateTimeField(
+        null=True, help_text="The end of the rule's day, at the shop; empty without one."
+    )
     promised_date = models.DateField(null=True)
     message = models.CharField(max_length=200, blank=True, default="", db_default="")
     decided = models.JSONField(default=dict, db_default=Value({}, output_field=models.JSONField()))

@@ -381,9 +381,12 @@ def says(rule: AvailabilityRule) -> list[str]:
 def _oversell_words(rule: AvailabilityRule) -> str:
     if rule.oversell in ("", Oversell.NEVER):
         return "never sell more than there is" if rule.oversell else ""
-    units = numbers.plain(rule.oversell_max) if rule.oversell_max is not None else "what is on its way"
+    most = numbers.plain(rule.oversell_max) if rule.oversell_max is not None else ""
     label = Oversell(rule.oversell).label.lower()
-    return f"{label} up to {units} by {rule.promised_date:%d %b %Y}"
+    if most and rule.promised_date:
+        return f"{label} up to {most} by {rule.promised_date:%d %b %Y}"
+    by = f"by {rule.promised_date:%d %b %Y}" if rule.promised_date else "on the day it comes"
+    return f"{label} what is on its way{f', up to {most},' if most else ''} {by}"
 
 
 def _local(rule: AvailabilityRule, moment: datetime | None) -> str:

@@ -20,7 +20,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.timezone import now as utc_now
 
 from inventory import incoming, ledger
@@ -267,12 +267,43 @@ def reschedule(*, merchant: Merchant, actor: User, arrival_id: int, expected_dat
         if arrival.state not in (State.DRAFT, State.OPEN):
             raise Refused("It is closed already.")
         before, arrival.expected_date = arrival.expected_date, expected_date
-        arrival.save(update_fields=["expected_date"])
+        arrival.lapsed_at = None
+        arrival.save(update_fields=["expected_date", "lapsed_at"])
         if arrival.state == State.OPEN:
             variants = list(arrival.lines.order_by("pk").values_list("variant_id", flat=True))
             incoming.announce(location_id=arrival.destination_id, variant_ids=variants)
         _note(arrival, actor, "rescheduled", f"from {before or 'no day'} to {expected_date or 'no day'}")
         return arrival
+
+
+_LAPSED = """
+SELECT a.id FROM inventory_arrival a JOIN accounts_merchant m ON m.id = a.merchant_id
+WHERE a.state = 'open' AND a.lapsed_at IS NULL AND a.expected_date < (%s AT TIME ZONE m.timezone)::date
+ORDER BY a.id LIMIT 200
+"""
+
+
+def lapse(*, now: datetime) -> int:
+    """Notice what should be there since yesterday and is not: nothing more is promised on it. Returns how many.
+
+    Each in a transaction of its own; safe to run twice and at once. Locks the arrival, then whoever follows the stock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LAPSED, [now])
+        due = [row[0] for row in cursor.fetchall()]
+    done = 0
+    for arrival_id in due:
+        with transaction.atomic():
+            still = Arrival.objects.select_for_update(of=("self",), skip_locked=True)
+            arrival = still.filter(pk=arrival_id, state=State.OPEN, lapsed_at=None).first()
+            if arrival is None:
+                continue
+            arrival.lapsed_at = now
+            arrival.save(update_fields=["lapsed_at"])
+            variants = list(arrival.lines.order_by("pk").values_list("variant_id", flat=True))
+            incoming.announce(location_id=arrival.destination_id, variant_ids=variants)
+            done += 1
+    return done
 
 
 def _locked(merchant: Merchant, arrival_id: int) -> Arrival:

@@ -61,7 +61,8 @@ class Reason:
 class ChannelView:
     """One cell of a channel: what it should show, what we believe it shows, what it last told us; None is unknown.
 
-    `location_id` is ours. `doubt`: units missing there without a cause. `told` only where it was asked for.
+    `location_id` is ours. `doubt`: units missing there without a cause. Where asked for: `told`, and `promised`, what
+    it sells beyond what is there, by which day, in words.
     """
 
     variant_id: int
@@ -79,6 +80,7 @@ class ChannelView:
     doubt: Decimal
     told: Told | None = None
     reasons: Sequence[Reason] = ()
+    promised: str = ""
 
 
 @dataclass(frozen=True)

@@ -324,6 +324,7 @@ class Arrival(MerchantOwned):
     created_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     sent_at = models.DateTimeField(null=True, blank=True, help_text="Since when it counts as incoming.")
     closed_at = models.DateTimeField(null=True, blank=True)
+    lapsed_at = models.DateTimeField(null=True, blank=True, help_text="When its day was over and it was not there.")
 
     class Meta:
         constraints = [

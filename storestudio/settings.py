@@ -176,6 +176,7 @@ CELERY_BEAT_SCHEDULE = {
     "add-ledger-months": {"task": "inventory.tasks.add_ledger_months", "schedule": 24 * 3600.0},
     "sweep-incidents": {"task": "channels.tasks.sweep_incidents", "schedule": 15.0},
     "send-alerts": {"task": "channels.alerts.tasks.send_alerts", "schedule": 5.0},
+    "lapse-arrivals": {"task": "inventory.tasks.lapse_arrivals", "schedule": 10.0},
     "sweep-rules": {"task": "channels.tasks.sweep_rules", "schedule": 2.0},
     "sweep-findings": {"task": "onboarding.tasks.sweep_findings", "schedule": 10.0},
     "sweep-imports": {"task": "onboarding.tasks.sweep_imports", "schedule": 5.0},

@@ -10,8 +10,9 @@ from decimal import Decimal
 from django.db.models import F
 from django.utils import timezone
 
+from channels import availability
 from channels.incidents.life import Kind, open_or_count, resolve
-from channels.models import AvailabilityRule, CellPolicy, CollisionDecision, IncidentSubject
+from channels.models import CollisionDecision, IncidentSubject
 from inventory.models import BundleComponent, StockLevel
 from storestudio.accounts import numbers
 
@@ -78,17 +79,7 @@ def _open(cell: tuple[int, str, str], level: StockLevel, title: str, *, now: dat
 
 def _agreed(levels: Sequence[StockLevel]) -> dict[tuple[int, int], Decimal]:
     """Units that a rule lets channels sell beyond what is there, by a promised day: nobody need be told of those."""
-    rows = CellPolicy.objects.filter(
-        cell__listing__variant__in={level.variant_id for level in levels},
-        oversell__in=[AvailabilityRule.Oversell.BACKORDER, AvailabilityRule.Oversell.PREORDER],
-        oversell_until__gt=timezone.now(),
-    ).values_list("cell__listing__variant", "cell__channel_location__location", "oversell_max")
-    incoming = {(level.variant_id, level.location_id): level.incoming for level in levels}
-    agreed: dict[tuple[int, int], Decimal] = {}
-    for variant_id, location_id, most in rows:
-        cell = (variant_id, location_id)
-        units = incoming.get(cell, Decimal(0)) if most is None else most
-        agreed[cell] = max(agreed.get(cell, Decimal(0)), units)
+    agreed = availability.beyond(variant_ids={level.variant_id for level in levels}) if levels else {}
     for cell, units in _waiting_for_a_delivery(levels).items():
         agreed[cell] = agreed.get(cell, Decimal(0)) + units
     return agreed

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from channels.availability import Promise
 from channels.connectors.own.connector import as_number
 from channels.own import orders
 from channels.own.site import Offer
@@ -93,14 +94,42 @@ def _line(now: orders.LineNow) -> Json:
     }
 
 
-def offer(one: Offer, *, location_id: int | None = None) -> Json:
-    """What may be sold of a variant, in all and by place."""
+def offer(
+    one: Offer, *, location_id: int | None = None, promises: Mapping[tuple[int, int], Promise] | None = None
+) -> Json:
+    """What may be sold of a variant, in all and by place, and what of it is promised for another day."""
     places = {place: number for place, number in sorted(one.by_location.items()) if location_id in (None, place)}
+    promised = {
+        place: found
+        for place in places
+        if (found := (promises or {}).get((one.variant_id, place))) is not None and found.left
+    }
+    later = {place: min(found.left, places[place]) for place, found in promised.items()}
     return {
         "variant_id": one.variant_id,
         "sku": one.sku,
         "available": as_number(sum(places.values(), Decimal(0))),
-        "locations": [{"location_id": place, "available": as_number(number)} for place, number in places.items()],
+        "in_stock": as_number(sum(places.values(), Decimal(0)) - sum(later.values(), Decimal(0))),
+        "locations": [
+            {
+                "location_id": place,
+                "available": as_number(number),
+                "in_stock": as_number(number - later.get(place, Decimal(0))),
+                "promise": promise(promised[place]) if place in promised else None,
+            }
+            for place, number in places.items()
+        ],
+    }
+
+
+def promise(one: Promise) -> Json:
+    """Units that can be sold now and are there later."""
+    return {
+        "kind": one.kind,
+        "quantity": as_number(one.left),
+        "promised_date": one.promised_date.isoformat(),
+        "message": one.message,
+        "dates": [{"date": dated.day.isoformat(), "quantity": as_number(dated.units)} for dated in one.dates],
     }
 
 

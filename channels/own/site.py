@@ -14,8 +14,8 @@ from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
-from channels import connections, credentials, publisher, registry
-from channels.models import ChannelLocation, Connection, ConnectionWork, Listing
+from channels import availability, connections, credentials, publisher, registry
+from channels.models import CellPolicy, ChannelLocation, Connection, ConnectionWork, Listing
 from inventory import identifiers
 from inventory.models import Location
 from inventory.names import variants_by_sku
@@ -94,6 +94,15 @@ WHERE v.merchant_id = %(merchant)s AND v.archived_at IS NULL
   AND (v.id = ANY(%(variants)s) OR v.sku_key = ANY(%(sku_keys)s))
 ORDER BY v.id, cl.location_id
 """
+
+
+def promises(*, site_id: int, variant_ids: Collection[int]) -> dict[tuple[int, int], availability.Promise]:
+    """What of the site's numbers is promised beyond the shelf, by (variant, location). One query without such rules."""
+    cells = CellPolicy.objects.filter(
+        cell__connection=site_id, cell__listing__variant__in=variant_ids, oversell__in=availability.PROMISING
+    )
+    found = availability.of_cells(cell_ids=list(cells.values_list("cell", flat=True)))
+    return {(one.variant_id, one.location_id): one.promise for one in found if one.promise is not None}
 
 
 def offers(

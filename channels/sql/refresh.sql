@@ -2,7 +2,8 @@
 
 -- The stock that each cell may draw on: what is available at its place, less units missing at another channel without
 -- cause, which are held back until they are explained. Of a bundle, as many as its scarcest part makes up; a doubt about
--- a bundle is one about its parts. `own`: its own open orders, where its number still shows them.
+-- a bundle is one about its parts. `own`: its own open orders, where its number still shows them. `incoming`: what may be
+-- promised beyond the pool, where a rule lets it be: what has a day that is not over yet, by the rule's day at the latest.
 CREATE OR REPLACE FUNCTION channels_pool(p_cells bigint[]) RETURNS TABLE (
     cell_id bigint, variant_id bigint, location_id bigint, pool numeric, own numeric, incoming numeric, expected numeric,
     can_be_set_negative boolean, takes_fractions boolean, is_kept boolean
@@ -23,6 +24,8 @@ CREATE OR REPLACE FUNCTION channels_pool(p_cells bigint[]) RETURNS TABLE (
     JOIN channels_channellocation cl ON cl.id = c.channel_location_id
     JOIN channels_connection n ON n.id = c.connection_id
     JOIN inventory_variant v ON v.id = l.variant_id
+    JOIN accounts_merchant m ON m.id = c.merchant_id
+    LEFT JOIN channels_cellpolicy y ON y.cell_id = c.id
     CROSS JOIN LATERAL (
         SELECT min(CASE WHEN part.quantity IS NULL THEN free.units ELSE floor(free.units / part.quantity) END) AS pool,
                min(CASE WHEN part.quantity IS NULL THEN free.units + free.incoming
@@ -38,7 +41,12 @@ CREATE OR REPLACE FUNCTION channels_pool(p_cells bigint[]) RETURNS TABLE (
         ) part
         LEFT JOIN inventory_stocklevel s ON s.variant_id = part.variant_id AND s.location_id = cl.location_id
         CROSS JOIN LATERAL (
-            SELECT coalesce(s.incoming, 0) AS incoming,
+            SELECT CASE WHEN s.incoming > 0 AND y.oversell IN ('backorder', 'preorder') THEN (
+                       SELECT coalesce(sum(e.units), 0) FROM inventory_expected(ARRAY[part.variant_id]) e
+                       WHERE e.location_id = cl.location_id
+                         AND e.expected_date >= (clock_timestamp() AT TIME ZONE m.timezone)::date
+                         AND (y.promised_date IS NULL OR e.expected_date <= y.promised_date)
+                   ) ELSE 0 END AS incoming,
                    coalesce(s.available, 0) - coalesce(sum(x.doubt * named.quantity), 0) AS units
             FROM (
                 SELECT part.variant_id AS variant_id, 1::numeric AS quantity

@@ -14,6 +14,13 @@ CREATE OR REPLACE FUNCTION channels_offer(
         CASE WHEN p_is_open THEN p_cap ELSE 0 END)
 $$;
 
+-- Units that may be promised beyond the pool: with a number and a day the shop vouches for them; otherwise what is on its
+-- way, at most the number.
+CREATE OR REPLACE FUNCTION channels_promised(p_max numeric, p_day date, p_incoming numeric)
+RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_max IS NOT NULL AND p_day IS NOT NULL THEN p_max ELSE least(p_max, p_incoming) END
+$$;
+
 -- The demarcation protocol, for the seats of one pool: what each should show, so that what they show, may still show and
 -- should show never sums to more than the pool, unless what they show already does. channels/modes.py says the same.
 CREATE OR REPLACE FUNCTION channels_escrow(p_pool numeric, p_weights numeric[], p_exposed numeric[])
@@ -234,8 +241,9 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
             SELECT p.*, coalesce(y.mode, 'shared') AS mode, coalesce(y.safety_stock, 0) AS safety_stock,
                    coalesce(y.channel_buffer, 0) AS channel_buffer,
                    CASE WHEN y.mode = 'buffered' THEN y.hidden ELSE 0 END AS hidden, y.share_percent, y.cap,
-                   CASE WHEN y.oversell IN ('backorder', 'preorder') AND y.oversell_until > clock_timestamp()
-                        THEN coalesce(y.oversell_max, p.incoming) ELSE 0 END AS extra,
+                   CASE WHEN y.oversell IN ('backorder', 'preorder')
+                             AND (y.oversell_until IS NULL OR y.oversell_until > clock_timestamp())
+                        THEN channels_promised(y.oversell_max, y.promised_date, p.incoming) ELSE 0 END AS extra,
                    NOT coalesce(y.is_paused, false)
                        AND (y.sells_from IS NULL OR y.sells_from <= clock_timestamp()) AS is_open,
                    coalesce(y.is_tracked, true) AS is_tracked, coalesce(y.weight, 1) AS weight
@@ -255,7 +263,8 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
                         CASE WHEN n.channel = 'own' THEN c.desired END) AS exposed,
                -- A channel that answered with less than we believe has sold units whose news is on its way: they are gone.
                CASE WHEN c.observed_at >= c.told_at THEN greatest(0, c.expected - c.observed) ELSE 0 END AS gone,
-               CASE WHEN o.is_open AND k.id IS NULL THEN o.extra - o.safety_stock - o.channel_buffer END AS net
+               CASE WHEN o.is_open AND k.id IS NULL THEN o.safety_stock + o.channel_buffer END AS kept,
+               CASE WHEN o.is_open AND o.is_tracked AND k.id IS NULL THEN o.extra ELSE 0 END AS extra
         FROM offers o
         JOIN channels_channelstock c ON c.id = o.cell_id
         JOIN channels_connection n ON n.id = c.connection_id
@@ -264,24 +273,35 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
             ON b.variant_id = o.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
         WHERE EXISTS (SELECT FROM offers e WHERE e.mode = 'escrow' AND e.location_id = o.location_id)
     ), seats AS (
-        SELECT d.part_id, d.location_id, d.seat, sum(d.weight * d.each) AS weight, max(d.exposed * d.each) AS exposed,
-               sum(d.gone * d.each) AS gone, max(d.net) AS net
+        SELECT d.part_id, d.location_id, d.seat, sum(d.weight * d.each) AS weight,
+               coalesce(sum(d.weight) FILTER (WHERE d.extra > 0), 0) AS weight_beyond,
+               max(d.exposed * d.each) AS exposed, sum(d.gone * d.each) AS gone, min(d.kept) AS kept,
+               max(d.extra) AS extra
         FROM needs d
         WHERE d.is_kept AND EXISTS (
             SELECT FROM needs e WHERE e.seat <> 0 AND e.part_id = d.part_id AND e.location_id = d.location_id)
         GROUP BY 1, 2, 3
-    ), pools AS (
-        SELECT g.*, coalesce(s.available, 0) - g.gone + g.net - (
+    ), shelves AS (
+        SELECT g.*, coalesce(s.available, 0) - g.gone - g.kept - (
                    SELECT coalesce(sum(x.doubt * d.each), 0)
                    FROM needs d JOIN channels_channelstock x ON x.id = d.cell_id
-                   WHERE d.part_id = g.part_id AND d.location_id = g.location_id) AS units
+                   WHERE d.part_id = g.part_id AND d.location_id = g.location_id) AS shelf
         FROM (
-            SELECT s.part_id, s.location_id, sum(s.gone) AS gone, coalesce(max(s.net), 0) AS net,
-                   array_agg(s.seat ORDER BY s.seat) AS seats, array_agg(s.weight ORDER BY s.seat) AS weights,
+            SELECT s.part_id, s.location_id, sum(s.gone) AS gone, coalesce(min(s.kept), 0) AS kept,
+                   max(s.extra) AS extra, array_agg(s.seat ORDER BY s.seat) AS seats,
+                   array_agg(s.weight ORDER BY s.seat) AS weights,
+                   array_agg(s.weight_beyond ORDER BY s.seat) AS weights_beyond,
                    array_agg(s.exposed ORDER BY s.seat) AS exposed, sum(s.exposed) AS exposed_together
             FROM seats s GROUP BY 1, 2
         ) g
         LEFT JOIN inventory_stocklevel s ON s.variant_id = g.part_id AND s.location_id = g.location_id
+    ), pools AS (
+        -- What is on its way lies on no shelf: it is shared out once nothing is left there, among those who may promise
+        -- it. So nobody who sells from the shelf is ever shown a unit that has yet to come.
+        SELECT h.part_id, h.location_id, h.seats, h.exposed, h.exposed_together,
+               CASE WHEN h.shelf >= 1 THEN h.shelf ELSE h.shelf + h.extra END AS units,
+               CASE WHEN h.shelf >= 1 THEN h.weights ELSE h.weights_beyond END AS weights
+        FROM shelves h
     ), allotments AS (
         SELECT p.part_id, p.location_id, u.seat, u.units,
                greatest(0, p.units - (p.exposed_together - u.exposed)) AS shown_nowhere_else

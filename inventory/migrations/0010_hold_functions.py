@@ -9,6 +9,7 @@ DROP FUNCTION inventory_end_reservations(bigint, bigint[], text, timestamptz, bi
 DROP FUNCTION inventory_reserve(bigint, bigint, text, text, uuid, text, timestamptz, timestamptz, jsonb);
 DROP FUNCTION inventory_hold_movements(inventory_reservationline, uuid, text, timestamptz, int, bigint, text);
 DROP FUNCTION inventory_refused_by_channel(bigint, jsonb);
+DROP FUNCTION IF EXISTS inventory_promised_beyond(bigint, jsonb);
 """
 
 
@@ -19,5 +20,10 @@ class Migration(migrations.Migration):
 
     # The file is today's: columns that it names may come with a later migration.
     operations = [
-        migrations.RunSQL("SET LOCAL check_function_bodies = off;\n" + (SQL / "reserve.sql").read_text(), UNDO)
+        migrations.RunSQL(
+            "SET LOCAL check_function_bodies = off;\n"
+            + (SQL / "hold_hooks.sql").read_text()
+            + (SQL / "reserve.sql").read_text(),
+            UNDO,
+        )
     ]

@@ -1,16 +1,9 @@
 -- Timed holds in one call each: a promise is judged and granted without a round trip while its levels are locked.
 
--- What a channel may not promise of what is wanted (p_wants: [{variant_id, location_id, quantity}, …]), one object a
--- refused line with the number it may (`available`); null where nothing is refused. Empty here: nobody but the stock
--- itself says no. An app that knows channels replaces it in a migration of its own (docs/adr/0002).
-CREATE OR REPLACE FUNCTION inventory_refused_by_channel(p_channel bigint, p_wants jsonb) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT NULL::jsonb
-$$;
-
 -- Grants a hold whole or not at all. p_wants is what was asked for, one object a cell; what it takes from the shelves are,
 -- of bundles, their parts. Outcomes: `held` (new), `known` (same key and content: the first hold), `clash` (same key, other
 -- content), `short` (refused; `shortages` says where), `overdue` (refused, but holds of this merchant are past their
--- time: end them and ask again). Nothing is written unless it is `held`.
+-- time: end them and ask again). Nothing is written unless it is `held`. Who else has a say: sql/hold_hooks.sql.
 CREATE OR REPLACE FUNCTION inventory_reserve(
     p_merchant bigint, p_channel bigint, p_key text, p_content text, p_public_id uuid, p_reference text,
     p_now timestamptz, p_expires_at timestamptz, p_wants jsonb
@@ -22,6 +15,7 @@ DECLARE
     v_short jsonb;
     v_lines jsonb;
     v_cells jsonb;
+    v_beyond jsonb;
 BEGIN
     SELECT r.id, r.content INTO v_id, v_content
     FROM inventory_reservation r WHERE r.merchant_id = p_merchant AND r.idempotency_key = p_key;
@@ -37,25 +31,33 @@ BEGIN
         LEFT JOIN inventory_bundle b ON b.variant_id = x.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
         ORDER BY x.variant_id, x.location_id
     ) w;
-    SELECT jsonb_agg(to_jsonb(w)) INTO v_cells
-    FROM (
-        SELECT coalesce(k.variant_id, x.variant_id) AS variant_id, x.location_id,
-               sum(x.quantity * coalesce(k.quantity, 1)) AS quantity
-        FROM jsonb_to_recordset(v_lines)
-            AS x(variant_id bigint, location_id bigint, quantity numeric, bundle_id bigint)
-        LEFT JOIN inventory_bundlecomponent k ON k.bundle_id = x.bundle_id
-        GROUP BY 1, 2
-    ) w;
-
     -- Asked twice: before the locks, so that what is sold out is refused without waiting for anyone; and under them,
     -- where nothing can change any more before the units are taken.
     FOR v_round IN 1..2 LOOP
+        SELECT jsonb_agg(to_jsonb(p)) INTO v_beyond
+        FROM inventory_promised_beyond(p_channel, p_wants) p WHERE p_channel IS NOT NULL;
+        -- By cell: what is wanted from the shelf, what may be promised beyond it, and by how much.
+        SELECT jsonb_agg(to_jsonb(w)) INTO v_cells
+        FROM (
+            SELECT coalesce(k.variant_id, x.variant_id) AS variant_id, x.location_id,
+                   sum(x.quantity * coalesce(k.quantity, 1)) AS quantity,
+                   coalesce(sum(x.quantity * coalesce(k.quantity, 1)) FILTER (WHERE p.units IS NULL), 0) AS from_shelf,
+                   coalesce(max(p.units * coalesce(k.quantity, 1)), 0) AS beyond
+            FROM jsonb_to_recordset(v_lines)
+                AS x(variant_id bigint, location_id bigint, quantity numeric, bundle_id bigint)
+            LEFT JOIN inventory_bundlecomponent k ON k.bundle_id = x.bundle_id
+            LEFT JOIN jsonb_to_recordset(v_beyond) AS p(variant_id bigint, location_id bigint, units numeric)
+                ON p.variant_id = x.variant_id AND p.location_id = x.location_id
+            GROUP BY 1, 2
+        ) w;
         SELECT jsonb_agg(jsonb_build_object('variant_id', x.variant_id, 'location_id', x.location_id,
                                             'available', coalesce(s.available, 0)))
         INTO v_short
-        FROM jsonb_to_recordset(v_cells) AS x(variant_id bigint, location_id bigint, quantity numeric)
+        FROM jsonb_to_recordset(v_cells)
+            AS x(variant_id bigint, location_id bigint, quantity numeric, from_shelf numeric, beyond numeric)
         LEFT JOIN inventory_stocklevel s ON s.variant_id = x.variant_id AND s.location_id = x.location_id
-        WHERE coalesce(s.available, 0) < x.quantity;
+        WHERE coalesce(s.available, 0) + x.beyond < x.quantity
+           OR x.from_shelf > 0 AND coalesce(s.available, 0) < x.from_shelf;
         IF v_short IS NULL AND p_channel IS NOT NULL THEN
             v_short := inventory_refused_by_channel(p_channel, p_wants);
         END IF;
@@ -67,6 +69,17 @@ BEGIN
             RETURN;
         END IF;
         IF v_round = 1 THEN
+            IF v_beyond IS NOT NULL THEN
+                -- What was never there may be promised too: without a level nobody would wait for anybody.
+                INSERT INTO inventory_stocklevel (merchant_id, variant_id, location_id, on_hand, committed, reserved,
+                                                  unavailable, incoming, last_seq, updated_at)
+                SELECT p_merchant, v.id, o.id, 0, 0, 0, 0, 0, 0, p_now
+                FROM jsonb_to_recordset(v_cells) AS x(variant_id bigint, location_id bigint)
+                JOIN inventory_variant v ON v.id = x.variant_id AND v.merchant_id = p_merchant
+                JOIN inventory_location o ON o.id = x.location_id AND o.merchant_id = p_merchant
+                ORDER BY v.id, o.id FOR KEY SHARE OF v
+                ON CONFLICT DO NOTHING;
+            END IF;
             PERFORM s.id
             FROM jsonb_to_recordset(v_cells) AS x(variant_id bigint, location_id bigint)
             JOIN inventory_stocklevel s ON s.variant_id = x.variant_id AND s.location_id = x.location_id
@@ -96,7 +109,8 @@ BEGIN
     FROM lines
     CROSS JOIN LATERAL inventory_hold_movements(ROW(lines.*)::inventory_reservationline, p_public_id, p_reference, p_now,
                                                 1, NULL, '') AS m;
-    PERFORM inventory_post(p_merchant, 'reservation', p_channel, true, v_short);
+    -- What is promised beyond the shelf was judged above, under the levels' locks; the ledger knows only the shelf.
+    PERFORM inventory_post(p_merchant, 'reservation', p_channel, v_beyond IS NULL, v_short);
     RETURN QUERY SELECT 'held', v_id, NULL::jsonb;
 END $$;
 

@@ -166,18 +166,6 @@ def test_a_promise_ends_with_its_day_and_is_no_oversell_before(shop):
     assert Incident.objects.get().kind == "oversold"
 
 
-def test_without_a_number_what_is_on_its_way_may_be_promised(shop):
-    from inventory import ledger
-
-    variant = shop.variant(units=1)
-    shop.rule(oversell="backorder", promised_date=utc_now().date() + timedelta(days=3))
-    assert shop.shown(variant) == [1] * 4
-    entry = ledger.Entry(variant.pk, shop.places[0].pk, "adjust", "in", utc_now(), incoming=Decimal(6))
-    with transaction.atomic():
-        ledger.post(merchant_id=shop.merchant.pk, source="test", entries=[entry])
-    assert shop.shown(variant) == [7] * 4
-
-
 def test_another_category_is_followed_by_the_next_sweep(shop):
     variant = shop.variant(category="Mugs")
     shop.rule(category="Candles", safety_stock=2)
@@ -241,7 +229,6 @@ def test_a_deleted_rule_comes_back_as_it_was(shop):
         {},
         {"cap": -1},
         {"share_percent": 101},
-        {"oversell": "backorder"},
         {"cap": 1, "first_until": utc_now()},
         {"cap": 1, "starts_at": utc_now(), "ends_at": utc_now() - HOUR},
     ],

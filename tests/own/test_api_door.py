@@ -208,7 +208,9 @@ def test_availability_comes_page_by_page_and_nothing_is_left_out() -> None:
     assert seen == list(shop.variants)
     one = shop.api.get(f"/availability?sku=sku-1&sku=NOTHING&location_id={shop.places[0].pk}").json()
     assert one["unknown"] == ["NOTHING"]
-    assert one["items"][0]["locations"] == [{"location_id": shop.places[0].pk, "available": 5}]
+    assert one["items"][0]["locations"] == [
+        {"location_id": shop.places[0].pk, "available": 5, "in_stock": 5, "promise": None}
+    ]
 
 
 def test_what_is_archived_or_excluded_is_not_offered_and_new_goods_are(django_assert_max_num_queries: Any) -> None:

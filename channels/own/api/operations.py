@@ -96,9 +96,10 @@ def _availability(call: Call) -> Reply:
     if location_id is not None and location_id not in {one.pk for one in site.places(site_id=caller.connection_id)}:
         raise Problem("unknown-location", f"This site does not sell from location {location_id}.")
     found, unknown, next_cursor = _offers(call)
+    promises = site.promises(site_id=caller.connection_id, variant_ids=[one.variant_id for one in found])
     document = {
         "as_of": documents.moment(call.now),
-        "items": [documents.offer(one, location_id=location_id) for one in found],
+        "items": [documents.offer(one, location_id=location_id, promises=promises) for one in found],
         "unknown": unknown,
         "next_cursor": next_cursor,
     }
@@ -265,8 +266,13 @@ _ORDER_EXAMPLE: Json = {
 }  # fmt: skip
 _OFFER_EXAMPLE: Json = {
     "as_of": "2026-11-28T10:00:00Z", "unknown": [], "next_cursor": None,
-    "items": [{"variant_id": 4711, "sku": "LNO-M-SAND", "available": 5,
-               "locations": [{"location_id": 3, "available": 4}, {"location_id": 4, "available": 1}]}],
+    "items": [{"variant_id": 4711, "sku": "LNO-M-SAND", "available": 7, "in_stock": 1,
+               "locations": [{"location_id": 3, "available": 6, "in_stock": 0, "promise": {
+                                  "kind": "backorder", "quantity": 6, "promised_date": "2026-12-12",
+                                  "message": "Back before Christmas",
+                                  "dates": [{"date": "2026-12-05", "quantity": 4},
+                                            {"date": "2026-12-12", "quantity": 2}]}},
+                             {"location_id": 4, "available": 1, "in_stock": 1, "promise": None}]}],
 }  # fmt: skip
 _PLACES_EXAMPLE: Json = {"items": [{"location_id": 3, "name": "High Street", "timezone": "Europe/London"}]}
 
@@ -275,7 +281,9 @@ OPERATIONS: Sequence[Operation] = (
         "GET", "/availability", "getAvailability", "Availability", Scope.AVAILABILITY,
         "What this site may sell now",
         "By SKU, or page by page for all. The number is what the shop's rules leave to this site: safety stock, "
-        "buffers and shares are taken off already. Holds past their time do not count.",
+        "buffers and shares are taken off already. Holds past their time do not count. Where a rule lets the site sell "
+        "on backorder or pre-order, `available` counts what is on its way too; `promise` says how many of it, and by "
+        "which day. Late deliveries and those without a day are not promised.",
         _availability, {200: (shapes.Offers, "What may be sold, judged now.")}, (SKUS, LOCATION, CURSOR, LIMIT),
         problems=("unknown-location",), example=_OFFER_EXAMPLE,
     ),

@@ -355,15 +355,36 @@ class Order(Out):
     lines: list[OrderLineOut]
 
 
+Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
+
+
+class DatedUnits(Out):
+    date: Day
+    quantity: Number
+
+
+class PromiseOut(Out):
+    """Units that may be sold now and are there by another day."""
+
+    kind: Literal["backorder", "preorder"]
+    quantity: Annotated[Number, Field(description="How many of `available` are not there yet.")]
+    promised_date: Annotated[Day, Field(description="When all of them are there.")]
+    message: Annotated[str, Field(description="What the shop tells its customers.")]
+    dates: Annotated[list[DatedUnits], Field(description="Which of them are there when, the soonest first.")]
+
+
 class OfferedAt(Out):
     location_id: int
     available: Number
+    in_stock: Annotated[Number, Field(description="What of `available` is there now.")]
+    promise: Annotated[PromiseOut | None, Field(description="The rest of it; null where there is none.")]
 
 
 class Offer(Out):
     variant_id: int
     sku: str
     available: Annotated[Number, Field(description="What this site may sell now, over the locations shown.")]
+    in_stock: Annotated[Number, Field(description="What of that is there now; the rest is promised.")]
     locations: list[OfferedAt]
 
 

@@ -10,6 +10,9 @@ DROP TRIGGER own_hold_ended ON inventory_reservation;
 DROP FUNCTION own_hold_ended();
 CREATE OR REPLACE FUNCTION inventory_refused_by_channel(p_channel bigint, p_wants jsonb) RETURNS jsonb LANGUAGE sql AS
     'SELECT NULL::jsonb';
+CREATE OR REPLACE FUNCTION inventory_promised_beyond(p_channel bigint, p_wants jsonb)
+    RETURNS TABLE (variant_id bigint, location_id bigint, units numeric) LANGUAGE sql AS
+    'SELECT NULL::bigint, NULL::bigint, NULL::numeric WHERE false';
 """
 
 

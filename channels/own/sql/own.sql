@@ -14,6 +14,23 @@ LANGUAGE sql STABLE AS $$
     WHERE coalesce(c.desired, 0) < x.quantity
 $$;
 
+-- What a rule lets the site promise beyond the shelf (backorder, pre-order) counts for holds as it does for its number.
+CREATE OR REPLACE FUNCTION inventory_promised_beyond(p_channel bigint, p_wants jsonb)
+RETURNS TABLE (variant_id bigint, location_id bigint, units numeric) LANGUAGE sql STABLE AS $$
+    WITH cells AS (
+        SELECT c.id, x.variant_id, x.location_id
+        FROM jsonb_to_recordset(p_wants) AS x(variant_id bigint, location_id bigint)
+        JOIN channels_listing l
+          ON l.connection_id = p_channel AND l.variant_id = x.variant_id AND l.link = 'linked' AND l.deleted_at IS NULL
+        JOIN channels_channellocation cl ON cl.connection_id = p_channel AND cl.location_id = x.location_id
+        JOIN channels_channelstock c ON c.listing_id = l.id AND c.channel_location_id = cl.id
+        JOIN channels_cellpolicy y ON y.cell_id = c.id AND y.oversell IN ('backorder', 'preorder')
+    )
+    SELECT cells.variant_id, cells.location_id, p.extra
+    FROM cells JOIN channels_publishable((SELECT array_agg(id) FROM cells)) p ON p.cell_id = cells.id
+    WHERE p.extra > 0
+$$;
+
 -- A hold of the site's own that ends is told to it: the message is a row of the very transaction that ends the hold.
 CREATE OR REPLACE FUNCTION own_hold_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
