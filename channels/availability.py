@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -263,7 +263,7 @@ def _publishable(row: Mapping[str, Any], owed: Owed | None, when: Mapping[Owed, 
         location_id=row["location_id"],
         quantity=row["desired"],
         mode=row["mode"],
-        steps=tuple(_steps(row, decided)),
+        steps=_whole(list(_steps(row, decided))),
         decided=decided,
         promise=promise,
         sells_from=row["sells_from"],
@@ -295,6 +295,16 @@ def _steps(row: Mapping[str, Any], decided: Mapping[str, int]) -> Iterable[Step]
     elif row["oversell"] in PROMISING:
         yield Step("oversell_none", ZERO, decided.get("oversell"))
     yield from _limits(row, decided, now)
+
+
+def _whole(steps: list[Step]) -> tuple[Step, ...]:
+    """What is counted in whole units has whole steps: the rest of a unit goes with the step that broke it."""
+    broken = [place for place, step in enumerate(steps) if step.kind != "whole" and step.amount % 1]
+    if steps[-1].kind != "whole" or not broken or abs(steps[-1].amount) >= 1:
+        return tuple(steps)
+    last = steps[broken[-1]]
+    steps[broken[-1]] = replace(last, amount=last.amount + steps.pop().amount)
+    return tuple(steps)
 
 
 def _limits(row: Mapping[str, Any], decided: Mapping[str, int], now: Decimal) -> Iterable[Step]:

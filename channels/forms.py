@@ -298,6 +298,7 @@ class RuleForm(FocusedForm):
         if found.get("what") == CATEGORY and not found.get("category"):
             self.add_error("category", "Choose which category.")
         self._check_promise(found)
+        self._check_whole(found)
         if bool(found.get("first_connection")) != bool(found.get("first_until")):
             missing = "first_until" if found.get("first_connection") else "first_connection"
             self.add_error(missing, "Say both: which channel sells first, and when the others may.")
@@ -321,6 +322,13 @@ class RuleForm(FocusedForm):
         many = f"More than one item has “{found.get('sku', '')}”." if rows else "No item has this SKU or barcode."
         self.add_error("sku", many if found.get("sku") else "Type the item’s SKU or barcode.")
         return None
+
+    def _check_whole(self, found: dict[str, Any]) -> None:
+        """Of one item that is sold in whole units nothing is half."""
+        if found["variant"] is not None and found["variant"].is_whole_unit:
+            for name in ("safety_stock", "channel_buffer", "cap", "oversell_max"):
+                if (found.get(name) or 0) % 1:
+                    self.add_error(name, "This item is sold in whole units.")
 
     def _check_promise(self, found: dict[str, Any]) -> None:
         if found.get("oversell") not in ("backorder", "preorder") and any(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from django.contrib import messages
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from inventory import arrival_queries, arrivals, exporting, incoming, paging, queries
 from inventory.forms import ArrivalForm, DayForm, DeedForm, LineForm, counted_lines
-from inventory.models import Arrival
+from inventory.models import Arrival, ArrivalLine
 from inventory.views import scanning
 from storestudio.accounts import live, numbers
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view, wants_partial
@@ -82,7 +83,7 @@ def arrival_page(
     context = {
         "arrival": found,
         "row": row,
-        "lines": [(line, there.get(line.pk)) for line in lines],
+        "lines": [(line, there.get(line.pk), _waiting(found, line, cells)) for line in lines],
         "is_draft": is_draft,
         "is_open": found.state == Arrival.State.OPEN,
         "is_short": any(units < line.quantity for line in lines if (units := there.get(line.pk)) is not None),
@@ -93,6 +94,14 @@ def arrival_page(
         "today": incoming.today(request.merchant),
     }
     return render(request, "inventory/arrival.html", context, status=status)
+
+
+def _waiting(found: Arrival, line: ArrivalLine, cells: Mapping[tuple[int, int], queries.Cell]) -> Decimal:
+    """Units of what is still to come that customers have bought already: the place is below zero by as many."""
+    if found.state != Arrival.State.OPEN:
+        return Decimal(0)
+    there = cells.get((line.variant_id, found.destination_id), queries.Cell()).available
+    return min(line.remaining, max(-there, Decimal(0)))
 
 
 def may_undo(request: ShopRequest, done_by_id: int | None) -> bool:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.test import TestCase
 from django.urls import reverse
 from django.utils.timezone import now as utc_now
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
@@ -268,6 +268,7 @@ class TestBeyondTheShelf(TestCase):
         run_state_machine_as_test(BeyondTheShelf, settings=STEPS)
 
     def test_control_one_pool_of_both_would_show_them(self):
+        played()
         with transaction.atomic():
             with database.cursor() as cursor:
                 cursor.execute("SELECT pg_get_functiondef('channels_publishable(bigint[])'::regprocedure)")
@@ -279,6 +280,19 @@ class TestBeyondTheShelf(TestCase):
                     assert real in text
                     text = text.replace(real, planted)
                 cursor.execute(text)
-            with pytest.raises(AssertionError, match=r"not on it|more than is there"):
-                run_state_machine_as_test(BeyondTheShelf, settings=settings(STEPS, phases=(Phase.generate,)))
+            with pytest.raises(AssertionError, match="not on it"):
+                played()
             transaction.set_rollback(True)
+
+
+def played():
+    """Two on the shelf, five to come: all three channels take the numbers they are given."""
+    machine = BeyondTheShelf()
+    try:
+        machine.open(units=2, kept=0)
+        machine.write_down(units=5, days=3)
+        for name in machine.CHANNELS:
+            machine.confirm(name)
+            machine.nobody_is_shown_what_is_not_there()
+    finally:
+        machine.teardown()

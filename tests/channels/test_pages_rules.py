@@ -91,6 +91,17 @@ def test_what_makes_no_sense_is_said_in_words_and_nothing_is_saved(shop, client,
     assert not AvailabilityRule.objects.exists()
 
 
+def test_half_of_what_is_sold_in_whole_units_is_refused_for_one_item(shop, client):
+    variant = shop.variant(sku="MUG-1")
+    typed = says(what="variant", sku="MUG-1", safety_stock="2.5", step="save")
+    page = client.post(address(shop, "rule_new"), typed)
+    assert (page.status_code, "sold in whole units" in page.content.decode()) == (422, True)
+    variant.is_whole_unit = False
+    variant.save()
+    client.post(address(shop, "rule_new"), typed)
+    assert AvailabilityRule.objects.get().safety_stock == Decimal("2.5")
+
+
 def test_many_numbers_to_zero_want_a_typed_word(shop, client):
     for _ in range(2):
         shop.variant(units=2)

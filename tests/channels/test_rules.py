@@ -101,6 +101,17 @@ def test_steps_always_lead_to_the_number(shop):
         assert sum(step.amount for step in found.steps) == found.quantity
 
 
+def test_what_is_sold_in_whole_units_has_whole_steps(shop):
+    variant = shop.variant(units=5)
+    shop.rule(share_percent=50)
+    (found,) = availability.publishable(connection_id=shop.channels["Web"].pk, variant_ids=[variant.pk])
+    assert [(step.kind, step.amount) for step in found.steps] == [("available", 5), ("share_percent", -3)]
+    shop.rule(safety_stock=Decimal("2.5"), share_percent=100)
+    (found,) = availability.publishable(connection_id=shop.channels["Web"].pk, variant_ids=[variant.pk])
+    assert [(step.kind, step.amount) for step in found.steps][1:2] == [("safety_stock", -3)]
+    assert sum(step.amount for step in found.steps) == found.quantity == 2
+
+
 def test_a_channel_without_listings_is_answered_by_the_same_rules(shop):
     from tests import factories
 

@@ -183,6 +183,14 @@ def test_units_are_scanned_in_and_posted_with_what_differs(client, shop):
     assert f"#{arrival.pk}" in text(client.get(shop.url("variant", mug.pk)))  # the movement leads back here
 
 
+def test_what_customers_have_bought_already_is_said_beside_what_is_to_come(client, shop):
+    mug = shop.stock("Mug", units=0, title="")
+    arrival = sent(shop, (mug, 6), supplier="Acme", to=0)
+    assert "sold already" not in text(client.get(shop.url("arrival", arrival.pk)))
+    shop.order(mug, committed=2)
+    assert "6 2 sold already" in text(client.get(shop.url("arrival", arrival.pk)))
+
+
 def test_an_item_that_is_not_in_it_is_said_to_be_a_stray(client, shop):
     mug, bowl = shop.stock("Mug", units=10, title=""), shop.stock("Bowl", units=1, sku="BOWL-1", title="")
     arrival = sent(shop, (mug, 4))
