@@ -101,7 +101,8 @@ def _waiting(found: Arrival, line: ArrivalLine, cells: Mapping[tuple[int, int], 
     if found.state != Arrival.State.OPEN:
         return Decimal(0)
     there = cells.get((line.variant_id, found.destination_id), queries.Cell()).available
-    return min(line.remaining, max(-there, Decimal(0)))
+    units: Decimal = min(line.remaining, max(-there, Decimal(0)))
+    return units
 
 
 def may_undo(request: ShopRequest, done_by_id: int | None) -> bool:
