@@ -25,6 +25,7 @@ from channels.models import (
     Collision,
     CollisionDecision,
     Connection,
+    ConnectionRate,
     ConnectionWork,
     GuardLine,
     GuardStop,
@@ -461,6 +462,18 @@ class OutageAdmin(BigRows):
     def incidents(self, outage: Outage) -> SafeString:
         """The shops' own."""
         return rows_of("channels.incident", f"outage__id__exact={outage.pk}", "incidents")
+
+
+@admin.register(ConnectionRate)
+class ConnectionRateAdmin(BigRows):
+    """What each channel's rate limit leaves us."""
+
+    list_display = [
+        linked("connection"), "left", "most", "unit", "told_at", "calls_before", "calls", "minute_at", "throttled",
+        "throttled_at",
+    ]  # fmt: skip
+    list_filter = [("throttled_at", admin.EmptyFieldListFilter)]
+    list_select_related = ["connection"]
 
 
 @admin.register(SubscriptionRepair)

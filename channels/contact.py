@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q
 from django.utils import timezone
 
-from channels import incidents
+from channels import incidents, rates
 from channels.models import Connection
 from channels.ports import ConnectorError
 
@@ -62,6 +62,8 @@ def failed(*, connection_id: int, error: ConnectorError) -> None:
     Connection.objects.filter(pk=connection_id).update(failures=F("failures") + 1, last_error=str(error)[:500])
     failures = Connection.objects.values_list("failures", flat=True).get(pk=connection_id)
     rest_s = error.retry_after_s
+    if rest_s is not None:
+        rates.throttled(connection_id=connection_id, now=timezone.now())
     if rest_s is None and failures >= FAILURES_BEFORE_REST and not error.permanent:
         rest_s = backoff_s(failures - FAILURES_BEFORE_REST)
     if rest_s:

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.utils import OperationalError
 from django.utils import timezone
 
-from channels import contact, registry
+from channels import contact, rates, registry
 from channels.models import Connection
 from channels.ports import Account, Connector, ConnectorError
 
@@ -104,18 +104,27 @@ def with_fresh_token(connection_id: int, call: Callable[[Connector], Result]) ->
     if _ends_soon(connection):
         connection = _renew_ahead(connection)
     try:
-        return call(connector(connection))
+        return _metered(connection, call)
     except ConnectorError as error:
         if error.code not in EXPIRED_CODES:
             raise
     connection = refresh(connection_id=connection_id, seen_expiry=connection.token_expires_at)
     try:
-        return call(connector(connection))
+        return _metered(connection, call)
     except ConnectorError as error:
         # A new token refused once may be a vendor's bad minute; refused again and again, nothing of ours will help.
         if error.code in EXPIRED_CODES and connection.failures >= contact.FAILURES_BEFORE_REST:
             raise ConnectorError(str(error), permanent=True, needs_reconnect=True, code=error.code) from error
         raise
+
+
+def _metered(connection: Connection, call: Callable[[Connector], Result]) -> Result:
+    """Call, and keep what the answers told of the rate limit, whatever came of it."""
+    made = connector(connection)
+    try:
+        return call(made)
+    finally:
+        rates.note(connection_id=connection.pk, meter=made.meter, now=timezone.now())
 
 
 def _ends_soon(connection: Connection) -> bool:

@@ -196,6 +196,8 @@ def _units(label: str, help_text: str) -> UnitsField:
 class RuleForm(FocusedForm):
     """What may be sold where. An empty setting says nothing: other rules decide it."""
 
+    is_optional_throughout = True
+
     what = forms.ChoiceField(
         choices=[(EVERYTHING, "Everything"), (CATEGORY, "One category"), (VARIANT, "One item")],
         widget=forms.RadioSelect, label="For", initial=EVERYTHING,

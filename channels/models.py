@@ -134,6 +134,24 @@ class ConnectionWork(models.Model):
         return f"{self.kind} of connection {self.connection_id}"
 
 
+class ConnectionRate(models.Model):
+    """What a channel's rate limit leaves us: as its answers tell, or, where they do not, the calls we count."""
+
+    connection = models.OneToOneField(Connection, on_delete=models.CASCADE, primary_key=True, related_name="rate")
+    left = models.FloatField(null=True)
+    most = models.FloatField(null=True)
+    unit = models.CharField(max_length=40, blank=True, help_text="What the vendor counts.")
+    told_at = models.DateTimeField(null=True, help_text="When it last told.")
+    minute_at = models.DateTimeField(help_text="The minute that `calls` counts.")
+    calls = models.PositiveIntegerField(default=0)
+    calls_before = models.PositiveIntegerField(default=0, help_text="Calls of the minute before.")
+    throttled_at = models.DateTimeField(null=True, help_text="When it last asked us to slow down.")
+    throttled = models.PositiveIntegerField(default=0, help_text="How often it did, each within an hour of the last.")
+
+    def __str__(self) -> str:
+        return f"rate of connection {self.connection_id}"
+
+
 class ChannelLocation(MerchantOwned):
     """A place as the channel knows it; a person says which of our locations it is."""
 

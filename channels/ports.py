@@ -113,6 +113,28 @@ class Capabilities:
 
 
 @dataclass(frozen=True)
+class Headroom:
+    """What is left of the vendor's rate limit, as its last answer told; `unit`: what it counts, in plain words."""
+
+    left: float
+    most: float
+    unit: str
+
+
+class Meter:
+    """Counts the answers one connector got, and keeps what the last one told of the rate limit."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.headroom: Headroom | None = None
+
+    def answered(self, headroom: Headroom | None = None) -> None:
+        """The vendor answered, well or not."""
+        self.calls += 1
+        self.headroom = headroom or self.headroom
+
+
+@dataclass(frozen=True)
 class Account:
     """All a connector needs to speak for one account. `credentials` are the decrypted secrets."""
 
@@ -536,6 +558,7 @@ class Connector(Protocol):
     """One channel, for one account. Every method may raise ConnectorError; none retries by itself."""
 
     capabilities: Capabilities
+    meter: Meter
 
     def __init__(self, *, account: Account) -> None: ...
 

@@ -58,11 +58,15 @@ def _page(request: ShopRequest, *, status: int = 200, **shown: Any) -> HttpRespo
     own = routes.of_member(request.membership)
     told = AlertDelivery.objects.of(request.merchant).select_related("route__membership__user", "incident")
     told = told.filter(route__in=AlertRoute.objects.of(request.merchant).filter(_mine(request)))
+    state = request.GET.get("state", "")
+    state = state if state in AlertDelivery.State.values else ""
+    shown_rows = told.filter(state=state) if state else told.exclude(state=AlertDelivery.State.DROPPED)
     context = {
         "own": own, "own_form": form_of(own) if own else None,
         "webhooks": [(one, form_of(one)) for one in _webhooks(request)] if request.may_manage else [],
         "webhook_form": shown.get("webhook_form") or WebhookForm(auto_id="new_%s"),
-        "page": newest_first(told, request=request, size=20),
+        "page": newest_first(shown_rows, request=request, size=20),
+        "state": state, "states": AlertDelivery.State.choices,
         "acted": incidents.acted_on(merchants=[request.merchant.pk], now=utc_now())[request.merchant.pk],
         "has_more_shops": request.actor.memberships.count() > 1,
         "at": at,

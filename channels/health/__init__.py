@@ -7,6 +7,7 @@ from channels.health.budget import PROMISED_S, SHARE, Budget, budgets
 from channels.health.fleet import FleetLine, fleet_lines
 from channels.health.lag import Charted, Spread, charts, lags
 from channels.health.needs import Need, need_of, needs
+from channels.health.rates import Rate, rates
 from channels.health.sales import Sales, sales_today
 from channels.health.state import ChannelLine, Pulse, lines, pulse, sentence
 
@@ -19,6 +20,7 @@ __all__ = [
     "FleetLine",
     "Need",
     "Pulse",
+    "Rate",
     "Sales",
     "Spread",
     "budgets",
@@ -29,6 +31,7 @@ __all__ = [
     "need_of",
     "needs",
     "pulse",
+    "rates",
     "sales_today",
     "sentence",
 ]

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from channels import registry
 from channels.health import lag, state
 from channels.health.budget import Budget, budgets
+from channels.health.rates import Rate, rates
 from channels.models import Connection, Incident, SubscriptionRepair
+from channels.watching import VERSION_ENDS_SOON
 from storestudio.accounts.models import Merchant
 
 CHECKED_WITHIN = timedelta(hours=2)  # webhooks are looked at hourly; one look may be late
 TOKEN_ENDS_SOON = timedelta(days=3)  # renewed long before, where renewing works
+ENDED = "key has ended"
 SHOPS_MAX = 200  # as in the list of shops
 WEIGHTS = {kind: weight for weight, kind in enumerate(state.KINDS_BY_WEIGHT)}
 
@@ -29,7 +32,9 @@ class FleetLine:
     told: lag.Spread | None  # applied here → acknowledged there, last hour
     budget: Budget
     incidents: int
+    rate: Rate
     speaks: str  # the API version we speak
+    ends_on: date | None  # until when the vendor promises to serve it
     has_webhooks: bool
     are_webhooks_missing: bool
     concerns: Sequence[str]
@@ -38,6 +43,16 @@ class FleetLine:
     def connection(self) -> Connection:
         """The connection itself."""
         return self.line.connection
+
+    @property
+    def more_concerns(self) -> list[str]:
+        """Those that the word on its state does not say already."""
+        return [concern for concern in self.concerns if concern != self.line.word]
+
+    @property
+    def has_key_ended(self) -> bool:
+        """Whether its key is over, by the time at which the line was made."""
+        return ENDED in self.concerns
 
     @property
     def reports_other_version(self) -> bool:
@@ -54,6 +69,7 @@ def fleet_lines(*, merchants: Sequence[Merchant], now: datetime) -> list[FleetLi
     applied = lag.applying(connections=connections, now=now)
     told = lag.sending(connections=connections, now=now)
     spent = budgets(connections=connections, now=now)
+    left = rates(connections=connections, now=now)
     open_ones = _counted(Incident.objects.standing().filter(merchant__in=shops).values_list("connection_id"))
     silent = set(
         SubscriptionRepair.objects.filter(connection__in=connections, repaired_at=None).values_list(
@@ -68,6 +84,7 @@ def fleet_lines(*, merchants: Sequence[Merchant], now: datetime) -> list[FleetLi
             applied=applied.get(line.connection.pk),
             told=told.get(line.connection.pk),
             budget=spent[line.connection.pk],
+            rate=left[line.connection.pk],
             incidents=open_ones.get(line.connection.pk, 0),
             are_webhooks_missing=line.connection.pk in silent,
         )
@@ -89,6 +106,7 @@ def _line(line: state.ChannelLine, merchant: Merchant, *, now: datetime, **facts
         merchant=merchant,
         line=line,
         speaks=can.api_version if can else "",
+        ends_on=can.api_ends_on if can else None,
         has_webhooks=bool(can and can.topics),
         concerns=(),
         **facts,
@@ -110,8 +128,12 @@ def _concerns(one: FleetLine, *, now: datetime) -> list[str]:
         found.append("webhooks not checked")
     if one.reports_other_version:
         found.append(f"speaks {connection.api_version}")
+    elif one.ends_on is not None and one.ends_on <= (now + VERSION_ENDS_SOON).date():
+        found.append(f"API {one.speaks} ends {one.ends_on:%d %b %Y}")
+    if one.rate.kind == "warn":
+        found.append("asked to slow down" if one.rate.slowed else "rate limit nearly used up")
     if connection.token_expires_at and connection.token_expires_at < now:
-        found.append("key has ended")
+        found.append(ENDED)
     if one.budget.kind == "bad":
         found.append("error budget spent")
     return found
@@ -140,6 +162,7 @@ SORTS: dict[str, Callable[[FleetLine], Any]] = {
     "sending": lambda one: (_aged(one.line.queues.dirty_since), one.line.queues.dirty),
     "drift": lambda one: one.line.queues.drift,
     "heard": lambda one: -one.line.heard_at.timestamp() if one.line.heard_at else float("inf"),
+    "rate": lambda one: -(one.rate.share if one.rate.share is not None else 2.0) + one.rate.slowed,
     "budget": lambda one: -(one.budget.left if one.budget.left is not None else float("inf")),
 }
 

@@ -106,12 +106,16 @@ def _join(
 
 
 def _retitle(pk: int) -> None:
-    """The title says how many it is about right now, or names the one."""
+    """It names what it is about right now: the one that is left, or how many."""
     left = list(IncidentSubject.objects.filter(incident=pk, until=None).order_by("-since", "-pk")[:1000])
     many = Incident.objects.values_list("detail__many", flat=True).get(pk=pk)
-    if left and (many or len(left) == 1):
-        title = left[0].title if len(left) == 1 else str(many).format(count=len(left))
-        Incident.objects.filter(pk=pk).exclude(title=title[:300]).update(title=title[:300])
+    if len(left) == 1:
+        (one,) = left
+        Incident.objects.filter(pk=pk).update(title=one.title, variant=one.variant_id, cell=one.cell_id)
+    elif left and many:
+        variants = {one.variant_id for one in left}
+        variant = variants.pop() if len(variants) == 1 else None
+        Incident.objects.filter(pk=pk).update(title=many.format(count=len(left))[:300], variant=variant, cell=None)
 
 
 def resolve(

@@ -58,6 +58,11 @@ class ApiToken(MerchantOwned):
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…) #{self.pk}"
 
+    @property
+    def scope_words(self) -> list[tuple[str, str]]:
+        """What it may, as the API names it and in words."""
+        return [(scope, dict(Scope.choices).get(scope, scope)) for scope in self.scopes]
+
 
 class RateWindow(models.Model):
     """How many calls of the running minute a token has been given; web processes take them by the handful."""
@@ -91,6 +96,11 @@ class WebhookEndpoint(MerchantOwned):
 
     def __str__(self) -> str:
         return f"{self.url} #{self.pk}"
+
+    @property
+    def topic_words(self) -> list[str]:
+        """What it is told of, in words."""
+        return [dict(Topic.choices).get(topic, topic) for topic in self.topics]
 
 
 class WebhookMessage(MerchantOwned):
@@ -176,3 +186,8 @@ class WebhookAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status or 'no answer'} for delivery {self.delivery_id} at {self.sent_at:%H:%M:%S}"
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether it was taken: any 2xx, nothing else."""
+        return 200 <= self.status < 300

@@ -74,6 +74,7 @@ def channel(request: ShopRequest, connection_id: int) -> HttpResponse:
             **context,
             **shown,
             "can": registry.capabilities(connection.channel) if connection.channel in registry.EVERY else None,
+            "rate": health.rates(connections=[connection], now=utc_now())[connection.pk],
             "last_repair": connection.subscription_repairs.order_by("-found_at", "-pk").first(),
             "open_incidents": list(
                 incidents.standing()

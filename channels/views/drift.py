@@ -15,7 +15,7 @@ from channels.forms import CONFIRM_WORD, GuardForm
 from channels.models import Connection, GuardLine, GuardStop, StockGap, StockSweep
 from channels.views.connection import connection_of, page_context
 from channels.views.paging import newest_first
-from storestudio.accounts import audit
+from storestudio.accounts import audit, numbers
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
 
 State, Cause = StockGap.State, StockGap.Cause
@@ -32,6 +32,11 @@ QUESTIONS_MAX = 50
 def drift(request: ShopRequest, connection_id: int) -> HttpResponse:
     """The questions that wait, then everything that disagreed, by cause and state."""
     return _page(request, connection_of(request, connection_id))
+
+
+def _guard_form(connection: Connection) -> GuardForm:
+    percent = numbers.plain(connection.guard_share * 100)
+    return GuardForm(initial={"cells": connection.guard_cells, "percent": percent})
 
 
 def _page(request: ShopRequest, connection: Connection, *, form: GuardForm | None = None) -> HttpResponse:
@@ -58,7 +63,7 @@ def _page(request: ShopRequest, connection: Connection, *, form: GuardForm | Non
         causes=[(value, label, causes[value]) for value, label in Cause.choices if causes.get(value)],
         total=sum(counts.values()),
         sweep=StockSweep.objects.filter(connection=connection).order_by("-started_at").first(),
-        form=form or GuardForm(initial={"cells": connection.guard_cells, "percent": connection.guard_share * 100}),
+        form=form or _guard_form(connection),
     )
     return render(request, "channels/drift.html", context, status=422 if form else 200)
 

@@ -12,8 +12,9 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_safe
 
-from channels import health
+from channels import health, incidents, registry
 from channels.health.fleet import SHOPS_MAX, SORTS, sort
+from channels.models import Incident
 from storestudio.accounts import live
 from storestudio.accounts.access import wants_partial
 from storestudio.accounts.models import Membership, Merchant, User
@@ -30,7 +31,25 @@ def fleet(request: HttpRequest) -> HttpResponse:
     part = _part(request, merchants)
     if wants_partial(request):
         return live.answer(request, part)
-    return render(request, "channels/fleet.html", {"part": part, "count": len(merchants)})
+    acted = incidents.acted_on(merchants=[merchant.pk for merchant in merchants], now=utc_now())
+    total = incidents.Acted(
+        told=sum(one.told for one in acted.values()), acted=sum(one.acted for one in acted.values())
+    )
+    context = {"part": part, "count": len(merchants), "acted": total, "outages": _outages(merchants)}
+    return render(request, "channels/fleet.html", context)
+
+
+def _outages(merchants: list[Merchant]) -> list[dict[str, Any]]:
+    """Vendors that several shops cannot reach right now, with those of this person's shops that it meets."""
+    rows = Incident.objects.unresolved().filter(outage__resolved_at=None, outage__isnull=False, merchant__in=merchants)
+    found: dict[int, dict[str, Any]] = {}
+    for incident in rows.select_related("outage", "merchant").order_by("merchant__name", "pk"):
+        outage = incident.outage
+        made = {"label": registry.label(outage.channel), "opened_at": outage.opened_at, "incidents": []}
+        found.setdefault(outage.pk, made)["incidents"].append(incident)
+    for one in found.values():
+        one["shops"] = len({incident.merchant_id for incident in one["incidents"]})
+    return list(found.values())
 
 
 def _looked_after(user: User) -> list[Merchant]:

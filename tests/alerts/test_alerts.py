@@ -489,3 +489,9 @@ def test_deciding_costs_the_same_for_many_members_and_incidents(owner, till):
         drift(till, str(number))
     routes.make_up()
     assert cost(at(1)) == before
+
+
+def test_what_went_wrong_never_tells_the_secret_address(owner):
+    route = webhook(owner, "http://127.0.0.1:1/services/T0/secret")
+    assert outbox.send_test(route=route, actor=owner.user, now=NOON) == "nobody answers there"
+    assert "secret" not in str(list(AlertDelivery.objects.values("error")))

@@ -11,8 +11,12 @@ import pytest
 from allauth.mfa.totp.internal.auth import hotp_value, yield_hotp_counters_from_time
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
+from django.utils.timezone import now as utc_now
 from playwright.sync_api import expect
 
+from channels import incidents
+from channels.alerts import outbox, routes
+from channels.models import Incident
 from storestudio.accounts.models import Membership
 from tests import factories
 from tests.browser import scenes, steering
@@ -258,3 +262,39 @@ def test_the_fleet_and_a_decision_about_many_have_no_accessibility_violation(bro
     paths = {"fleet": "/fleet/?sort=state", "attention": "/fleet/?show=attention", "discard": many}
     found = look_at(browser, client, live_server, "fleet", paths, staff)
     assert not found, "\n".join(found)
+
+
+def test_incidents_and_alerts_have_no_accessibility_violation(browser, client, live_server):
+    scene = scenes.broken()
+    home, merchant = scene.home, scene.merchant
+    first = Incident.objects.unresolved().order_by("pk")[0]
+    routes.add_webhook(merchant=merchant, label="#shop", url="https://hooks.example.com/x", actor=scene.user)
+    incidents.note(incident_id=first.pk, text="The router was off.", actor=scene.user, now=utc_now())
+    member = Membership.objects.get(user=scene.user, merchant=merchant)
+    outbox.send_test(route=routes.of_member(member), actor=scene.user, now=utc_now())
+    paths = {
+        "incidents": f"{home}incidents/",
+        "closed": f"{home}incidents/?state=closed",
+        "none": f"{home}incidents/?q=nothing-like-that",
+        "incident": f"{home}incidents/{first.pk}/",
+        "alerts": f"{home}alerts/",
+    }
+    ways = VARIANTS if PICTURES else CROSSWISE
+    found = look_at(browser, client, live_server, "incidents", paths, scene.user, ways=ways)
+    empty = scenes.empty()
+    nothing = {"incidents": f"{empty.home}incidents/", "alerts": f"{empty.home}alerts/"}
+    found += look_at(browser, client, live_server, "incidents-empty", nothing, empty.user, ways=ways)
+    assert not found, "\n".join(found)
+
+
+def test_an_incident_is_taken_on_without_javascript(browser, client, live_server):
+    scene = scenes.broken()
+    context = browser.new_context(java_script_enabled=False)
+    sign_in(context, client, live_server, scene.user)
+    page = context.new_page()
+    page.goto(f"{live_server.url}{scene.home}")
+    page.locator(".bell").click()
+    page.get_by_role("button", name="I am on it").first.click()
+    expect(page.locator(".messages")).to_contain_text("You are on it")
+    expect(page.locator(".tag-ours").first).to_contain_text("is on it")
+    context.close()

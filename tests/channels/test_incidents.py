@@ -236,10 +236,12 @@ def test_cells_refused_for_one_reason_are_one_incident_and_other_reasons_another
     assert len(titles) == 2
     grouped = Incident.objects.get(title__contains="2 numbers")
     assert steps(grouped) == [Step.OPENED, Step.DID, Step.JOINED]
+    assert (grouped.variant, grouped.cell) == (None, None), "it is about no one item"
     actor = factories.UserFactory()
     publisher.unblock(cell_id=cells[0].pk, actor=actor)
     grouped.refresh_from_db()
     assert (grouped.resolved_at, cells[1].listing.sku in grouped.title) == (None, True)
+    assert grouped.cell == cells[1]
     publisher.unblock(cell_id=cells[1].pk, actor=actor)
     grouped.refresh_from_db()
     assert (grouped.resolved_by, bool(grouped.resolved_at)) == (actor, True)

@@ -33,6 +33,8 @@ from tests.contract.adapters import SKUS, STOCK_AT_START, Adapter, Shop
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGES_MAX = 50
+# The others answer with no word on their rate limit: we count our calls.
+TELL_THEIR_LIMIT = {"lightspeed", "shopify"}
 ONE, TWO, THREE = Decimal(1), Decimal(2), Decimal(3)
 
 
@@ -562,6 +564,16 @@ def test_a_full_bucket_says_when_to_come_back(channel: str, connector: Connector
     assert not refused.value.is_outcome_unknown
     assert refused.value.retry_after_s is not None
     assert connector.list_locations()  # control: the next call is served
+
+
+def test_answers_are_counted_and_what_they_tell_of_the_limit_is_kept(channel: str, connector: Connector) -> None:
+    connector.list_locations()
+    assert connector.meter.calls >= 1
+    room = connector.meter.headroom
+    assert (room is not None) == (channel in TELL_THEIR_LIMIT)
+    if room is not None:
+        assert 0 < room.left <= room.most
+        assert room.unit
 
 
 def test_a_broken_server_is_tried_again_later(channel: str, connector: Connector, shop: Shop) -> None:

@@ -92,6 +92,7 @@ def a_shop() -> dict[type, Any]:
         dedupe_key=f"event:{incident.pk}", next_attempt_at=utc_now(),
     )  # fmt: skip
     channels.IncidentSubject.objects.create(incident=incident, key="cell:1", title="7", variant=variant, cell=cell)
+    channels.ConnectionRate.objects.create(connection=connection, minute_at=utc_now())
     channels.ConnectionWork.objects.create(connection=connection, kind="inbox")
     channels.ChannelCommand.objects.create(
         merchant=member.merchant, connection=connection, order=line.order, kind="cancel", words="Cancel it",

@@ -7,7 +7,7 @@ oldest that is left, so the one we speak is checked against the vendor's calenda
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
@@ -16,9 +16,11 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from channels.connectors.lightspeed.values import Json
-from channels.ports import ConnectorError
+from channels.ports import ConnectorError, Headroom, Meter
 
 VERSION = "2026-07"
+# https://x-series-api.lightspeedhq.com/docs/versioning: each lives a year at least; then the oldest left is served.
+VERSION_ENDS_ON = date(2027, 7, 1)
 USER_AGENT = "StoreStudio/1.0"  # the vendor refuses requests without one
 TIMEOUT_S = (5.0, 20.0)  # connect, read; shorter together than the lease of the work that calls
 RETRY_AFTER_S, RETRY_AFTER_S_MAX = 2.0, 600.0
@@ -30,6 +32,7 @@ class Client:
 
     def __init__(self, *, base_url: str, access_token: str) -> None:
         self.base_url = base_url.rstrip("/")
+        self.meter = Meter()
         self._session = requests.Session()
         self._session.headers.update(
             {"Authorization": f"Bearer {access_token}", "Accept": "application/json", "User-Agent": USER_AGENT}
@@ -139,7 +142,16 @@ class Client:
             )  # fmt: skip
         except requests.RequestException as error:
             raise _unanswered(error, path=path, is_write=is_write) from error
+        self.meter.answered(_headroom(answer))
         return _read(answer, path=path, is_write=is_write)
+
+
+def _headroom(answer: requests.Response) -> Headroom | None:
+    """https://x-series-api.lightspeedhq.com/docs/rate_limiting: calls of five minutes."""
+    told = [answer.headers.get(f"X-RateLimit-{name}", "") for name in ("Remaining", "Limit")]
+    if not all(text.isdigit() for text in told) or int(told[1]) == 0:
+        return None
+    return Headroom(left=float(told[0]), most=float(told[1]), unit="calls in five minutes")
 
 
 def _unanswered(error: requests.RequestException, *, path: str, is_write: bool) -> ConnectorError:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 
 from channels.connectors.lightspeed import feeds, listings, mapping, webhooks, writing
-from channels.connectors.lightspeed.client import VERSION, Client, row, rows
+from channels.connectors.lightspeed.client import VERSION, VERSION_ENDS_ON, Client, row, rows
 from channels.connectors.lightspeed.feeds import Cursor
 from channels.connectors.lightspeed.values import Json
 from channels.ports import (
@@ -73,12 +73,14 @@ class LightspeedConnector:
         secrets=(ACCESS_TOKEN, REFRESH_TOKEN),
         topics=frozenset(webhooks.TYPES),
         api_version=VERSION,
+        api_ends_on=VERSION_ENDS_ON,
         by_hand=BY_HAND,
     )
 
     def __init__(self, *, account: Account) -> None:
         self._account = account
         self._client = Client(base_url=account.base_url, access_token=self._secret("access_token"))
+        self.meter = self._client.meter
 
     # --- webhooks and tokens --------------------------------------------------------------------------------
 

@@ -111,7 +111,12 @@ def _words(failure: requests.RequestException) -> str:
         if isinstance(reason, PrivateAddress):
             return "its name leads to a private address"
         cause = reason if isinstance(reason, BaseException) else None
-    return str(failure).replace("\x00", "")[:300] or type(failure).__name__
+    # In words of our own: what the library says repeats the address, which may be a secret.
+    if isinstance(failure, requests.exceptions.SSLError):
+        return "its certificate is not valid"
+    if isinstance(failure, requests.ConnectionError):
+        return "nobody answers there"
+    return f"it cannot be called ({type(failure).__name__})"
 
 
 def _session(*, may_be_private: bool) -> requests.Session:

@@ -31,6 +31,7 @@ from channels.ports import (
     ListingNow,
     ListingResult,
     ListingWrite,
+    Meter,
     OrderAction,
     OrderActionKind,
     OrderOption,
@@ -81,6 +82,7 @@ class OwnConnector:
     )
 
     def __init__(self, *, account: Account) -> None:
+        self.meter = Meter()
         self._account = account
 
     def write_counts(

@@ -8,14 +8,17 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import requests
 from urllib3.exceptions import NewConnectionError
 
-from channels.ports import ConnectorError
+from channels.ports import ConnectorError, Headroom, Meter
 
 VERSION = "2026-10"
+# https://shopify.dev/docs/api/release-notes/2026-10: stable on 2026-10-01, reachable until that day, 15:00 UTC.
+VERSION_ENDS_ON = date(2027, 10, 16)
 TIMEOUT_S = (5.0, 20.0)  # connect, read; shorter together than the lease of the work that calls
 PACE_S_MAX = 5.0  # how long a call may wait for cost points before it gives the turn back
 RETRY_AFTER_S, RETRY_AFTER_S_MAX = 2.0, 3600.0
@@ -34,6 +37,7 @@ class Client:
     def __init__(self, *, base_url: str, access_token: str) -> None:
         self.base_url = base_url.rstrip("/")
         self.served = ""  # the API version of the last answer
+        self.meter = Meter()
         self._session = requests.Session()
         self._session.headers.update({"X-Shopify-Access-Token": access_token, "Accept": "application/json"})
 
@@ -45,6 +49,7 @@ class Client:
         waited_s = 0.0
         while True:
             reply = self._post(document, variables, operation=operation, is_write=is_write)
+            self.meter.headroom = _headroom(reply) or self.meter.headroom
             errors = reply.get("errors")
             if not errors:
                 return _data(reply, is_write=is_write)
@@ -85,6 +90,7 @@ class Client:
             raise ConnectorError(
                 f"Shopify did not answer: {error}", is_outcome_unknown=is_write and not never_sent
             ) from error
+        self.meter.answered()
         _raise_for_status(answer, is_write=is_write)
         self.served = served = answer.headers.get("X-Shopify-API-Version", VERSION)
         if served != VERSION:
@@ -139,6 +145,16 @@ def _data(reply: Json, *, is_write: bool) -> Json:
     if not isinstance(data, dict):
         raise ConnectorError("Shopify's answer holds no data", is_outcome_unknown=is_write)
     return data
+
+
+def _headroom(reply: Json) -> Headroom | None:
+    """https://shopify.dev/docs/api/usage/limits: `extensions.cost.throttleStatus`, in points of cost."""
+    cost = (reply.get("extensions") or {}).get("cost") or {}
+    status = cost.get("throttleStatus") or {}
+    left, most = status.get("currentlyAvailable"), status.get("maximumAvailable")
+    if not isinstance(left, int | float) or not isinstance(most, int | float) or most <= 0:
+        return None
+    return Headroom(left=float(left), most=float(most), unit="points")
 
 
 def _throttled_s(reply: Json) -> float | None:

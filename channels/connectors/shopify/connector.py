@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from channels.connectors.shopify import acting, documents, listings, mapping, webhooks
-from channels.connectors.shopify.client import VERSION, Client
+from channels.connectors.shopify.client import VERSION, VERSION_ENDS_ON, Client
 from channels.ports import (
     Account,
     ActionResult,
@@ -58,6 +58,7 @@ class ShopifyConnector:
         listing_reads_max=listings.READS_MAX,
         topics=frozenset(webhooks.TOPICS),
         api_version=VERSION,
+        api_ends_on=VERSION_ENDS_ON,
         order_actions=acting.ACTIONS,
         order_options=acting.OPTIONS,
     )
@@ -65,6 +66,7 @@ class ShopifyConnector:
     def __init__(self, *, account: Account) -> None:
         self._account = account
         self._client = Client(base_url=account.base_url, access_token=self._secret("access_token"))
+        self.meter = self._client.meter
 
     # --- webhooks and tokens --------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import requests
 from requests.auth import AuthBase
 from urllib3.exceptions import NewConnectionError
 
-from channels.ports import ConnectorError
+from channels.ports import ConnectorError, Meter
 
 VERSION = "2026-09-16"
 TIMEOUT_S = (5.0, 20.0)  # connect, read; shorter together than the lease of the work that calls
@@ -63,6 +63,7 @@ class Client:
 
     def __init__(self, *, base_url: str, access_token: str, application_token: str = "") -> None:
         self.base_url = base_url.rstrip("/")
+        self.meter = Meter()
         self._auth = _Bearer(token=access_token)
         # Webhook subscriptions belong to the application and take its own token where we have it.
         self._application_auth = _Bearer(token=application_token or access_token)
@@ -177,6 +178,7 @@ class Client:
                 is_outcome_unknown=is_write and was_sent,
                 code=type(error).__name__,
             ) from error
+        self.meter.answered()  # it tells no limit
         return _read(answer, path=path, is_write=is_write, may_be_partial=may_be_partial)
 
 

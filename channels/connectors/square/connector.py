@@ -82,6 +82,7 @@ class SquareConnector:
             access_token=self._secret("access_token"),
             application_token=self._secret("application_token"),
         )
+        self.meter = self._client.meter
 
     def verify(self, *, headers: Mapping[str, str], body: bytes) -> bool:
         """The URL as registered counts, not the one seen behind a proxy."""

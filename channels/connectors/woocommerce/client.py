@@ -16,7 +16,7 @@ import requests
 from requests.auth import HTTPBasicAuth
 from urllib3.exceptions import NewConnectionError
 
-from channels.ports import ConnectorError
+from channels.ports import ConnectorError, Meter
 
 TIMEOUT_S = (5.0, 20.0)  # connect, read; shorter together than the lease of the work that calls
 RETRY_AFTER_S = 2.0  # WooCommerce counts no calls; hosts before it do, and seldom say how long to wait
@@ -61,6 +61,7 @@ class Client:
 
     def __init__(self, *, base_url: str, consumer_key: str, consumer_secret: str) -> None:
         self.base_url = base_url.rstrip("/")
+        self.meter = Meter()
         self._auth = HTTPBasicAuth(consumer_key, consumer_secret)
         self._session = requests.Session()
         self._session.headers["Accept"] = "application/json"
@@ -133,6 +134,7 @@ class Client:
                 is_outcome_unknown=is_write and not never_left,
                 code=NO_CONNECTION if never_left else type(error).__name__,
             ) from error
+        self.meter.answered()  # it tells no limit
         return _read(answer, path=path, is_write=is_write)
 
     def _refuse_plain_http(self) -> None:

@@ -71,6 +71,7 @@ class WooCommerceConnector:
             consumer_key=self._secret("consumer_key"),
             consumer_secret=self._secret("consumer_secret"),
         )
+        self.meter = self._client.meter
 
     # --- webhooks and keys ----------------------------------------------------------------------------------
 
