@@ -137,15 +137,19 @@ def unexplained(merchant: Merchant) -> list[str]:
     ]
 
 
-# A cell may be told a number right after its own channel's sale for three reasons only, looked for in the movements
-# since it last confirmed a number: somebody else moved the same units too, or the channel sold them in a bundle, whose
-# number moved there and not theirs; or what the channel gave back (or let go) was owed to another channel's customers
-# already, the pool being below zero; or a count had seen the goods gone before we heard of their sale, and the channel
-# was told so: until then they were off its number twice.
+# A cell may be told a number right after its own channel's sale for four reasons only, looked for since it last confirmed
+# a number: somebody else moved the same units too, or the channel sold them in a bundle, whose number moved there and not
+# theirs; or what the channel gave back (or let go) was owed to another channel's customers already, the pool being below
+# zero; or a count had seen the goods gone before we heard of their sale, and the channel was told so: until then they were
+# off its number twice; or a number of ours had gone over the sale, at a channel that takes them only absolutely.
 _TOLD_BACK = """
 WITH own AS (
     SELECT l.id, n.id AS connection_id, n.label, li.sku, li.variant_id, cl.location_id, l.from_quantity, l.to_quantity,
-           w.created_at, coalesce((
+           w.created_at, EXISTS (
+               SELECT FROM channels_stockgap g
+               WHERE g.cell_id = l.cell_id AND g.cause = 'late' AND g.evidence ? 'under_write' AND g.state = 'healed'
+                 AND g.closed_at BETWEEN w.created_at - make_interval(mins => 1) AND w.created_at) AS was_overwritten,
+           coalesce((
                SELECT max(w2.created_at) FROM channels_channelwriteline l2
                JOIN channels_channelwrite w2 ON w2.id = l2.write_id
                WHERE l2.cell_id = l.cell_id AND l2.id < l.id AND l2.outcome = 'applied'), n.approved_at) AS since
@@ -162,12 +166,12 @@ SELECT own.label, own.sku, own.from_quantity, own.to_quantity,
        bool_or(m.channel_id IS DISTINCT FROM own.connection_id OR m.bundle_id IS NOT NULL) AS is_others,
        bool_or(m.available_after < 0
                OR m.available_after - (m.on_hand - m.committed - m.reserved - m.unavailable) < 0) AS was_owed,
-       bool_or(m.absorbed <> 0) AS was_counted
+       bool_or(m.absorbed <> 0) AS was_counted, own.was_overwritten
 FROM own LEFT JOIN inventory_stockmovement m
     ON m.variant_id = own.variant_id AND m.location_id = own.location_id
     AND m.recorded_at BETWEEN own.since - make_interval(secs => %(lag_s)s)
                           AND own.created_at + make_interval(secs => %(lag_s)s)
-GROUP BY own.id, own.label, own.sku, own.from_quantity, own.to_quantity ORDER BY own.id
+GROUP BY own.id, own.label, own.sku, own.from_quantity, own.to_quantity, own.was_overwritten ORDER BY own.id
 """
 
 
@@ -178,24 +182,27 @@ class ToldAfterOwn:
     others_too: int
     owed: int
     counted: int
+    overwritten: int
     without_reason: list[str]
 
 
 def told_after_own(connections: list[Connection]) -> ToldAfterOwn:
     """Judge every number told to the channel that caused the last movement of its cell."""
-    others_too, owed, counted, without = 0, 0, 0, []
+    others_too, owed, counted, overwritten, without = 0, 0, 0, 0, []
     with database.cursor() as cursor:
         cursor.execute(_TOLD_BACK, {"connections": [row.pk for row in connections], "lag_s": COMMIT_LAG_S})
-        for label, sku, before, after, is_others, was_owed, was_counted in cursor.fetchall():
+        for label, sku, before, after, is_others, was_owed, was_counted, was_overwritten in cursor.fetchall():
             if is_others:
                 others_too += 1
             elif was_owed:
                 owed += 1
             elif was_counted:
                 counted += 1
+            elif was_overwritten:
+                overwritten += 1
             else:
                 without.append(f"{label} was told {before} → {after} for {sku}, which it had sold itself")
-    return ToldAfterOwn(others_too, owed, counted, without)
+    return ToldAfterOwn(others_too, owed, counted, overwritten, without)
 
 
 def told_back(connections: list[Connection]) -> list[str]:
@@ -235,6 +242,7 @@ def figures(merchant: Merchant) -> list[str]:
     lines.append(
         f"told to the channel that moved it last: {judged.others_too} because others had moved it too, {judged.owed} "
         f"because the units were owed elsewhere, {judged.counted} because a count had seen them gone, "
+        f"{judged.overwritten} because our number had gone over the sale, "
         f"{len(judged.without_reason)} without a reason"
     )
     return lines
