@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from channels import applying, contact, credentials, inbox, intake, reconcile
+from channels import applying, contact, credentials, inbox, intake, reconcile, registry
 from channels.models import ChannelLocation, Connection
 from channels.ports import Connector, ConnectorError, HintKind, OrdersPage
 from inventory.models import Order
@@ -28,6 +28,7 @@ def poll(*, connection_id: int) -> None:
         return
     try:
         _read_orders(connection, started_at=started_at)
+        _read_changes(connection)
         reconcile.recheck_due(connection_id=connection_id)
         if _sweep_is_due(connection, now=started_at) and not inbox.is_behind(connection_id=connection_id):
             reconcile.check_hot(connection_id=connection_id)
@@ -36,6 +37,13 @@ def poll(*, connection_id: int) -> None:
     except ConnectorError as error:
         contact.failed(connection_id=connection_id, error=error)
     Connection.objects.filter(pk=connection_id).update(polled_at=started_at)
+
+
+def _read_changes(connection: Connection) -> None:
+    """A channel that sends no webhooks tells of edits only where its changes are read; others send word of each."""
+    can = registry.capabilities(connection.channel)
+    if can.has_change_feed and not can.topics:
+        reconcile.read_stock_changes(connection_id=connection.pk)
 
 
 def _sweep_is_due(connection: Connection, *, now: datetime) -> bool:
@@ -82,6 +90,8 @@ def _hint(connection: Connection, page: OrdersPage) -> None:
     }
     for ref in page.orders:
         known = applied.get(ref.external_id)
+        if known is None and ref.is_over:
+            continue
         if known is None or not applying.is_known(ref, known):
             stamp = ref.version or (ref.updated_at and ref.updated_at.isoformat())
             key = f"poll:{ref.external_id}:{stamp}"

@@ -105,6 +105,7 @@ class Capabilities:
     poll_every_s: float = 30.0  # how often its order feed is read; short where webhooks are only half a promise
     secrets: tuple[Secret, ...] = (ACCESS_TOKEN, REFRESH_TOKEN)  # what a person types, the one that opens first
     topics: frozenset[str] = frozenset()  # of webhooks that `subscribe` makes sure of; none: it sends none
+    count_topics: frozenset[str] = frozenset()  # as `identify` names them: those that tell numbers and no order
     api_version: str = ""  # the one we speak, in the vendor's words
     api_ends_on: date | None = None  # until when the vendor promises to serve that version; None: no end is known
     order_actions: frozenset[OrderActionKind] = frozenset()  # what act_on_order carries out there
@@ -175,11 +176,15 @@ class HintKind(StrEnum):
 
 @dataclass(frozen=True)
 class OrderRef:
-    """An order that changed, and how new it is: by `version` where the channel counts, else by `updated_at`."""
+    """An order that changed, and how new it is: by `version` where the channel counts, else by `updated_at`.
+
+    `is_over`: it holds nothing any more, and is of concern only to those who know it.
+    """
 
     external_id: str
     version: int = 0
     updated_at: datetime | None = None
+    is_over: bool = False
 
 
 @dataclass(frozen=True)

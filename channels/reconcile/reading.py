@@ -19,9 +19,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from channels import contact, credentials, registry
+from channels import contact, credentials, intake, registry
 from channels.models import ChannelLocation, ChannelStock, Connection, InboundEvent, Listing, StockSweep
-from channels.ports import Connector, Count
+from channels.ports import Connector, Count, HintKind
 from channels.reconcile import gaps, judging
 from channels.reconcile.changes import read_stock_changes
 from channels.reconcile.gaps import GRACE
@@ -223,7 +223,7 @@ def observe(
         "is_recheck": is_recheck,
         "moves_age": moves_age,
         # While orders wait to be applied nothing can be judged: any of them may be the cause.
-        "has_waiting": waiting.exclude(topic__contains="inventory").exists(),
+        "has_waiting": waiting.exclude(topic__in=_count_topics(connection)).exists(),
     }
     places = list(
         ChannelLocation.objects.filter(connection=connection).values_list(
@@ -251,6 +251,11 @@ def observe(
     if ripe or ripe_gone:
         drifting = judging.judge(connection, differing=ripe, missing=ripe_gone, read_at=read_at)
     return Seen(cells=told, differing=len(differing), new_drift=drifting, missing=len(gone))
+
+
+def _count_topics(connection: Connection) -> set[str]:
+    """Of messages that tell numbers and no order, ours and the channel's: none of them can be a difference's cause."""
+    return {f"{intake.OWN_TOPIC}{HintKind.STOCK}", *registry.capabilities(connection.channel).count_topics}
 
 
 def _compare(

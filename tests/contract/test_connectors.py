@@ -431,6 +431,26 @@ def test_the_change_feed_tells_the_merchants_edits_and_neither_ours_nor_sales(
 # --- webhooks -------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def sends_webhooks(connector: Connector) -> None:
+    """A channel that declares no topics sends none, and is read instead."""
+    if not connector.capabilities.topics:
+        pytest.skip("this channel sends no webhooks")
+
+
+def test_a_channel_without_webhooks_subscribes_to_none_and_takes_none_for_its_own(
+    connector: Connector, shop: Shop
+) -> None:
+    if connector.capabilities.topics:
+        pytest.skip("this channel sends webhooks")
+
+    assert list(connector.subscribe()) == []
+    connector.unsubscribe()
+    assert not connector.verify(headers={"x-signature": "signature=,algorithm=HMAC-SHA256"}, body=b"payload={}")
+    assert connector.capabilities.has_change_feed
+    assert connector.capabilities.poll_every_s <= 30
+
+
 def subscribed(channel: str, connector: Connector, shop: Shop) -> tuple[Connector, Shop]:
     """The connector as it is once the subscription's secrets are stored."""
     secrets = {}
@@ -448,6 +468,7 @@ def deliveries() -> list[tuple[dict[str, str], bytes]]:
     ]
 
 
+@pytest.mark.usefixtures("sends_webhooks")
 def test_subscribing_twice_makes_nothing_twice(connector: Connector, shop: Shop) -> None:
     first = connector.subscribe()
     second = connector.subscribe()
@@ -459,6 +480,7 @@ def test_subscribing_twice_makes_nothing_twice(connector: Connector, shop: Shop)
     }
 
 
+@pytest.mark.usefixtures("sends_webhooks")
 def test_unsubscribing_removes_ours_and_looking_makes_none(connector: Connector, shop: Shop) -> None:
     connector.subscribe()
     connector.unsubscribe()
@@ -467,6 +489,7 @@ def test_unsubscribing_removes_ours_and_looking_makes_none(connector: Connector,
     connector.unsubscribe()  # nothing left: no error
 
 
+@pytest.mark.usefixtures("sends_webhooks")
 def test_a_sale_sends_signed_webhooks_that_name_the_order(
     channel: str, connector: Connector, shop: Shop, adapter: Adapter
 ) -> None:
@@ -488,6 +511,7 @@ def test_a_sale_sends_signed_webhooks_that_name_the_order(
     assert len(set(keys)) == len(keys)
 
 
+@pytest.mark.usefixtures("sends_webhooks")
 def test_an_edit_of_stock_sends_a_webhook_that_names_what_to_count(
     channel: str, connector: Connector, shop: Shop, adapter: Adapter
 ) -> None:
@@ -503,6 +527,7 @@ def test_an_edit_of_stock_sends_a_webhook_that_names_what_to_count(
     assert stock_ids == {shop.variants[2].inventory_id}
 
 
+@pytest.mark.usefixtures("sends_webhooks")
 def test_a_delivery_that_was_touched_on_its_way_is_refused(
     channel: str, connector: Connector, shop: Shop, adapter: Adapter
 ) -> None:

@@ -72,6 +72,7 @@ class LightspeedConnector:
         poll_every_s=5.0,
         secrets=(ACCESS_TOKEN, REFRESH_TOKEN),
         topics=frozenset(webhooks.TYPES),
+        count_topics=frozenset({"inventory.update"}),
         api_version=VERSION,
         api_ends_on=VERSION_ENDS_ON,
         by_hand=BY_HAND,

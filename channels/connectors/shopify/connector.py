@@ -57,6 +57,7 @@ class ShopifyConnector:
         listing_batch_max=25,  # up to as many products, a call or two each: well within a worker's lease
         listing_reads_max=listings.READS_MAX,
         topics=frozenset(webhooks.TOPICS),
+        count_topics=webhooks.COUNT_TOPICS,
         api_version=VERSION,
         api_ends_on=VERSION_ENDS_ON,
         order_actions=acting.ACTIONS,

@@ -41,6 +41,15 @@ TOPICS = (
     "PRODUCTS_UPDATE",
     "REFUNDS_CREATE",
 )
+# As deliveries name them: of levels, and of items whose levels came or went.
+COUNT_TOPICS = frozenset(
+    f"{family}/{event}"
+    for family, events in (
+        ("inventory_levels", ("connect", "disconnect", "update")),
+        ("inventory_items", ("create", "delete", "update")),
+    )
+    for event in events
+)
 NO_CONCERN = (
     "app/", "bulk_operations/", "carts/", "checkouts/", "collections/", "customers/", "domains/", "draft_orders/",
     "shop/", "themes/",

@@ -70,6 +70,7 @@ class SquareConnector:
         joins_options=True,
         barcode_digits_min=12,  # `upc` takes 12 to 14 digits
         topics=frozenset(webhooks.TOPICS),
+        count_topics=frozenset({"inventory.count.updated"}),
         api_version=VERSION,
         order_actions=acting.ACTIONS,
         by_hand=acting.BY_HAND,

@@ -59,6 +59,7 @@ class WooCommerceConnector:
         poll_every_s=15.0,  # a failed webhook is never sent again, and all of them wait for the shop's own queue
         secrets=(Secret("consumer_key", "consumer key"), Secret("consumer_secret", "consumer secret")),
         topics=frozenset(webhooks.TOPICS),
+        count_topics=frozenset({"product.updated"}),
         api_version="v3",
         order_actions=acting.ACTIONS,
         by_hand=acting.BY_HAND,
