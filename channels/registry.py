@@ -20,6 +20,7 @@ class Channel:
 CHANNELS = {
     "square": Channel(label="Square", path="channels.connectors.square.SquareConnector"),
     "lightspeed": Channel(label="Lightspeed", path="channels.connectors.lightspeed.LightspeedConnector"),
+    "rseries": Channel(label="Lightspeed R-Series", path="channels.connectors.rseries.RSeriesConnector"),
     "shopify": Channel(label="Shopify", path="channels.connectors.shopify.ShopifyConnector"),
     "woocommerce": Channel(label="WooCommerce", path="channels.connectors.woocommerce.WooCommerceConnector"),
 }

@@ -1,0 +1,1 @@
+"""Stand-in for Lightspeed Retail (R-Series)."""
