@@ -1,7 +1,7 @@
 """HTTP to Lightspeed R-Series: one session, explicit time-outs, no retries, every failure turned into a ConnectorError.
 
 https://developers.lightspeedhq.com/retail/introduction/introduction/, API V3. A leaky bucket rations calls: 90 drips
-and one a second for an account of one register, a call costs one or more. `Retry-After` says when there is room.
+and one a second for an account of one register, a call costs one or more. Each answer says how full it is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from channels.ports import ConnectorError
 VERSION = "V3"
 LIMIT = 100  # the most rows of a page, and the most values of one IN
 TIMEOUT_S = (5.0, 20.0)  # connect, read; shorter together than the lease of the work that calls
-RETRY_AFTER_S, RETRY_AFTER_S_MAX = 2.0, 600.0
+RETRY_AFTER_S_MAX = 600.0
+REST_DRIPS = 20  # so much room is waited for once the bucket is full
 PAGES_MAX = 10_000  # a list that never ends must not keep a worker for ever
 TOKEN_EXPIRED = "ACCESS_TOKEN_EXPIRED"  # noqa: S105  an error code, not a secret
 API_HOST, TOKEN_HOST = "api.lightspeedapp.com", "cloud.lightspeedapp.com"
@@ -45,6 +46,7 @@ class Client:
 
     def __init__(self, *, base_url: str, account_id: str, access_token: str) -> None:
         self.base_url, self.account_id = base_url.rstrip("/"), account_id
+        self.bucket = Bucket()
         self._session = requests.Session()
         self._session.headers.update({"Authorization": f"Bearer {access_token}", "Accept": "application/json"})
         self._session.trust_env = False  # a ~/.netrc entry of the host would replace the token
@@ -120,7 +122,13 @@ class Client:
             )
         except requests.RequestException as error:
             raise _unanswered(error, what=what, is_write=is_write) from error
+        self.bucket = Bucket.read(answer.headers)
         return _body(answer, what=what, is_write=is_write), _served_at(answer)
+
+
+def full(bucket: Bucket) -> ConnectorError:
+    """No room for what is to be done; nothing was sent."""
+    return ConnectorError("Lightspeed's bucket of calls is full", retry_after_s=bucket.rest_s, code="RATE_LIMITED")
 
 
 def token_base(base_url: str) -> str:
@@ -175,18 +183,40 @@ def _said(answer: requests.Response) -> str:
     return str(body.get("message") or body)[:300] if isinstance(body, dict) else str(body)[:300]
 
 
+@dataclass(frozen=True)
+class Bucket:
+    """How full the bucket was after the last call, in drips, and how many drip out a second. 0 of 0: not told."""
+
+    level: float = 0.0
+    size: float = 0.0
+    rate: float = 1.0
+
+    @classmethod
+    def read(cls, headers: Mapping[str, str]) -> Bucket:
+        """https://developers.lightspeedhq.com/retail/introduction/ratelimits/#response-headers"""
+        level, _, size = headers.get("X-LS-Api-Bucket-Level", "").partition("/")
+        try:
+            return cls(float(level), float(size), float(headers.get("X-LS-Api-Drip-Rate", "1")) or 1.0)
+        except ValueError:
+            return cls()
+
+    def has_room(self, drips: float) -> bool:
+        """Whether calls of so many drips fit in."""
+        return not self.size or self.level + drips <= self.size
+
+    @property
+    def rest_s(self) -> float:
+        """Until a reading and some writes fit in: coming back for a single call would fail at the next."""
+        return REST_DRIPS / self.rate
+
+
 def _retry_after_s(answer: requests.Response) -> float:
-    """Seconds; where they are not told, until what is too much in the bucket has dripped out."""
+    """Seconds, at least as long as the vendor says."""
     try:
-        wait_s = float(answer.headers.get("Retry-After") or _overflow_s(answer.headers))
-    except (ValueError, ZeroDivisionError):
-        wait_s = RETRY_AFTER_S
-    return min(max(wait_s, 1.0), RETRY_AFTER_S_MAX)
-
-
-def _overflow_s(headers: Mapping[str, str]) -> float:
-    level, _, size = headers.get("X-LS-Api-Bucket-Level", "").partition("/")
-    return (float(level) - float(size)) / float(headers.get("X-LS-Api-Drip-Rate", "1"))
+        told_s = float(answer.headers.get("Retry-After", "0"))
+    except ValueError:
+        told_s = 0.0
+    return min(max(told_s, Bucket.read(answer.headers).rest_s), RETRY_AFTER_S_MAX)
 
 
 def _served_at(answer: requests.Response) -> datetime:

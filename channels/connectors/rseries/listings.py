@@ -1,8 +1,8 @@
 """Writing catalog fields: item by item, each right after a fresh read.
 
 https://developers.lightspeedhq.com/retail/endpoints/Item/#put-update-an-item: no version can be given with a write;
-only the fields given change. The SKU is the shop's own, `customSku`. Names of attributes belong to a set that many items
-share, and whether an item is counted is its type, which its quantities hang on: neither is written.
+only the fields given change. The SKU is the shop's own, `customSku`. Names of attributes belong to a set that many
+items share, and whether an item is counted is its type, which its quantities hang on: neither is written.
 """
 
 from __future__ import annotations

@@ -17,11 +17,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from channels.connectors.rseries import mapping
-from channels.connectors.rseries.client import LIMIT, Client
+from channels.connectors.rseries.client import LIMIT, Client, full
 from channels.connectors.rseries.values import ZERO, Json, any_of, chunks, numbers, quantity, rows, since, text
 from channels.ports import ConnectorError, CountResult, CountWrite, WriteOutcome
 
 CLOCKS_APART = timedelta(minutes=15)  # the vendor's and ours, at most
+WRITE_DRIPS = 4  # one item told, and the log looked at
 CORRECTIONS_MAX = 2  # a sale may come between again; after that the next reading finds it
 GONE = "Lightspeed does not have it any more."
 
@@ -143,7 +144,7 @@ def _tell(
 ) -> dict[int, CountResult]:
     """One call an item, all its shops together; then the log is looked at, and what went over a sale set right.
 
-    Where the bucket is full in the midst, the rest is told again as a new write. Raises ConnectorError: what was
+    It stops while there is room left to look: the rest is told again as a new write. Raises ConnectorError: what was
     written before it is found in the log by the repeat.
     """
     results: dict[int, CountResult] = {}
@@ -152,11 +153,13 @@ def _tell(
     written: set[Cell] = set()
     for item_id, indexes in _by_item(told).items():
         cells = {_cell(told[index]): goals[_cell(told[index])] for index in indexes}
+        if not client.bucket.has_room(WRITE_DRIPS + len(cells)):
+            if not written:
+                raise full(client.bucket)
+            break
         try:
             _set(client, item_id, cells, shown)
         except ConnectorError as error:
-            if error.code == "RATE_LIMITED" and written:
-                break
             if not error.permanent or error.needs_reconnect:
                 raise
             results |= {index: CountResult(WriteOutcome.REFUSED, message=str(error)) for index in indexes}

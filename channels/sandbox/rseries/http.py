@@ -8,7 +8,6 @@ from datetime import datetime
 from math import ceil
 from typing import Any
 
-from django.db import connection as database
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.utils import timezone
@@ -17,7 +16,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from channels.sandbox import faults
 from channels.sandbox.rseries.errors import RSeriesError
-from channels.sandbox.rseries.models import Account, Employee, Token
+from channels.sandbox.rseries.models import Account, Bucket, Employee, Token
 
 log = logging.getLogger(__name__)
 
@@ -129,29 +128,21 @@ def authorize(request: HttpRequest, account_id: str | None) -> Token:
     return token
 
 
-_FILL = """
-INSERT INTO sandbox_rseries_bucket AS b (account_id, client, level, measured_at)
-VALUES (%(account)s, %(client)s, %(drips)s, %(now)s)
-ON CONFLICT (account_id, client) DO UPDATE SET
-    level = CASE WHEN {left} > %(size)s THEN {left} ELSE {left} + %(drips)s END, measured_at = %(now)s
-RETURNING CASE WHEN level > %(size)s + %(drips)s THEN level ELSE level - %(drips)s END
-""".replace("{left}", "greatest(0, b.level - %(rate)s * extract(epoch FROM %(now)s::timestamptz - b.measured_at))")
-
-
+@transaction.atomic
 def fill(token: Token, *, drips: float) -> tuple[float, float, float]:
-    """The level before this call, the size and the drip rate; a call into a bucket over its size adds nothing."""
+    """The level before this call, the size and the drip rate. The first call over the edge is let in; one into a bucket
+    that is over its size adds nothing."""
     limits = OWNERS_BUCKET if token.kind == Token.Kind.OWNER else faults.switch("rseries.bucket", list(BUCKET))
     size, size_more, rate, rate_more = limits
-    further = token.account.registers - 1
+    further, now = token.account.registers - 1, timezone.now()
     size, rate = size + further * size_more, rate + further * rate_more
-    values: dict[str, Any] = {
-        "account": token.account_id, "client": token.kind, "drips": drips, "now": timezone.now(), "size": size,
-        "rate": rate,
-    }  # fmt: skip
-    with database.cursor() as cursor:
-        cursor.execute(_FILL, values)
-        (level,) = cursor.fetchone()
-    return max(0.0, level), size, rate
+    own = {"account": token.account, "client": token.kind}
+    Bucket.objects.get_or_create(**own, defaults={"measured_at": now})
+    bucket = Bucket.objects.select_for_update().get(**own)
+    level = max(0.0, bucket.level - rate * (now - bucket.measured_at).total_seconds())
+    bucket.level, bucket.measured_at = level if level > size else level + drips, now
+    bucket.save()
+    return level, size, rate
 
 
 def read_relations(query: QueryDict) -> list[str]:
