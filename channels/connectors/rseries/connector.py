@@ -13,6 +13,7 @@ from channels.ports import (
     ACCESS_TOKEN,
     REFRESH_TOKEN,
     Account,
+    ActionResult,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -27,12 +28,22 @@ from channels.ports import (
     ListingResult,
     ListingWrite,
     MalformedPayload,
+    OrderAction,
+    OrderActionKind,
     OrdersPage,
     RemoteLocation,
     StockChangesPage,
     Subscription,
     WriteMode,
+    WriteOutcome,
 )
+
+# Tickets are of a person at a register, and so is the money in its drawer.
+BY_HAND = {
+    OrderActionKind.CANCEL: "Void the ticket in Lightspeed's sales history, or let what was set aside go there.",
+    OrderActionKind.EDIT: "Refund the item at a register; sell another one, or change what is set aside, there.",
+    OrderActionKind.MOVE: "Transfer the items to the other shop in Lightspeed, and set them aside there.",
+}
 
 
 class RSeriesConnector:
@@ -58,6 +69,7 @@ class RSeriesConnector:
         poll_every_s=10.0,
         secrets=(ACCESS_TOKEN, REFRESH_TOKEN),
         api_version=VERSION,
+        by_hand=BY_HAND,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -149,6 +161,10 @@ class RSeriesConnector:
         sold_on = self._sold_on(sales)
         found = [order for sale in sales for order in self._orders(sale, sold_on)]
         return [*found, *self._set_aside(kept_of)]
+
+    def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
+        """Nothing: a person does it at a register."""
+        return ActionResult(WriteOutcome.REFUSED, BY_HAND[action.kind])
 
     def fetch_stock_changes_since(
         self, *, since: datetime, cursor: str, location_ids: Sequence[str]
