@@ -7,7 +7,7 @@ judged. A number that agrees costs nothing: of a whole reading only the sweep's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,13 +33,14 @@ SWEEP_POLLS = 1440  # a whole reading takes at most this many polls: half a day 
 SWEEP_LISTINGS_MIN = 40
 HOT = 20
 HOT_WITHIN = timedelta(hours=6)
+_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _WORK_MEM = "SET LOCAL work_mem = '256MB'"  # a million rows compared in memory
 
-Number = tuple[int, int, Decimal]  # listing, place, what it shows
+Number = tuple[str, int, Decimal]  # inventory id, place, what it shows
 
-_UNNESTED = "SELECT * FROM unnest(%(listings)s::bigint[], %(places)s::bigint[], %(numbers)s::numeric[])"
-_COPIED = "SELECT listing, place, number FROM channels_reading"
-_READING = "CREATE TEMPORARY TABLE IF NOT EXISTS channels_reading (listing bigint, place bigint, number numeric)"
+_UNNESTED = "SELECT * FROM unnest(%(items)s::text[], %(places)s::bigint[], %(numbers)s::numeric[])"
+_COPIED = "SELECT item, place, number FROM channels_reading"
+_READING = "CREATE TEMPORARY TABLE IF NOT EXISTS channels_reading (item text, place bigint, number numeric)"
 
 # The ordinary case first: most numbers agree, and nothing about their cells needs to be written. Only the others are
 # named. `{join}` is LEFT where the answer should have named every cell of `{which}`: then what it left out is told.
@@ -54,7 +55,8 @@ FROM (
                %(moves_age)s OR c.observed IS DISTINCT FROM s.number OR c.expected <> s.number OR c.doubt <> 0
                OR c.recheck_at IS NOT NULL OR c.drift_at IS NOT NULL OR c.missing_at IS NOT NULL) AS is_news
     FROM channels_channelstock c
-    {join} JOIN ({said}) s(listing, place, number) ON s.listing = c.listing_id AND s.place = c.channel_location_id
+    JOIN channels_listing l ON l.id = c.listing_id AND l.connection_id = c.connection_id
+    {join} JOIN ({said}) s(item, place, number) ON s.item = l.inventory_id AND s.place = c.channel_location_id
     WHERE c.connection_id = %(connection)s AND {which}
 ) compared
 """
@@ -139,9 +141,9 @@ NOTHING = Seen(0, 0, 0)
 
 @dataclass(frozen=True)
 class Asked:
-    """The listings an answer should name, by inventory id (several may share one)."""
+    """The listings an answer should name: by inventory id, which several may share, or by a range of their keys."""
 
-    listings: Mapping[str, Sequence[int]]
+    inventory_ids: Sequence[str] = ()
     between: tuple[int, int] | None = None  # all the connection's listings above the first key, up to the second
 
 
@@ -165,17 +167,8 @@ def _read_and_observe(connection: Connection, inventory_ids: Sequence[str], *, i
     read_at, counts = timezone.now(), _read(connection, inventory_ids)
     return observe(
         connection=connection, counts=counts, read_at=read_at, is_recheck=is_recheck,
-        asked=Asked(listings=_listings(connection, inventory_ids)),
+        asked=Asked(inventory_ids),
     )  # fmt: skip
-
-
-def _listings(connection: Connection, inventory_ids: Collection[str]) -> dict[str, list[int]]:
-    """Listings by the id that their numbers are kept under."""
-    found: dict[str, list[int]] = {}
-    rows = Listing.objects.filter(connection=connection, inventory_id__in=inventory_ids).order_by("pk")
-    for inventory_id, pk in rows.values_list("inventory_id", "pk"):
-        found.setdefault(inventory_id, []).append(pk)
-    return found
 
 
 def _read(connection: Connection, inventory_ids: Sequence[str]) -> list[Count]:
@@ -232,12 +225,8 @@ def observe(
     )
     values["kept"] = [pk for _, pk, is_active, location_id in places if is_active and location_id]
     ids = {external_id: pk for external_id, pk, *_ in places}
-    listings = asked.listings if asked else _listings(connection, {count.inventory_id for count in counts})
     numbers = [
-        (listing, ids[count.location_id], count.quantity)
-        for count in counts
-        if count.location_id in ids
-        for listing in listings.get(count.inventory_id, ())
+        (count.inventory_id, ids[count.location_id], count.quantity) for count in counts if count.location_id in ids
     ]
     with transaction.atomic():
         told, news, gone = _compare(numbers, values, asked)
@@ -268,8 +257,8 @@ def _compare(
         join, which = "LEFT", "c.listing_id > %(after)s AND c.listing_id <= %(until)s"
         extra = {"after": asked.between[0], "until": asked.between[1]}
     elif asked is not None:
-        join, which = "LEFT", "c.listing_id = ANY(%(asked)s)"
-        extra = {"asked": [pk for pks in asked.listings.values() for pk in pks]}
+        join, which = "LEFT", "l.inventory_id = ANY(%(asked)s)"
+        extra = {"asked": list(asked.inventory_ids)}
     with database.cursor() as cursor, _said(cursor, numbers) as (said, arrays):
         cursor.execute(_COMPARE.format(said=said, join=join, which=which), values | extra | arrays)
         told, ids, shown, gone = cursor.fetchone()
@@ -281,9 +270,9 @@ def _said(cursor: Any, numbers: Sequence[Number]) -> Iterator[tuple[str, dict[st
     """The numbers as a query: as arrays where they are few, else copied into a table of this session."""
     if len(numbers) < COPIED_FROM:
         # The last word on a cell counts, should an answer name it twice.
-        last = {(listing, place): number for listing, place, number in numbers}
-        listings, places = [listing for listing, _ in last], [place for _, place in last]
-        yield _UNNESTED, {"listings": listings, "places": places, "numbers": list(last.values())}
+        last = {(item, place): number for item, place, number in numbers}
+        items, places = [item for item, _ in last], [place for _, place in last]
+        yield _UNNESTED, {"items": items, "places": places, "numbers": list(last.values())}
         return
     cursor.execute(f"{_READING} ON COMMIT DELETE ROWS")
     copy_numbers(cursor, numbers=numbers)
@@ -293,10 +282,21 @@ def _said(cursor: Any, numbers: Sequence[Number]) -> Iterator[tuple[str, dict[st
 
 def copy_numbers(cursor: Any, *, numbers: Sequence[Number]) -> None:
     """COPY numbers into this session's table of what was read."""
-    with cursor.copy("COPY channels_reading (listing, place, number) FROM STDIN") as copy:
-        rows = [f"{listing}\t{place}\t{number}\n" for listing, place, number in numbers]
-        for start in range(0, len(rows), COPIED_AT_ONCE):
-            copy.write("".join(rows[start : start + COPIED_AT_ONCE]))
+    with cursor.copy("COPY channels_reading (item, place, number) FROM STDIN") as copy:
+        for start in range(0, len(numbers), COPIED_AT_ONCE):
+            copy.write(_lines(numbers[start : start + COPIED_AT_ONCE]))
+
+
+def _lines(numbers: Sequence[Number]) -> str:
+    """As COPY reads them. Ids that hold a mark of its own are seldom: only then is each escaped."""
+    text = "".join([f"{item}\t{place}\t{number}\n" for item, place, number in numbers])
+    if (
+        "\\" not in text
+        and "\r" not in text
+        and (text.count("\t"), text.count("\n")) == (2 * len(numbers), len(numbers))
+    ):
+        return text
+    return "".join([f"{item.translate(_ESCAPED)}\t{place}\t{number}\n" for item, place, number in numbers])
 
 
 def _record(
@@ -400,25 +400,29 @@ def sweep(*, connection_id: int, limit: int | None = None) -> Seen:
     connection = Connection.objects.get(pk=connection_id)
     running = _running(connection)
     size = limit or max(SWEEP_LISTINGS_MIN, running.listings // SWEEP_POLLS)
-    listings = list(
-        Listing.objects.filter(
-            connection=connection, link=Listing.Link.LINKED, is_tracked=True, deleted_at=None,
-            pk__gt=running.last_listing_id,
-        )
-        .order_by("pk")
-        .values_list("pk", "inventory_id")[:size]
-    )  # fmt: skip
+    inventory_ids, last = slice_of(connection, after=running.last_listing_id, size=size)
     seen = NOTHING
-    if listings:
+    if last is not None:
         read_at = timezone.now()
-        counts = _read(connection, list(dict.fromkeys(inventory_id for _, inventory_id in listings)))
-        by_item: dict[str, list[int]] = {}
-        for pk, inventory_id in listings:
-            by_item.setdefault(inventory_id, []).append(pk)
-        asked = Asked(listings=by_item, between=(running.last_listing_id, listings[-1][0]))
+        counts = _read(connection, list(dict.fromkeys(inventory_ids)))
+        asked = Asked(between=(running.last_listing_id, last))
         seen = observe(connection=connection, counts=counts, read_at=read_at, asked=asked, moves_age=False)
-    _advance(running, seen, last_listing_id=listings[-1][0] if listings else None, is_last=len(listings) < size)
+    _advance(running, seen, last_listing_id=last, is_last=len(inventory_ids) < size)
     return seen
+
+
+_SLICE = """
+SELECT id, inventory_id FROM channels_listing
+WHERE connection_id = %s AND link = 'linked' AND is_tracked AND deleted_at IS NULL AND id > %s ORDER BY id LIMIT %s
+"""
+
+
+def slice_of(connection: Connection, *, after: int, size: int) -> tuple[list[str], int | None]:
+    """The next listings that are counted, in the order of their keys: their inventory ids, and the last one's key."""
+    with database.cursor() as cursor:
+        cursor.execute(_SLICE, [connection.pk, after, size])
+        rows = cursor.fetchall()
+    return [inventory_id for _, inventory_id in rows], rows[-1][0] if rows else None
 
 
 def _running(connection: Connection) -> StockSweep:
