@@ -137,11 +137,11 @@ def unexplained(merchant: Merchant) -> list[str]:
     ]
 
 
-# A cell may be told a number right after its own channel's sale for four reasons only, looked for since it last confirmed
-# a number: somebody else moved the same units too, or the channel sold them in a bundle, whose number moved there and not
-# theirs; or what the channel gave back (or let go) was owed to another channel's customers already, the pool being below
-# zero; or a count had seen the goods gone before we heard of their sale, and the channel was told so: until then they were
-# off its number twice; or a number of ours had gone over the sale, at a channel that takes them only absolutely.
+# A cell may be told a number right after its own channel's sale for four reasons only, looked for since it last
+# confirmed a number: somebody else moved the same units too, or the channel sold them in a bundle, whose number moved
+# there and not theirs; or what the channel gave back (or let go) was owed to another channel's customers already, the
+# pool being below zero; or a count had seen the goods gone before we heard of their sale, and the channel was told so:
+# until then they were off its number twice; or a number of ours had gone over the sale, where it takes them absolutely.
 _TOLD_BACK = """
 WITH own AS (
     SELECT l.id, n.id AS connection_id, n.label, li.sku, li.variant_id, cl.location_id, l.from_quantity, l.to_quantity,
