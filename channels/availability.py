@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection as database
 
-from channels.models import AvailabilityRule, Connection
+from channels.models import AvailabilityRule
 from channels.promises import Dated, Owed, dates
 
 Mode = AvailabilityRule.Mode
@@ -76,106 +76,6 @@ LEFT JOIN channels_cellpolicy y ON y.cell_id = c.id
 ORDER BY l.variant_id, cl.location_id
 """
 
-_CELLS_OF = """
-SELECT coalesce(array_agg(c.id), '{}'::bigint[]) FROM channels_channelstock c
-JOIN channels_listing l ON l.id = c.listing_id
-WHERE c.connection_id = %s AND l.variant_id = ANY(%s)
-"""
-
-# A channel that lists nothing and asks instead (the shop's own site): the same rules and the same arithmetic, without
-# cells. What is set aside for channels in escrow is not its to sell.
-_WITHOUT_CELLS = """
-WITH spot AS (
-    SELECT row_number() OVER (ORDER BY v.id, o.id) AS key, v.id AS variant_id, o.id AS location_id, v.is_whole_unit,
-           v.merchant_id, m.timezone
-    FROM inventory_variant v
-    JOIN accounts_merchant m ON m.id = v.merchant_id
-    JOIN inventory_location o ON o.merchant_id = v.merchant_id AND o.is_active
-    WHERE v.id = ANY(%(variants)s) AND v.merchant_id = %(merchant)s
-), decided AS (
-    SELECT d.* FROM channels_decide(
-        (SELECT array_agg(key ORDER BY key) FROM spot), (SELECT array_agg(%(connection)s::bigint) FROM spot),
-        (SELECT array_agg(variant_id ORDER BY key) FROM spot), (SELECT array_agg(location_id ORDER BY key) FROM spot)) d
-), known AS (
-    SELECT s.variant_id, s.location_id, NULL::bigint AS cell_id, s.is_whole_unit, d.decided,
-           made.available - held.doubt - held.aside AS pool, held.aside,
-           coalesce((d.said ->> 'safety_stock')::numeric, 0) AS safety_stock,
-           coalesce((d.said ->> 'channel_buffer')::numeric, 0) AS channel_buffer,
-           (d.said ->> 'share_percent')::numeric AS share_percent, (d.said ->> 'cap')::numeric AS cap,
-           CASE WHEN d.said -> 'oversell' ->> 'kind' IN ('backorder', 'preorder')
-                     AND coalesce((d.said -> 'oversell' ->> 'until')::timestamptz > clock_timestamp(), true)
-                THEN channels_promised((d.said -> 'oversell' ->> 'max')::numeric,
-                                       (d.said -> 'oversell' ->> 'date')::date, made.incoming) ELSE 0 END AS extra,
-           coalesce((d.said ->> 'is_paused')::boolean, false) AS is_paused,
-           NOT coalesce((d.said ->> 'is_paused')::boolean, false)
-               AND coalesce((d.said ->> 'sells_from')::timestamptz <= clock_timestamp(), true) AS is_open,
-           coalesce((d.said ->> 'is_tracked')::boolean, true) AS is_tracked,
-           (d.said ->> 'sells_from')::timestamptz AS sells_from,
-           coalesce(d.said -> 'oversell' ->> 'kind', 'never') AS oversell,
-           (d.said -> 'oversell' ->> 'max')::numeric AS oversell_max,
-           (d.said -> 'oversell' ->> 'date')::date AS promised_date,
-           coalesce(d.said -> 'oversell' ->> 'message', '') AS message
-    FROM spot s
-    JOIN decided d ON d.key = s.key
-    CROSS JOIN LATERAL (
-        -- Of a bundle, as many as its scarcest part makes up.
-        SELECT min(floor_of.units) AS available, min(floor_of.with_incoming) - min(floor_of.units) AS incoming
-        FROM (SELECT s.variant_id AS variant_id) itself
-        LEFT JOIN (inventory_bundle b JOIN inventory_bundlecomponent k ON k.bundle_id = b.id)
-            ON b.variant_id = itself.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
-        LEFT JOIN inventory_stocklevel level
-            ON level.variant_id = coalesce(k.variant_id, itself.variant_id) AND level.location_id = s.location_id
-        CROSS JOIN LATERAL (
-            SELECT coalesce(level.available, 0) AS available, CASE WHEN level.incoming > 0 THEN (
-                SELECT coalesce(sum(e.units), 0) FROM inventory_expected(ARRAY[level.variant_id]) e
-                WHERE e.location_id = s.location_id
-                  AND e.expected_date >= (clock_timestamp() AT TIME ZONE s.timezone)::date
-                  AND e.expected_date <= coalesce((d.said -> 'oversell' ->> 'date')::date, 'infinity')
-            ) ELSE 0 END AS dated
-        ) free
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN k.quantity IS NULL THEN free.available
-                        ELSE floor(free.available / k.quantity) END AS units,
-                   CASE WHEN k.quantity IS NULL THEN free.available + free.dated
-                        ELSE floor((free.available + free.dated) / k.quantity) END AS with_incoming
-        ) floor_of
-    ) made
-    CROSS JOIN LATERAL (
-        SELECT coalesce(sum(c.doubt), 0) AS doubt,
-               coalesce(sum(greatest(0, c.desired, c.expected)) FILTER (WHERE y.mode = 'escrow'), 0) AS aside
-        FROM channels_channelstock c
-        JOIN channels_listing l ON l.id = c.listing_id AND l.variant_id = s.variant_id AND l.deleted_at IS NULL
-        JOIN channels_channellocation cl ON cl.id = c.channel_location_id AND cl.location_id = s.location_id
-        JOIN channels_connection n ON n.id = c.connection_id AND n.state <> 'closed'
-        LEFT JOIN channels_cellpolicy y ON y.cell_id = c.id
-    ) held
-)
-SELECT k.*, 'shared' AS mode, 0::numeric AS own, 0::numeric AS hidden, NULL::numeric AS allotted, o.offer,
-       CASE WHEN k.is_tracked
-            THEN greatest(0, CASE WHEN k.is_whole_unit THEN floor(o.offer) ELSE o.offer END) END AS desired
-FROM known k
-CROSS JOIN LATERAL (
-    SELECT channels_offer(
-        k.pool, k.safety_stock + k.channel_buffer, k.share_percent, k.extra, k.cap, k.is_open) AS offer
-) o
-ORDER BY k.variant_id, k.location_id
-"""
-
-
-def publishable(*, connection_id: int, variant_ids: Sequence[int]) -> list[Publishable]:
-    """What this channel may sell of these variants now, by location; three queries, whatever their number.
-
-    Where the channel lists a variant, that is what its cells should show. A channel that lists none of it (the
-    shop's own site, which asks) is answered for every active location by the same rules, in the mode “shared”.
-    """
-    connection = Connection.objects.only("merchant_id").get(pk=connection_id)
-    found = of_cells(cell_ids=_cells(connection_id, variant_ids))
-    listed = {one.variant_id for one in found}
-    asked = sorted(set(variant_ids) - listed)
-    values = {"variants": asked, "merchant": connection.merchant_id, "connection": connection_id}
-    return found + (_read(_WITHOUT_CELLS, values) if asked else [])
-
-
 _BEYOND = """
 WITH cells AS (
     SELECT c.id, l.variant_id, cl.location_id
@@ -204,19 +104,11 @@ def beyond(*, variant_ids: Collection[int]) -> dict[tuple[int, int], Decimal]:
 
 
 def of_cells(*, cell_ids: Sequence[int]) -> list[Publishable]:
-    """What these cells should show now, and why."""
-    return _read(_OF_CELLS, {"cells": list(cell_ids)}) if cell_ids else []
-
-
-def _cells(connection_id: int, variant_ids: Sequence[int]) -> list[int]:
+    """What these cells should show now, and why; three queries, whatever their number."""
+    if not cell_ids:
+        return []
     with database.cursor() as cursor:
-        cursor.execute(_CELLS_OF, [connection_id, list(variant_ids)])
-        return list(cursor.fetchone()[0])
-
-
-def _read(statement: str, values: Mapping[str, Any]) -> list[Publishable]:
-    with database.cursor() as cursor:
-        cursor.execute(statement, values)
+        cursor.execute(_OF_CELLS, {"cells": list(cell_ids)})
         names = [column[0] for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     owed = [_owed(row) for row in rows]

@@ -173,14 +173,18 @@ BEGIN
            excluded.promised_date, excluded.message);
 END $$;
 
+-- Whether the shop of any of these cells sets units aside.
+CREATE OR REPLACE FUNCTION channels_sets_aside(p_cells bigint[]) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM channels_availabilityrule r
+                   WHERE r.mode = 'escrow'
+                     AND r.merchant_id IN (SELECT c.merchant_id FROM channels_channelstock c WHERE c.id = ANY(p_cells)))
+$$;
+
 -- With these cells all others at the same place that draw on the same units, where the shop sets units aside: of the same
 -- goods, of bundles with them, of what else is in those bundles. What one shows decides what the others may.
 CREATE OR REPLACE FUNCTION channels_with_peers(p_cells bigint[]) RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM channels_availabilityrule r
-                   WHERE r.mode = 'escrow'
-                     AND r.merchant_id IN (SELECT c.merchant_id FROM channels_channelstock c WHERE c.id = ANY(p_cells)))
-    THEN
+    IF NOT channels_sets_aside(p_cells) THEN
         RETURN p_cells;
     END IF;
     RETURN (
@@ -213,10 +217,7 @@ END $$;
 -- Lock these cells with their peers, in primary-key order; null where the shop sets nothing aside, and nothing is locked.
 CREATE OR REPLACE FUNCTION channels_lock_peers(p_cells bigint[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
 BEGIN
-    IF NOT EXISTS (SELECT FROM channels_availabilityrule r
-                   WHERE r.mode = 'escrow'
-                     AND r.merchant_id IN (SELECT c.merchant_id FROM channels_channelstock c WHERE c.id = ANY(p_cells)))
-    THEN
+    IF NOT channels_sets_aside(p_cells) THEN
         RETURN NULL;
     END IF;
     RETURN (

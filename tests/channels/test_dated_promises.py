@@ -52,7 +52,7 @@ def receive(shop, arrival, units, rest="wait"):
 
 
 def promise(shop, variant, name="Web"):
-    (found,) = availability.publishable(connection_id=shop.channels[name].pk, variant_ids=[variant.pk])
+    (found,) = availability.of_cells(cell_ids=[shop.cell(variant, name).pk])
     assert sum(step.amount for step in found.steps) == found.quantity
     return found.promise
 

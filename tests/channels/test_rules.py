@@ -84,7 +84,7 @@ def test_of_equal_rules_the_newest_decides_and_the_answer_names_it(shop):
     variant = shop.variant()
     shop.rule(safety_stock=1)
     newer = shop.rule(safety_stock=3)
-    found = availability.publishable(connection_id=shop.channels["Web"].pk, variant_ids=[variant.pk])
+    found = availability.of_cells(cell_ids=[shop.cell(variant, "Web").pk])
     assert [(one.quantity, one.decided) for one in found] == [(9, {"safety_stock": newer.pk})]
     assert [(step.kind, step.amount, step.rule_id) for step in found[0].steps] == [
         ("available", 12, None),
@@ -97,31 +97,19 @@ def test_steps_always_lead_to_the_number(shop):
     shop.rule(safety_stock=2, channel_buffer=1, share_percent=70, cap=9)
     shop.rule(connection=shop.channels["Till"], is_paused=True)
     for name in shop.channels:
-        (found,) = availability.publishable(connection_id=shop.channels[name].pk, variant_ids=[variant.pk])
+        (found,) = availability.of_cells(cell_ids=[shop.cell(variant, name).pk])
         assert sum(step.amount for step in found.steps) == found.quantity
 
 
 def test_what_is_sold_in_whole_units_has_whole_steps(shop):
     variant = shop.variant(units=5)
     shop.rule(share_percent=50)
-    (found,) = availability.publishable(connection_id=shop.channels["Web"].pk, variant_ids=[variant.pk])
+    (found,) = availability.of_cells(cell_ids=[shop.cell(variant, "Web").pk])
     assert [(step.kind, step.amount) for step in found.steps] == [("available", 5), ("share_percent", -3)]
     shop.rule(safety_stock=Decimal("2.5"), share_percent=100)
-    (found,) = availability.publishable(connection_id=shop.channels["Web"].pk, variant_ids=[variant.pk])
+    (found,) = availability.of_cells(cell_ids=[shop.cell(variant, "Web").pk])
     assert [(step.kind, step.amount) for step in found.steps][1:2] == [("safety_stock", -3)]
     assert sum(step.amount for step in found.steps) == found.quantity == 2
-
-
-def test_a_channel_without_listings_is_answered_by_the_same_rules(shop):
-    from tests import factories
-
-    site = factories.ConnectionFactory(merchant=shop.merchant, label="Own site", is_live=True)
-    variant = shop.variant(units=12)
-    shop.rule(safety_stock=2)
-    shop.rule(connection=site, cap=4)
-    found = availability.publishable(connection_id=site.pk, variant_ids=[variant.pk])
-    assert [(one.location_id, one.quantity) for one in found] == [(shop.places[0].pk, 4)]
-    assert set(found[0].decided) == {"safety_stock", "cap"}
 
 
 def test_web_first_for_48_hours_then_everyone_by_itself(shop):
@@ -167,7 +155,7 @@ def test_a_promise_ends_with_its_day_and_is_no_oversell_before(shop):
     shop.post(variant, -6)
     assert shop.shown(variant) == [1] * 4
     assert incidents.sweep_oversold(merchant_id=shop.merchant.pk) == 0
-    (found,) = availability.publishable(connection_id=shop.channels["Web"].pk, variant_ids=[variant.pk])
+    (found,) = availability.of_cells(cell_ids=[shop.cell(variant, "Web").pk])
     assert (found.promise.kind, found.promise.units, found.promise.message) == ("backorder", 5, "In stock soon")
     assert found.promise.promised_date == rule.promised_date
     rule.promised_date = utc_now().date() - timedelta(days=2)
