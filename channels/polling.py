@@ -79,7 +79,10 @@ def _read_orders(connection: Connection, *, started_at: datetime) -> None:
 
 
 def _hint(connection: Connection, page: OrdersPage) -> None:
-    """One hint an order that changed since we applied it; the same change polled twice is one hint."""
+    """One hint an order that changed since we applied it; the same change polled twice is one hint.
+
+    A time to the second that we have applied may hide a later change within it: that is one hint more.
+    """
     applied = {
         order.external_id: order
         for order in Order.objects.filter(
@@ -94,5 +97,6 @@ def _hint(connection: Connection, page: OrdersPage) -> None:
             continue
         if known is None or not applying.is_known(ref, known):
             stamp = ref.version or (ref.updated_at and ref.updated_at.isoformat())
-            key = f"poll:{ref.external_id}:{stamp}"
+            again = ":again" if known is not None and ref.updated_at == known.external_updated_at else ""
+            key = f"poll:{ref.external_id}:{stamp}{again}"
             intake.hint(connection=connection, kind=HintKind.ORDERS, ids=[ref.external_id], key=key)

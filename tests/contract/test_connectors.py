@@ -34,7 +34,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGES_MAX = 50
 # The others answer with no word on their rate limit: we count our calls.
-TELL_THEIR_LIMIT = {"lightspeed", "shopify"}
+TELL_THEIR_LIMIT = {"lightspeed", "rseries", "shopify"}
 ONE, TWO, THREE = Decimal(1), Decimal(2), Decimal(3)
 
 

@@ -64,8 +64,14 @@ def _run(work: Callable[..., int], cell: Cell, number: int, gate: Any, said: Any
 
 
 def _let_go_of_inherited_connections() -> None:
-    """Make a pool of this process's own: a thread of the parent may have opened one again before the fork."""
-    type(connections["default"])._connection_pools.clear()  # type: ignore[attr-defined]
+    """Begin with a connection and a pool of this process's own.
+
+    A thread of the parent may have opened the pool again before the fork. And where an event loop runs in the parent (a
+    browser's driver), its connection from before the loop is not the one that was closed, but is the one found here.
+    """
+    pools = type(connections["default"])._connection_pools  # type: ignore[attr-defined]
+    del connections["default"]
+    pools.clear()
     connection.ensure_connection()
 
 

@@ -18,7 +18,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from channels.connectors.rseries.values import Json, rows, unreadable
-from channels.ports import ConnectorError
+from channels.ports import ConnectorError, Headroom, Meter
 
 VERSION = "V3"
 LIMIT = 100  # the most rows of a page, and the most values of one IN
@@ -47,6 +47,7 @@ class Client:
     def __init__(self, *, base_url: str, account_id: str, access_token: str) -> None:
         self.base_url, self.account_id = base_url.rstrip("/"), account_id
         self.bucket = Bucket()
+        self.meter = Meter()
         self._session = requests.Session()
         self._session.headers.update({"Authorization": f"Bearer {access_token}", "Accept": "application/json"})
         self._session.trust_env = False  # a ~/.netrc entry of the host would replace the token
@@ -102,6 +103,7 @@ class Client:
             )
         except requests.RequestException as error:
             raise _unanswered(error, what="token", is_write=False) from error
+        self.meter.answered()
         if answer.status_code in (400, 401, 403):
             raise ConnectorError(
                 f"Lightspeed refused new tokens ({answer.status_code})", permanent=True, needs_reconnect=True
@@ -123,6 +125,7 @@ class Client:
         except requests.RequestException as error:
             raise _unanswered(error, what=what, is_write=is_write) from error
         self.bucket = Bucket.read(answer.headers)
+        self.meter.answered(self.bucket.headroom)
         return _body(answer, what=what, is_write=is_write), _served_at(answer)
 
 
@@ -203,6 +206,12 @@ class Bucket:
     def has_room(self, drips: float) -> bool:
         """Whether calls of so many drips fit in."""
         return not self.size or self.level + drips <= self.size
+
+    @property
+    def headroom(self) -> Headroom | None:
+        """What is left in it, where the answer told."""
+        left = max(self.size - self.level, 0.0)
+        return Headroom(left=left, most=self.size, unit="drips of a leaky bucket") if self.size else None
 
     @property
     def rest_s(self) -> float:

@@ -77,6 +77,7 @@ class RSeriesConnector:
         self._client = Client(
             base_url=account.base_url, account_id=account.account_id, access_token=self._secret("access_token")
         )
+        self.meter = self._client.meter
 
     # --- webhooks, of which there are none, and tokens ------------------------------------------------------
 
