@@ -84,7 +84,7 @@ def no_lock() -> Iterator[None]:
         bare = real.replace("FOR v_round IN 1..2 LOOP", "FOR v_round IN 1..1 LOOP")
         bare = bare.replace("IF v_round = 1 THEN", "IF v_round = 2 THEN")
         insert = "INSERT INTO inventory_reservation ("
-        bare = bare.replace(insert, f"PERFORM pg_sleep(0.5); {insert}")  # everybody has looked
+        bare = bare.replace(insert, f"PERFORM pg_sleep(1.5); {insert}")  # everybody has looked
         # The posting's own guard is one more.
         bare = bare.replace("'reservation', p_channel, true,", "'reservation', p_channel, false,")
         cursor.execute(bare)
