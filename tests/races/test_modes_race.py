@@ -86,7 +86,7 @@ def no_lock() -> Iterator[None]:
         insert = "INSERT INTO inventory_reservation ("
         bare = bare.replace(insert, f"PERFORM pg_sleep(1.5); {insert}")  # everybody has looked
         # The posting's own guard is one more.
-        bare = bare.replace("'reservation', p_channel, true,", "'reservation', p_channel, false,")
+        bare = bare.replace("'reservation', p_channel, v_beyond IS NULL,", "'reservation', p_channel, false,")
         cursor.execute(bare)
     yield
     with database.cursor() as cursor:
