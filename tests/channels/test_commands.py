@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import threading
@@ -13,7 +12,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection as database
 from django.db import connections
 from django.utils import timezone
 
@@ -30,6 +28,7 @@ from channels.sandbox.woocommerce.models import Site
 from inventory import verify
 from inventory.models import Order, StockLevel, StockMovement
 from storestudio.accounts.models import Merchant, User
+from tests import forking
 from tests.sandbox.shopify_sales import ShopifySales
 from tests.sandbox.square_shop import SquareShop, moment
 from tests.sandbox.woocommerce_shop import WooShop
@@ -137,15 +136,13 @@ def test_units_move_at_the_channel_and_in_the_ledger_once_whoever_tells_first(sh
 
 def die_before_it_is_settled(connection_id: int) -> None:
     """In a process of its own: carry out what waits, and be killed between the channel's answer and our own note."""
-    type(connections["default"])._connection_pools.clear()
+    forking.let_go_of_inherited_connections()
     commands._settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
     commands.carry_out(connection_id=connection_id, until=timezone.now() + timedelta(seconds=20))
 
 
 def killed_while_asking(shop: TwoChannels) -> None:
-    connections.close_all()
-    database.close_pool()  # type: ignore[attr-defined]
-    worker = multiprocessing.get_context("fork").Process(target=die_before_it_is_settled, args=(shop.pair.web.pk,))
+    worker = forking.context().Process(target=die_before_it_is_settled, args=(shop.pair.web.pk,))
     worker.start()
     worker.join(timeout=60)
     assert worker.exitcode == -signal.SIGKILL

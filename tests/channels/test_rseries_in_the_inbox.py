@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 from django.utils import timezone
 
-from channels import connections, dispatcher, inbox, polling, publisher, reconcile
+from channels import connections, dispatcher, inbox, polling, reconcile
 from channels.models import ChannelStock, Connection, InboundEvent, RemoteChange
-from channels.sandbox import bringup, standins
+from channels.sandbox import bringup
 from channels.sandbox.goods import Goods, GoodsVariant
 from channels.sandbox.rseries import accounts, models
 from channels.sandbox.rseries.till import RSeriesTill
@@ -19,6 +19,7 @@ from channels.sandbox.trading import settling
 from inventory import ledger
 from inventory.models import Order, StockLevel, StockMovement
 from storestudio.accounts.models import Merchant, User
+from tests.channels.vendors_show import publish_all, shown
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,20 +61,6 @@ def look(till):
     """One poll, and what it put into the inbox."""
     polling.poll(connection_id=till.pk)
     inbox.process(connection_id=till.pk, until=timezone.now() + timedelta(seconds=20))
-
-
-def publish_all():
-    for connection in Connection.objects.order_by("pk"):
-        publisher.publish(connection_id=connection.pk, until=timezone.now() + timedelta(seconds=20))
-
-
-def shown(sku):
-    found = {}
-    cells = ChannelStock.objects.filter(listing__sku=sku)
-    for cell in cells.select_related("connection", "listing", "channel_location"):
-        key = cell.listing.inventory_id, cell.channel_location.external_id
-        found[cell.connection.channel] = int(standins.of(cell.connection.channel).shown(cell.connection)[key])
-    return found
 
 
 def everywhere(units):

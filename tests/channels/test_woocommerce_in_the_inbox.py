@@ -11,10 +11,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from channels import connections, contact, credentials, inbox, intake, polling, publisher, reconcile, registry
+from channels import connections, contact, credentials, inbox, intake, polling, reconcile, registry
 from channels.connectors.woocommerce import stock
 from channels.models import ChannelStock, Connection, InboundEvent, Incident, Listing, StockGap
-from channels.sandbox import bringup, standins
+from channels.sandbox import bringup
 from channels.sandbox.goods import Goods, GoodsVariant
 from channels.sandbox.models import Delivery
 from channels.sandbox.woocommerce.models import Product, Site, Webhook
@@ -22,6 +22,7 @@ from inventory import ledger, verify
 from inventory.models import StockLevel
 from storestudio.accounts.models import Merchant, User
 from tests import factories
+from tests.channels.vendors_show import publish_all, shown
 from tests.sandbox.woocommerce_shop import WooShop
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,21 +70,6 @@ def hear(connection):
         )  # fmt: skip
     owed.update(state=Delivery.State.DELIVERED)
     inbox.process(connection_id=connection.pk, until=timezone.now() + timedelta(seconds=20))
-
-
-def publish_all():
-    for connection in Connection.objects.order_by("pk"):
-        publisher.publish(connection_id=connection.pk, until=timezone.now() + timedelta(seconds=20))
-
-
-def shown(sku):
-    """What each vendor shows of a SKU, by channel."""
-    found = {}
-    cells = ChannelStock.objects.filter(listing__sku=sku)
-    for cell in cells.select_related("connection", "listing", "channel_location"):
-        key = cell.listing.inventory_id, cell.channel_location.external_id
-        found[cell.connection.channel] = int(standins.of(cell.connection.channel).shown(cell.connection)[key])
-    return found
 
 
 def everywhere(units):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 import traceback
 from collections.abc import Callable
@@ -11,12 +10,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 from django.utils.timezone import now as utc_now
 
 from inventory import ledger, reservations, verify
 from inventory.models import Reservation, StockLevel, StockMovement
-from tests import factories
+from tests import factories, forking
 
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
 PROCESSES = 8
@@ -37,9 +36,7 @@ def cell() -> Cell:
 
 def at_once(work: Callable[..., int], cell: Cell) -> int:
     """Let the processes begin together; the sum of what each says it got."""
-    connections.close_all()
-    connection.close_pool()  # type: ignore[attr-defined]
-    context = multiprocessing.get_context("fork")
+    context = forking.context()
     gate, said = context.Barrier(PROCESSES), context.Queue()
     workers = [context.Process(target=_run, args=(work, cell, n, gate, said)) for n in range(PROCESSES)]
     for worker in workers:
@@ -53,7 +50,7 @@ def at_once(work: Callable[..., int], cell: Cell) -> int:
 
 def _run(work: Callable[..., int], cell: Cell, number: int, gate: Any, said: Any) -> None:
     try:
-        _let_go_of_inherited_connections()
+        forking.let_go_of_inherited_connections()
         said.put(work(cell, number, gate))
     except BaseException:
         traceback.print_exc(file=sys.stderr)
@@ -61,18 +58,6 @@ def _run(work: Callable[..., int], cell: Cell, number: int, gate: Any, said: Any
         said.put(None)
     finally:
         connections.close_all()
-
-
-def _let_go_of_inherited_connections() -> None:
-    """Begin with a connection and a pool of this process's own.
-
-    A thread of the parent may have opened the pool again before the fork. And where an event loop runs in the parent (a
-    browser's driver), its connection from before the loop is not the one that was closed, but is the one found here.
-    """
-    pools = type(connections["default"])._connection_pools  # type: ignore[attr-defined]
-    del connections["default"]
-    pools.clear()
-    connection.ensure_connection()
 
 
 def _hold(cell: Cell, number: int, gate: Any) -> int:
