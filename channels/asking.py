@@ -9,24 +9,14 @@ from decimal import Decimal
 
 from channels import commands, registry
 from channels.commands import CannotAsk
-from channels.models import ChannelCommand, ChannelLocation, Connection, Listing
-from channels.ports import (
-    AddedLine,
-    CancelOrder,
-    EditOrder,
-    LineChange,
-    LineMove,
-    MoveUnits,
-    OrderActionKind,
-    OrderOption,
-)
+from channels.models import ChannelCommand, ChannelLocation, Connection
+from channels.ports import CancelOrder, LineMove, MoveUnits, OrderActionKind, OrderOption
 from inventory import bundles
 from inventory.models import Location, Order, OrderHold, OrderLine
 from storestudio.accounts import numbers
 from storestudio.accounts.models import User
 
 ZERO = Decimal(0)
-Kind = OrderActionKind
 
 
 @dataclass(frozen=True)
@@ -96,15 +86,15 @@ def move(
         raise CannotAsk(f"Nothing was chosen that waits at {origin.name}.")
     for hold in holds:
         if units[hold.pk] > hold.committed:
-            raise CannotAsk(f"Only {numbers.plain(hold.committed)} of {_name(hold.line)} wait at {origin.name}.")
+            raise CannotAsk(f"Only {numbers.plain(hold.committed)} of {name_of(hold.line)} wait at {origin.name}.")
     there = dict(OrderHold.objects.filter(line__order=order, location=destination).values_list("line_id", "committed"))
     action = MoveUnits(
         order.external_id,
-        _place(order, origin),
-        _place(order, destination),
+        place_of(order, origin),
+        place_of(order, destination),
         [LineMove(hold.line.external_id, units[hold.pk], there.get(hold.line_id, ZERO)) for hold in holds],
     )
-    what = ", ".join(f"{numbers.plain(units[hold.pk])} × {_name(hold.line)}" for hold in holds)
+    what = ", ".join(f"{numbers.plain(units[hold.pk])} × {name_of(hold.line)}" for hold in holds)
     words = f"ship {what} from {destination.name} instead of {origin.name}"
     return commands.ask(order=order, action=action, words=words, key=key, actor=actor)
 
@@ -125,59 +115,12 @@ def cancel(*, order: Order, restocks: bool, pays_back: bool, note: str, key: uui
     return commands.ask(order=order, action=action, words=words, key=key, actor=actor)
 
 
-def exchange(
-    *,
-    line: OrderLine,
-    units: Decimal,
-    place: Location,
-    instead: Sequence[tuple[int, Decimal]],
-    note: str,
-    key: uuid.UUID,
-    actor: User,
-    restocks: bool = True,
-) -> ChannelCommand:
-    """Take units of a line that wait off the order, and put others on it (variant, units). Raises CannotAsk."""
-    order = line.order
-    held = OrderHold.objects.filter(line=line, location=place).first()
-    if held is None or not ZERO < units <= held.committed:
-        raise CannotAsk(f"So many of {_name(line)} do not wait at {place.name}.")
-    allowed = choices(order)
-    if instead and OrderOption.ADD not in allowed.options:
-        raise CannotAsk(allowed.by_hand.get(Kind.EDIT, f"{allowed.label} takes no other item onto an order."))
-    listed = dict(
-        Listing.objects.filter(
-            connection=order.channel_id, variant__in=[variant for variant, _ in instead], deleted_at=None
-        ).values_list("variant_id", "external_id")
-    )
-    if missing := [variant for variant, _ in instead if variant not in listed]:
-        raise CannotAsk(f"{allowed.label} does not list what should go instead ({len(missing)} of {len(instead)}).")
-    where = _place(order, place)
-    action = EditOrder(
-        order.external_id,
-        [LineChange(line.external_id, line.quantity, line.quantity - units, where)],
-        [AddedLine(listed[variant], quantity, where) for variant, quantity in instead],
-        restocks=restocks,
-        note=note,
-    )
-    words = f"take {numbers.plain(units)} × {_name(line)} off"
-    if instead:
-        words += ", send " + ", ".join(
-            f"{numbers.plain(quantity)} × {_listed_name(order, variant)}" for variant, quantity in instead
-        )
-        words += " instead"
-    return commands.ask(order=order, action=action, words=words, key=key, actor=actor)
-
-
-def _name(line: OrderLine) -> str:
+def name_of(line: OrderLine) -> str:
+    """What a line is called in messages."""
     return line.sku or line.title or "an item"
 
 
-def _listed_name(order: Order, variant_id: int) -> str:
-    listing = Listing.objects.filter(connection=order.channel_id, variant=variant_id).first()
-    return (listing.sku or listing.title) if listing else "another item"
-
-
-def _place(order: Order, location: Location) -> str:
+def place_of(order: Order, location: Location) -> str:
     """The place as the order's channel names it. Raises CannotAsk."""
     found = ChannelLocation.objects.filter(connection=order.channel_id, location=location, is_active=True).first()
     if found is None:

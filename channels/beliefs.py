@@ -240,8 +240,16 @@ def order_deeds(*, shop: str, order: Order) -> OrderDeeds:
         for one in _collisions(order)
     ]
     is_under_way = any(one.kind == "busy" for one in asked)
-    labels = {OrderActionKind.MOVE: "Ship from another place", OrderActionKind.CANCEL: "Cancel the order"}
-    pages = {OrderActionKind.MOVE: "move_order", OrderActionKind.CANCEL: "cancel_order"}
+    labels = {
+        OrderActionKind.EDIT: "Change items",
+        OrderActionKind.MOVE: "Ship from another place",
+        OrderActionKind.CANCEL: "Cancel the order",
+    }
+    pages = {
+        OrderActionKind.EDIT: "order_items",
+        OrderActionKind.MOVE: "move_order",
+        OrderActionKind.CANCEL: "cancel_order",
+    }
     return OrderDeeds(
         channel=choices.label,
         deeds=[

@@ -274,6 +274,10 @@ def _from_json(kind: str, kept: Mapping[str, Any]) -> OrderAction:
         for one in kept["changes"]
     ]
     added = [
-        AddedLine(one["listing_external_id"], Decimal(one["quantity"]), one["location_id"]) for one in kept["added"]
-    ]
+        AddedLine(
+            one["listing_external_id"], Decimal(one["quantity"]), one["location_id"],
+            Decimal(one.get("already_there", 0)),
+        )
+        for one in kept["added"]
+    ]  # fmt: skip
     return EditOrder(**{**kept, "changes": changes, "added": added})

@@ -10,11 +10,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
+from django.core.validators import MinValueValidator
 from django.db.models import Q
 
 from channels import incidents, registry, rules
 from channels.asking import Destination
 from channels.models import AvailabilityRule, ChannelLocation, Connection
+from channels.order_items import EditableLine
 from channels.ports import OrderOption
 from inventory import identifiers
 from inventory.forms import UNITS_MAX, FocusedForm, UnitsField
@@ -392,6 +394,59 @@ class MoveOrderForm(KeyedForm):
     def rows(self) -> list[tuple[OrderHold, Any]]:
         """Each line with its field."""
         return [(hold, self[f"units_{hold.pk}"]) for hold in self.holds]
+
+
+class OrderItemsForm(KeyedForm):
+    """How many of each line an order should have, where added items leave from, and what goes with it."""
+
+    restocks = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="Units taken off go back to the shelf",
+        help_text="No: they are written off.",
+    )
+    note = forms.CharField(
+        required=False, max_length=255, label="Note for your staff", help_text="Kept with the order at the channel."
+    )
+
+    def __init__(
+        self, *args: Any, lines: Sequence[EditableLine], places: Sequence[Location], options: Collection[OrderOption],
+        takes_fractions: bool, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        self.lines = list(lines)
+        super().__init__(*args, **kwargs)
+        for one in self.lines:
+            is_whole = not takes_fractions or bool(one.line.variant and one.line.variant.is_whole_unit)
+            words = "Type 0 or more."
+            if one.least:
+                words = f"{numbers.plain(one.least)} have left already: no fewer can stay on it."
+            least = MinValueValidator(one.least, message=words)
+            self.fields[f"units_{one.line.pk}"] = field = UnitsField(
+                label=f"Units of {one.name}", max_value=UNITS_MAX, initial=numbers.plain(one.line.quantity),
+                validators=[least, _whole] if is_whole else [least],
+            )  # fmt: skip
+            field.widget.attrs |= {"class": "units-field", "aria-label": f"Units of {one.name}"}
+        if OrderOption.ADD in options:
+            self.fields["place"] = forms.TypedChoiceField(
+                label="Added items leave from", coerce=int, required=False, empty_value=None,
+                choices=[(place.pk, place.name) for place in places],
+            )  # fmt: skip
+        if OrderOption.WRITE_OFF not in options:
+            del self.fields["restocks"]
+        self.order_fields(["key", *(f"units_{one.line.pk}" for one in self.lines), "place", "restocks", "note"])
+
+    def wanted(self) -> dict[int, Decimal]:
+        """Units by line."""
+        return {one.line.pk: self.cleaned_data[f"units_{one.line.pk}"] for one in self.lines}
+
+    def rows(self) -> list[tuple[EditableLine, Any]]:
+        """Each line with its field."""
+        return [(one, self[f"units_{one.line.pk}"]) for one in self.lines]
+
+
+def _whole(units: Decimal) -> None:
+    if units % 1:
+        raise forms.ValidationError("Whole units only.")
 
 
 class CancelOrderForm(KeyedForm):

@@ -72,7 +72,7 @@ class OrderActionKind(StrEnum):
     """What a channel may be asked to do with one of its orders."""
 
     CANCEL = "cancel"  # the whole order
-    EDIT = "edit"  # units taken off its lines, others added
+    EDIT = "edit"  # units of its lines changed, others added
     MOVE = "move"  # units that wait at one place leave from another
 
 
@@ -446,7 +446,8 @@ class CancelOrder:
 class LineChange:
     """A line's units as the order shows them now, and as they should be: both count what has left.
 
-    `location_id`: where units that are taken off wait; a wish that channels take as far as they can.
+    `location_id`: where units that are taken off wait, or that are added shall; a wish that channels take as far as
+    they can.
     """
 
     line_external_id: str
@@ -457,16 +458,20 @@ class LineChange:
 
 @dataclass(frozen=True)
 class AddedLine:
-    """Units of another listing for the order, to leave from `location_id` where the channel takes a wish."""
+    """Units of another listing for the order, to leave from `location_id` where the channel takes a wish.
+
+    `already_there`: so many units of that listing the order had before, which tells a repeat where no line changes.
+    """
 
     listing_external_id: str
     quantity: Decimal
     location_id: str = ""
+    already_there: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True)
 class EditOrder:
-    """Change the units of lines, and add others, all or nothing. At least one line changes: it tells a repeat."""
+    """Change the units of lines, and add others, all or nothing. The lines tell a repeat, or else what was added."""
 
     order_id: str
     changes: Sequence[LineChange]

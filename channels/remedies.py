@@ -15,7 +15,7 @@ from decimal import ROUND_CEILING, Decimal
 from django.db import transaction
 from django.utils import timezone
 
-from channels import asking, collisions, commands
+from channels import asking, collisions, commands, order_items
 from channels.collisions import Claim
 from channels.commands import CannotAsk
 from channels.models import ChannelCommand, Collision, CollisionDecision, Listing
@@ -225,7 +225,7 @@ def _carry_out(collision: Collision, claim: Claim, offer: Offer, wish: Wish, act
         return asking.cancel(
             order=line.order, restocks=True, pays_back=True, note=wish.note or "sold out", key=key, actor=actor
         )
-    return asking.exchange(
+    return order_items.exchange(
         line=line, units=units, place=collision.location, instead=_substitutes(offer, line, units),
         note=wish.note or "sold out", key=key, actor=actor,
     )  # fmt: skip

@@ -364,7 +364,7 @@ def move(
 
 @dataclass(frozen=True)
 class Swap:
-    """Units of a line from what they were to fewer; taken off where they wait at `location_id` first."""
+    """Units of a line from what they were to others; taken off where they wait at `location_id` first, or put there."""
 
     line_id: str
     before: Decimal
@@ -375,7 +375,7 @@ class Swap:
 def edit(
     *, site_id: int, order_id: str, swaps: Sequence[Swap], added: Sequence[tuple[str, Asked, int]], now: datetime
 ) -> Order:
-    """Take units that wait off lines, add lines (id, goods, place). Raises NoSuchOrder, Impossible, UnknownGoods."""
+    """Change how many of lines wait, add lines (id, goods, place). Raises NoSuchOrder, Impossible, UnknownGoods."""
     with transaction.atomic():
         lock(site_id=site_id, order_id=order_id)
         order = find(site_id=site_id, order_id=order_id)
@@ -384,7 +384,7 @@ def edit(
             line = lines.get(swap.line_id)
             if line is None or line.quantity != swap.before:
                 raise Impossible("the order has changed meanwhile")
-            lines[swap.line_id] = replace(line, quantity=swap.after, holds=_fewer(line, swap))
+            lines[swap.line_id] = replace(line, quantity=swap.after, holds=_swapped(line, swap))
         goods = [asked for _, asked, _ in added]
         offers, _ = site.find(site_id=site_id, merchant_id=order.merchant_id, asked=goods) if goods else ([], {})
         for (name, asked, place), offer in zip(added, offers, strict=True):
@@ -395,8 +395,16 @@ def edit(
         return _again(order, list(lines.values()), is_cancelled=False, now=now)
 
 
-def _fewer(line: LineState, swap: Swap) -> list[Hold]:
-    """The line's holds with so many units less waiting. Raises Impossible where more have left."""
+def _swapped(line: LineState, swap: Swap) -> list[Hold]:
+    """The line's holds with so many units less, or more, waiting. Raises Impossible where more have left."""
+    if swap.after > swap.before:
+        place = swap.location_id or _place_of(line)
+        if place is None:
+            raise Impossible(f"line {line.external_id} waits nowhere")
+        held = {hold.location_id: hold for hold in line.holds}
+        here = held.get(place, Hold(place))
+        held[place] = replace(here, committed=here.committed + swap.after - swap.before)
+        return list(held.values())
     less = swap.before - swap.after
     holds = []
     for hold in sorted(line.holds, key=lambda hold: hold.location_id != swap.location_id):

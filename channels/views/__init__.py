@@ -20,6 +20,7 @@ from channels.views.incidents import (
     note_on_incident,
     snooze_incident,
 )
+from channels.views.order_items import order_items_page
 from channels.views.orders import call_back_command, cancel_order, move_order, retry_command
 from channels.views.rules import rule_delete, rule_edit, rule_list, rule_new, rule_undo, selling
 from channels.views.setup import approve, pause, places, preview, put_back, reconnect, resume
@@ -50,6 +51,7 @@ __all__ = [
     "messages",
     "move_order",
     "note_on_incident",
+    "order_items_page",
     "pause",
     "places",
     "preview",

@@ -17,7 +17,8 @@ from inventory.models import Location, Order, OrderHold
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
 
 
-def _order_of(request: ShopRequest, order_id: int) -> Order:
+def order_of(request: ShopRequest, order_id: int) -> Order:
+    """One of the shop's orders, or 404."""
     found: Order = one_of(Order.objects.all(), merchant=request.merchant, pk=order_id)
     return found
 
@@ -26,11 +27,11 @@ def _order_of(request: ShopRequest, order_id: int) -> Order:
 @require_http_methods(["GET", "HEAD", "POST"])
 def move_order(request: ShopRequest, order_id: int) -> HttpResponse:
     """Ship what waits at one place from another: which units, where to, what each place has."""
-    order = _order_of(request, order_id)
+    order = order_of(request, order_id)
     holds = asking.waiting(order=order)
     origins = list({hold.location_id: hold.location for hold in holds}.values())
-    asked = request.POST if request.method == "POST" else request.GET
-    origin = next((place for place in origins if str(place.pk) == asked.get("origin")), origins[0] if origins else None)
+    given = request.POST if request.method == "POST" else request.GET
+    origin = next((place for place in origins if str(place.pk) == given.get("origin")), origins[0] if origins else None)
     here = [hold for hold in holds if origin is not None and hold.location_id == origin.pk]
     there = asking.destinations(order=order, holds=here) if here else []
     form = MoveOrderForm(request.POST or None, holds=here, destinations=there)
@@ -43,7 +44,7 @@ def move_order(request: ShopRequest, order_id: int) -> HttpResponse:
         except commands.CannotAsk as refused:
             form.add_error(None, str(refused))
         else:
-            return _asked(request, order)
+            return asked(request, order)
     context = _context(order, form) | {
         "origins": origins, "origin": origin, "lines": form.rows(), "destinations": there,
     }  # fmt: skip
@@ -54,7 +55,7 @@ def move_order(request: ShopRequest, order_id: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel_order(request: ShopRequest, order_id: int) -> HttpResponse:
     """Cancel a whole order at its channel; what that means is said before."""
-    order = _order_of(request, order_id)
+    order = order_of(request, order_id)
     choices = asking.choices(order)
     form = CancelOrderForm(request.POST or None, options=choices.options)
     if request.method == "POST" and form.is_valid():
@@ -67,7 +68,7 @@ def cancel_order(request: ShopRequest, order_id: int) -> HttpResponse:
         except commands.CannotAsk as refused:
             form.add_error(None, str(refused))
         else:
-            return _asked(request, order)
+            return asked(request, order)
     units = sum((hold.committed for hold in OrderHold.objects.filter(line__order=order)), Decimal(0))
     context = _context(order, form) | {"units": units}
     return render(request, "channels/order_cancel.html", context, status=422 if form.errors else 200)
@@ -77,7 +78,8 @@ def _context(order: Order, form: Any) -> dict[str, Any]:
     return {"order": order, "form": form, "choices": asking.choices(order)}
 
 
-def _asked(request: ShopRequest, order: Order) -> HttpResponse:
+def asked(request: ShopRequest, order: Order) -> HttpResponse:
+    """Back to the order, once its channel is being asked."""
     label = asking.choices(order).label
     messages.success(request, f"{label} is asked. You see here when it is done; stock follows then.")
     return redirect("order", request.merchant.slug, order.pk)

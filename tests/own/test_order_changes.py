@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from channels import commands
+from channels import commands, order_items
 from channels.models import ChannelCommand
+from channels.order_items import Items
 from channels.own import acting, deliveries, endpoints
 from channels.own.models import WebhookDelivery, WebhookMessage
 from channels.ports import AddedLine, CancelOrder, EditOrder, LineChange, LineMove, MoveUnits, OrderAction
@@ -95,3 +96,18 @@ def test_a_message_that_cannot_be_written_leaves_the_order_as_it_was(shop: Shop,
     commands.carry_out(connection_id=shop.site.pk, until=timezone.now() + timedelta(seconds=5))
     assert committed(shop, "MUG") == (0, 0)
     assert [one["order"]["state"] for one in told(shop)] == ["cancelled"]
+
+
+def test_a_person_puts_more_on_the_order_and_the_site_is_told(shop: Shop) -> None:
+    order, bowl = Order.objects.get(), shop.variants["BOWL"].pk
+    items = Items({order.lines.get().pk: Decimal(4)}, [(bowl, Decimal(2))], shop.places[1])
+    command = order_items.change(
+        order=order, items=items, restocks=True, note="by phone", key=uuid.uuid4(), actor=shop.owner
+    )  # fmt: skip
+    commands.carry_out(connection_id=shop.site.pk, until=timezone.now() + timedelta(seconds=5))
+    command.refresh_from_db()
+    assert (command.state, committed(shop, "MUG"), committed(shop, "BOWL")) == ("done", (4, 0), (0, 2))
+    (message,) = told(shop)
+    assert message["change"] == {"kind": "edit", "words": "put 1 × MUG, 2 × BOWL on", "note": "by phone"}
+    assert [line["quantity"] for line in message["order"]["lines"]] == [4, 2]
+    assert verify.verify().breaches == []

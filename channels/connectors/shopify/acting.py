@@ -66,13 +66,11 @@ def _cancel(client: Client, action: CancelOrder, *, is_first: bool) -> ActionRes
 
 
 def _edit(client: Client, action: EditOrder, *, is_first: bool) -> ActionResult:
-    """Stage and commit. The lines' own units say whether an earlier try was committed: all of it was, or nothing."""
-    ids = [change.line_external_id for change in action.changes]
-    nodes = client.run(documents.LINES_NOW, {"ids": ids}, operation="StudioLinesNow")["nodes"]
-    now = {node["id"]: Decimal(node["currentQuantity"]) for node in nodes if node}
-    if not is_first and all(now.get(one.line_external_id) == one.to_quantity for one in action.changes):
+    """Stage and commit. An earlier try was committed whole or not at all, so that any part of it tells."""
+    is_before, is_after = _lines_tell(client, action) if action.changes else _goods_tell(client, action)
+    if not is_first and is_after:
         return DONE
-    if any(now.get(one.line_external_id) != one.from_quantity for one in action.changes):
+    if not is_before:
         return ActionResult(WriteOutcome.STALE, "The order has changed there meanwhile.")
     begun = client.run(documents.EDIT_BEGIN, {"id": action.order_id}, operation="StudioEditBegin", is_write=True)
     if refusal := _refusal(begun["orderEditBegin"]["userErrors"]):
@@ -83,6 +81,39 @@ def _edit(client: Client, action: EditOrder, *, is_first: bool) -> ActionResult:
         if refusal := _refusal(payload["userErrors"]):
             return refusal
     return DONE
+
+
+def _lines_tell(client: Client, action: EditOrder) -> tuple[bool, bool]:
+    """Whether the lines stand as before the edit, or as after it."""
+    ids = [change.line_external_id for change in action.changes]
+    nodes = client.run(documents.LINES_NOW, {"ids": ids}, operation="StudioLinesNow")["nodes"]
+    now = {node["id"]: Decimal(node["currentQuantity"]) for node in nodes if node}
+    return (
+        all(now.get(one.line_external_id) == one.from_quantity for one in action.changes),
+        all(now.get(one.line_external_id) == one.to_quantity for one in action.changes),
+    )
+
+
+def _goods_tell(client: Client, action: EditOrder) -> tuple[bool, bool]:
+    """The same of an edit that only adds: by the units of each listing on the order."""
+    now: dict[str, Decimal] = {}
+    after: str | None = None
+    for _ in range(PARTS_MAX):
+        variables = {"id": action.order_id, "after": after}
+        order = client.run(documents.GOODS_NOW, variables, operation="StudioGoodsNow")["order"]
+        if order is None:
+            raise ConnectorError("Shopify does not know this order any more", permanent=True)
+        for node in order["lineItems"]["nodes"]:
+            name = (node["variant"] or {}).get("id", "")
+            now[name] = now.get(name, ZERO) + Decimal(node["currentQuantity"])
+        if not order["lineItems"]["pageInfo"]["hasNextPage"]:
+            break
+        after = order["lineItems"]["pageInfo"]["endCursor"]
+    there = [(now.get(one.listing_external_id, ZERO), one) for one in action.added]
+    return (
+        all(units == one.already_there for units, one in there),
+        all(units >= one.already_there + one.quantity for units, one in there),
+    )
 
 
 def _steps(action: EditOrder, edit: str) -> Sequence[tuple[str, Json, str, str]]:

@@ -283,6 +283,17 @@ query StudioLinesNow($ids: [ID!]!) {
 }
 """
 
+GOODS_NOW = """
+query StudioGoodsNow($id: ID!, $after: String) {
+  order(id: $id) {
+    lineItems(first: 100, after: $after) {
+      nodes { currentQuantity variant { id } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+"""
+
 WAITING = """
 query StudioWaiting($id: ID!, $after: String) {
   order(id: $id) {
