@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any, cast
 
 from django import forms
 
+from inventory import incoming
 from inventory.models import ArrivalLine, Location, Variant
 from inventory.queries import locations
+from storestudio.accounts import numbers
 from storestudio.accounts.models import Merchant
 
 UNITS_MAX = Decimal(1_000_000)
@@ -46,6 +49,15 @@ class UnitsField(forms.DecimalField):
         if isinstance(value, str):
             value = value.replace("−", "-").replace("\u202f", "").replace("\u00a0", "").replace(" ", "")
         return super().to_python(value)
+
+
+def one_more(typed: str) -> str:
+    """Another unit on what was typed so far, as a field shows it; what is no number counts as nothing yet."""
+    try:
+        units = UnitsField(required=False).clean(typed) or Decimal(0)
+    except forms.ValidationError:
+        units = Decimal(0)
+    return numbers.plain(units + 1)
 
 
 class FocusedForm(forms.Form):
@@ -169,7 +181,10 @@ class ReceiveForm(FocusedForm):
 
     key = forms.UUIDField(widget=forms.HiddenInput)
     location = PlaceField()
-    note = forms.CharField(max_length=200, label="From", help_text="Supplier, delivery note or purchase order.")
+    note = forms.CharField(
+        max_length=200, label="From", help_text="Supplier, delivery note or purchase order.",
+        error_messages={"required": "Say who it comes from."},
+    )  # fmt: skip
 
     def __init__(self, *args: Any, merchant: Merchant, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -213,18 +228,36 @@ def counted_lines(*, data: Any, variants: Sequence[Variant]) -> list[LineForm]:
     return [LineForm(data, prefix=f"v{variant.pk}", variant=variant) for variant in variants]
 
 
+class ComingDayField(forms.DateField):
+    """The day something should be there by: `today` of the shop, or later; empty where nobody knows."""
+
+    def __init__(self, **options: Any) -> None:
+        shown = {"widget": forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), "required": False}
+        super().__init__(**{**shown, **options})
+        self.today: date | None = None
+
+    def of(self, merchant: Merchant) -> None:
+        """Days of this shop's calendar."""
+        self.today = incoming.today(merchant)
+        self.widget.attrs["min"] = self.today.isoformat()
+
+    def clean(self, value: Any) -> date | None:
+        """A day that is over is a slip: nothing could be promised on it."""
+        day: date | None = super().clean(value)
+        if day is not None and self.today is not None and day < self.today:
+            raise forms.ValidationError("That day is over. Choose today or a later one, or leave it empty.")
+        return day
+
+
 class ArrivalForm(FocusedForm):
     """Goods that are to travel: from where, to where, by when; the lines are read by `counted_lines`."""
 
     key = forms.UUIDField(widget=forms.HiddenInput)
     origin = PlaceField()
-    supplier = forms.CharField(max_length=120, label="Supplier")
+    supplier = forms.CharField(max_length=120, label="Supplier", error_messages={"required": "Say who it comes from."})
     destination = PlaceField()
-    expected_date = forms.DateField(
-        required=False,
-        label="Should be there on",
-        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        help_text="Nothing can be promised to customers on what has no day.",
+    expected_date = ComingDayField(
+        label="Should be there on", help_text="Nothing can be promised to customers on what has no day."
     )
     note = forms.CharField(required=False, max_length=200, label="Reference")
 
@@ -234,6 +267,7 @@ class ArrivalForm(FocusedForm):
             cast(PlaceField, self.fields[name]).of(merchant, is_in_use=name == "destination")
             self.fields[name].label = label
         del self.fields["supplier" if is_transfer else "origin"]
+        cast(ComingDayField, self.fields["expected_date"]).of(merchant)
         self.fields["note"].help_text = (
             "Driver, van, parcel number." if is_transfer else "Order number, delivery note, parcel number."
         )
@@ -308,9 +342,11 @@ class DeedForm(FocusedForm):
 class DayForm(FocusedForm):
     """Another day for something on its way; empty: nobody knows."""
 
-    expected_date = forms.DateField(
-        required=False, label="Another day", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
-    )
+    expected_date = ComingDayField(label="Another day", help_text="Empty: nobody knows.")
+
+    def __init__(self, *args: Any, merchant: Merchant, **options: Any) -> None:
+        super().__init__(*args, **options)
+        cast(ComingDayField, self.fields["expected_date"]).of(merchant)
 
 
 class BundleForm(FocusedForm):

@@ -404,6 +404,11 @@ class ArrivalLine(models.Model):
         surplus: Decimal = max(came - self.quantity, ZERO)
         return surplus
 
+    @property
+    def differs(self) -> bool:
+        """Whether anything became of it but what was sent arriving fit to be sold."""
+        return any((self.damaged, self.missing, self.returned, self.surplus))
+
 
 class ArrivalStep(models.Model):
     """One thing done with an arrival: sent, received in part, given up, called back; the newest can be undone."""

@@ -12,7 +12,7 @@ from django.shortcuts import redirect, render
 from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_http_methods, require_safe
 
-from inventory import arrival_queries, arrivals, exporting, incoming, paging, queries
+from inventory import arrival_queries, arrivals, exporting, paging, queries
 from inventory.forms import ArrivalForm, DayForm, DeedForm, LineForm, counted_lines
 from inventory.models import Arrival, ArrivalLine
 from inventory.views import scanning
@@ -90,8 +90,7 @@ def arrival_page(
         "steps": steps,
         "undoable": [step.step.pk for step in steps if step.is_newest and may_undo(request, step.step.done_by_id)],
         "deed": DeedForm(),
-        "day_form": day_form or DayForm(initial={"expected_date": found.expected_date}),
-        "today": incoming.today(request.merchant),
+        "day_form": day_form or DayForm(initial={"expected_date": found.expected_date}, merchant=request.merchant),
     }
     return render(request, "inventory/arrival.html", context, status=status)
 
@@ -222,7 +221,7 @@ def _compose_page(
         "lines": lines,
         "arrival": current,
         "is_transfer": is_transfer,
-        "is_scanning": status == 200,
+        "is_scanning": status == 200 or not lines,
         "has_places": len(queries.locations(merchant=request.merchant)) > (1 if is_transfer else 0),
     } | extra
     return render(request, "inventory/arrival_form.html", context, status=status)

@@ -132,9 +132,9 @@ def bundle_end(request: ShopRequest, variant_id: int) -> HttpResponse:
         context = {"variant": variant, "makeup": bundle_queries.makeup_of(merchant=request.merchant, variant=variant)}
         return render(request, "inventory/bundle_end.html", context)
     if bundles.end(variant=variant, actor=request.actor):
-        messages.success(request, "It is nothing but itself again. What was sold as a bundle stays so.")
+        messages.success(request, "Ended. What was sold as a bundle stays so.")
     else:
-        messages.info(request, "It was no bundle any more. Nothing changed.")
+        messages.info(request, "It had been ended already. Nothing changed.")
     return redirect("variant", request.merchant.slug, variant.pk)
 
 

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any
 
 from django.http import QueryDict
 
 from inventory import paging, queries
-from inventory.forms import LINES_MAX, LineForm
+from inventory.forms import LINES_MAX, LineForm, one_more
 from inventory.models import Variant
-from storestudio.accounts import numbers
 from storestudio.accounts.access import ShopRequest
 
 
@@ -74,7 +72,9 @@ def scan(request: ShopRequest, data: QueryDict, step: str, *, lines_max: int = L
     added = found[0]
     if added not in chosen and len(chosen) >= lines_max:
         return Scanned(chosen, code=code, error=f"{lines_max} items are the most. Finish these first.")
-    said = _one_more(data, added)
+    name = f"v{added.pk}-quantity"
+    data[name] = one_more(data.get(name, ""))
+    said = f"{added.full_title}: {data[name]}"
     return Scanned([added, *(one for one in chosen if one.pk != added.pk)], added=added, said=said)
 
 
@@ -82,17 +82,6 @@ def _not_one(code: str, exact: int, has_suggestions: bool) -> str:
     if exact:
         return f"{exact} items share “{code}”. Choose the one you have."
     return f"No item has the SKU or barcode “{code}”." + (" Did you mean one of these?" if has_suggestions else "")
-
-
-def _one_more(data: QueryDict, added: Variant) -> str:
-    """Another unit of the scanned item."""
-    name = f"v{added.pk}-quantity"
-    try:
-        quantity = Decimal(data.get(name) or 0) + 1
-    except ArithmeticError:
-        quantity = Decimal(1)
-    data[name] = numbers.plain(quantity)
-    return f"{added.full_title}: {data[name]}"
 
 
 def unchecked(data: QueryDict, chosen: Sequence[Variant]) -> list[LineForm]:

@@ -15,7 +15,7 @@ from django.utils.timezone import now as utc_now
 from django.views.decorators.http import require_http_methods, require_POST
 
 from inventory import adjustments, arrivals, ledger, queries
-from inventory.forms import CameForm, DayForm, DeedForm, RestForm
+from inventory.forms import CameForm, DayForm, DeedForm, RestForm, one_more
 from inventory.models import Arrival, ArrivalLine, Location, Variant
 from inventory.views.arrivals import arrival_of, arrival_page, may_undo
 from storestudio.accounts import numbers
@@ -192,11 +192,7 @@ def _counted_up(request: ShopRequest, found: Arrival, lines: Sequence[ArrivalLin
         extra: dict[str, Any] = {"code": code, "code_error": _not_here(code, meant, len(here), found)}
         return extra | {"stray": meant[0] if len(meant) == 1 else None}
     name = f"l{here[0].pk}-came"
-    try:
-        units = Decimal(data.get(name) or 0) + 1
-    except ArithmeticError:
-        units = Decimal(1)
-    data[name] = numbers.plain(units)
+    data[name] = one_more(data.get(name, ""))
     return {"said": f"{here[0].variant.full_title}: {data[name]}", "added": here[0]}
 
 
@@ -245,7 +241,7 @@ def arrival_cancel(request: ShopRequest, arrival_id: int) -> HttpResponse:
     try:
         if request.POST.get("step") == "post":
             arrivals.cancel(**options)
-            messages.success(request, "Called off. Nothing more comes of it.")
+            messages.success(request, "Thrown away." if found.sent_at is None else "Done. Nothing more comes of it.")
             return redirect("arrival", request.merchant.slug, found.pk)
         effects = adjustments.preview(
             merchant=request.merchant,
@@ -286,7 +282,7 @@ def arrival_undo(request: ShopRequest, arrival_id: int, step_id: int) -> HttpRes
 def arrival_reschedule(request: ShopRequest, arrival_id: int) -> HttpResponse:
     """Another day, or none; what may be promised on it follows."""
     found = arrival_of(request, arrival_id)
-    form = DayForm(request.POST)
+    form = DayForm(request.POST, merchant=request.merchant)
     if not form.is_valid():
         return arrival_page(request, found, day_form=form, status=422)
     day = form.cleaned_data["expected_date"]
@@ -296,7 +292,9 @@ def arrival_reschedule(request: ShopRequest, arrival_id: int) -> HttpResponse:
         return _back(request, found, str(problem))
     except OperationalError:
         return _back(request, found, BUSY)
-    messages.success(request, f"Expected on {day:%a %d %b %Y}." if day else "Nobody knows when it comes, then.")
+    messages.success(
+        request, f"Expected on {day:%a %d %b %Y}." if day else "It has no day now: nothing is promised on it."
+    )
     return redirect("arrival", request.merchant.slug, found.pk)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from channels.alerts import outbox, routes
 from channels.models import Incident
 from storestudio.accounts.models import Membership
 from tests import factories
-from tests.browser import scenes, steering
+from tests.browser import scenes, steering, travelling
+from tests.browser.travelling import Answer
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -74,7 +75,7 @@ def look_at(
     client: Any,
     live_server: Any,
     name: str,
-    paths: dict[str, str],
+    paths: Mapping[str, str | Answer],
     user: Any,
     status: int = 200,
     ways: Sequence[tuple[int, str]] = VARIANTS,
@@ -90,12 +91,13 @@ def look_at(
         page.on("console", lambda line, said=said: said.append(line.text) if line.type == "error" else None)
         page.on("pageerror", lambda error, said=said: said.append(str(error)))
         for page_name, path in paths.items():
-            answer = page.goto(live_server.url + path)
+            wanted = path.status if isinstance(path, Answer) else status
+            answer = arrive(page, live_server.url, path)
             where = f"{name}-{page_name}-{width}-{theme}"
-            if answer.status != status:
+            if answer.status != wanted:
                 found.append(f"{where}: answered {answer.status}")
             found += [f"{where}: {problem}" for problem in problems_of(page)]
-            found += [f"{where}: {line}" for line in said if f"status of {status} " not in line]
+            found += [f"{where}: {line}" for line in said if f"status of {wanted} " not in line]
             said.clear()
             if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
                 found.append(f"{where}: scrolls sideways")
@@ -103,6 +105,30 @@ def look_at(
                 page.screenshot(path=Path(PICTURES) / f"{where}.png", full_page=True)
         context.close()
     return found
+
+
+def arrive(page: Any, base: str, path: str | Answer) -> Any:
+    """Open a page, or press what leads to it; the server's answer."""
+    if isinstance(path, str):
+        return page.goto(base + path)
+    page.goto(base + path.path)
+    for label, value in path.fields.items():
+        page.get_by_role("textbox", name=label).first.fill(value)
+    with page.expect_navigation() as moved:
+        page.get_by_role("button", name=path.button, exact=True).click()
+    return moved.value
+
+
+@pytest.mark.parametrize("scene_name", ["full", "empty"])
+def test_pages_of_what_travels_have_no_accessibility_violation(browser, client, live_server, scene_name):
+    scene = getattr(scenes, scene_name)()
+    paths = travelling.travel(scene) if scene.variants else travelling.empty_paths(scene)
+    opened = {name: path for name, path in paths.items() if isinstance(path, str)}
+    ways = VARIANTS if PICTURES else CROSSWISE[:1]
+    found = look_at(browser, client, live_server, f"travel-{scene_name}", opened, scene.user, ways=ways)
+    # All of it on a phone, where it is narrow; the parts of the answers are looked at on a desk in other pages.
+    found += look_at(browser, client, live_server, f"travel-{scene_name}", paths, scene.user, ways=CROSSWISE[1:])
+    assert not found, "\n".join(found)
 
 
 def test_pages_before_signing_in_have_no_accessibility_violation(browser, client, live_server):

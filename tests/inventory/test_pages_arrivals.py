@@ -90,6 +90,13 @@ def test_a_transfer_is_scanned_saved_looked_at_and_sent_once(client, shop):
     assert cell.desired == 6
 
 
+@pytest.mark.parametrize(("typed", "then"), [("1 000", "1001"), ("2.5", "3.5"), ("NaN", "1"), ("x", "1"), ("", "1")])
+def test_a_scan_counts_on_from_what_was_typed_as_people_write_it(client, shop, typed, then):
+    mug = shop.stock("Mug", units=10, sku="MUG-1", title="")
+    answer = client.post(shop.url("transfer_new"), form(shop, (mug, typed), step="add", code="MUG-1"))
+    assert f'name="v{mug.pk}-quantity" value="{then}"' in answer.content.decode()
+
+
 def test_a_delivery_is_expected_with_its_day_and_supplier(client, shop):
     mug = shop.stock("Mug", units=1, title="")
     wanted = form(shop, (mug, "12"), supplier="Acme", note="PO 7")
@@ -109,6 +116,7 @@ def test_a_delivery_is_expected_with_its_day_and_supplier(client, shop):
     [
         ({"destination": "same"}, "choose another one"),
         ({"expected_date": "soon"}, "Enter a valid date"),
+        ({"expected_date": "2020-02-29"}, "That day is over"),
         ({"quantity": "0"}, "Type how many"),
         ({"quantity": "1.5"}, "whole units"),
         ({"quantity": "−2.5"}, "Type how many"),
@@ -235,6 +243,8 @@ def test_another_day_is_set_and_a_late_one_is_flagged(client, shop):
     assert "6 on the way, late" in text(client.get(shop.url("stock")))
     wrong = client.post(shop.url("arrival_reschedule", arrival.pk), {"expected_date": "soon"})
     assert (wrong.status_code, "Enter a valid date" in text(wrong)) == (422, True)
+    over = client.post(shop.url("arrival_reschedule", arrival.pk), {"expected_date": "2020-02-29"})
+    assert (over.status_code, "That day is over" in text(over)) == (422, True)
     page = client.post(shop.url("arrival_reschedule", arrival.pk), {"expected_date": "2099-12-04"}, follow=True)
     assert "Expected on Fri 04 Dec 2099." in text(page)
     assert "Nothing is late" in text(client.get(shop.url("arrivals"), {"show": "late"}))

@@ -103,11 +103,11 @@ def test_what_has_stock_of_its_own_can_be_a_pack_and_no_bundle(client, shop):
 def test_ending_is_asked_first(client, shop):
     shop.make()
     there = shop.url("bundle_end", shop.set.pk)
-    assert "Nothing but itself again?" in text(client.post(there))
+    assert "End the bundle?" in text(client.post(there))
     assert bundles.current(variant=shop.set) is not None
-    assert "It is nothing but itself again" in text(client.post(there, {"step": "post"}, follow=True))
+    assert "Ended. What was sold" in text(client.post(there, {"step": "post"}, follow=True))
     assert bundles.current(variant=shop.set) is None
-    assert "It was no bundle any more" in text(client.post(there, {"step": "post"}, follow=True))
+    assert "It had been ended already" in text(client.post(there, {"step": "post"}, follow=True))
 
 
 def packed(shop, **typed):
