@@ -36,7 +36,7 @@ HOT_WITHIN = timedelta(hours=6)
 _ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _WORK_MEM = "SET LOCAL work_mem = '256MB'"  # a million rows compared in memory
 
-Number = tuple[str, int, Decimal]  # inventory id, place, what it shows
+Places = Mapping[str, int]  # the channel's id of a place → ours
 
 _UNNESTED = "SELECT * FROM unnest(%(items)s::text[], %(places)s::bigint[], %(numbers)s::numeric[])"
 _COPIED = "SELECT item, place, number FROM channels_reading"
@@ -60,6 +60,9 @@ FROM (
     WHERE c.connection_id = %(connection)s AND {which}
 ) compared
 """
+
+# Said of both tables: the planner concludes it for neither from the other.
+_BETWEEN = "c.listing_id > %(after)s AND c.listing_id <= %(until)s AND l.id > %(after)s AND l.id <= %(until)s"
 
 # `recheck_at` is set on the first sight of a difference; one that is still there a grace later is ripe to be judged.
 _OBSERVE = """
@@ -225,11 +228,8 @@ def observe(
     )
     values["kept"] = [pk for _, pk, is_active, location_id in places if is_active and location_id]
     ids = {external_id: pk for external_id, pk, *_ in places}
-    numbers = [
-        (count.inventory_id, ids[count.location_id], count.quantity) for count in counts if count.location_id in ids
-    ]
     with transaction.atomic():
-        told, news, gone = _compare(numbers, values, asked)
+        told, news, gone = _compare(counts, ids, values, asked)
         rows, ripe_gone = _record(news, gone, values)
     differing = [pk for pk, differs, *_ in rows if differs]
     agreeing = [pk for pk, differs, *_ in rows if not differs]
@@ -248,55 +248,49 @@ def _count_topics(connection: Connection) -> set[str]:
 
 
 def _compare(
-    numbers: Sequence[Number], values: dict[str, Any], asked: Asked | None
+    counts: Sequence[Count], places: Places, values: dict[str, Any], asked: Asked | None
 ) -> tuple[int, dict[int, Decimal], list[int]]:
     """How many numbers are of cells we keep; cell → number where something is to be written; cells left out."""
     which, join = "TRUE", "INNER"
     extra: dict[str, Any] = {}
     if asked is not None and asked.between is not None:
-        join, which = "LEFT", "c.listing_id > %(after)s AND c.listing_id <= %(until)s"
+        join, which = "LEFT", _BETWEEN
         extra = {"after": asked.between[0], "until": asked.between[1]}
     elif asked is not None:
         join, which = "LEFT", "l.inventory_id = ANY(%(asked)s)"
         extra = {"asked": list(asked.inventory_ids)}
-    with database.cursor() as cursor, _said(cursor, numbers) as (said, arrays):
+    with database.cursor() as cursor, _said(cursor, counts, places) as (said, arrays):
         cursor.execute(_COMPARE.format(said=said, join=join, which=which), values | extra | arrays)
         told, ids, shown, gone = cursor.fetchone()
     return told, dict(zip(ids or (), shown or (), strict=True)), gone or []
 
 
 @contextmanager
-def _said(cursor: Any, numbers: Sequence[Number]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The numbers as a query: as arrays where they are few, else copied into a table of this session."""
-    if len(numbers) < COPIED_FROM:
+def _said(cursor: Any, counts: Sequence[Count], places: Places) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The numbers at known places as a query: arrays where they are few, else copied into a table of this session."""
+    if len(counts) < COPIED_FROM:
         # The last word on a cell counts, should an answer name it twice.
-        last = {(item, place): number for item, place, number in numbers}
-        items, places = [item for item, _ in last], [place for _, place in last]
-        yield _UNNESTED, {"items": items, "places": places, "numbers": list(last.values())}
+        last = {(one.inventory_id, places[one.location_id]): one for one in counts if one.location_id in places}
+        numbers = [one.quantity for one in last.values()]
+        yield _UNNESTED, {"items": [item for item, _ in last], "places": [pk for _, pk in last], "numbers": numbers}
         return
     cursor.execute(f"{_READING} ON COMMIT DELETE ROWS")
-    copy_numbers(cursor, numbers=numbers)
+    with cursor.copy("COPY channels_reading (item, place, number) FROM STDIN") as copy:
+        for start in range(0, len(counts), COPIED_AT_ONCE):
+            copy.write(_lines(counts[start : start + COPIED_AT_ONCE], places))
     cursor.execute(_WORK_MEM)
     yield _COPIED, {}
 
 
-def copy_numbers(cursor: Any, *, numbers: Sequence[Number]) -> None:
-    """COPY numbers into this session's table of what was read."""
-    with cursor.copy("COPY channels_reading (item, place, number) FROM STDIN") as copy:
-        for start in range(0, len(numbers), COPIED_AT_ONCE):
-            copy.write(_lines(numbers[start : start + COPIED_AT_ONCE]))
-
-
-def _lines(numbers: Sequence[Number]) -> str:
+def _lines(counts: Sequence[Count], places: Places) -> str:
     """As COPY reads them. Ids that hold a mark of its own are seldom: only then is each escaped."""
-    text = "".join([f"{item}\t{place}\t{number}\n" for item, place, number in numbers])
-    if (
-        "\\" not in text
-        and "\r" not in text
-        and (text.count("\t"), text.count("\n")) == (2 * len(numbers), len(numbers))
-    ):
+    known = [one for one in counts if one.location_id in places]
+    text = "".join([f"{one.inventory_id}\t{places[one.location_id]}\t{one.quantity}\n" for one in known])
+    if "\\" not in text and "\r" not in text and (text.count("\t"), text.count("\n")) == (2 * len(known), len(known)):
         return text
-    return "".join([f"{item.translate(_ESCAPED)}\t{place}\t{number}\n" for item, place, number in numbers])
+    return "".join(
+        [f"{one.inventory_id.translate(_ESCAPED)}\t{places[one.location_id]}\t{one.quantity}\n" for one in known]
+    )
 
 
 def _record(
@@ -412,8 +406,10 @@ def sweep(*, connection_id: int, limit: int | None = None) -> Seen:
 
 
 _SLICE = """
-SELECT id, inventory_id FROM channels_listing
-WHERE connection_id = %s AND link = 'linked' AND is_tracked AND deleted_at IS NULL AND id > %s ORDER BY id LIMIT %s
+SELECT array_agg(inventory_id ORDER BY id), max(id) FROM (
+    SELECT id, inventory_id FROM channels_listing
+    WHERE connection_id = %s AND link = 'linked' AND is_tracked AND deleted_at IS NULL AND id > %s ORDER BY id LIMIT %s
+) slice
 """
 
 
@@ -421,8 +417,8 @@ def slice_of(connection: Connection, *, after: int, size: int) -> tuple[list[str
     """The next listings that are counted, in the order of their keys: their inventory ids, and the last one's key."""
     with database.cursor() as cursor:
         cursor.execute(_SLICE, [connection.pk, after, size])
-        rows = cursor.fetchall()
-    return [inventory_id for _, inventory_id in rows], rows[-1][0] if rows else None
+        inventory_ids, last = cursor.fetchone()
+    return inventory_ids or [], last
 
 
 def _running(connection: Connection) -> StockSweep:
