@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from channels import collisions, credentials, incidents
 from channels.models import ChannelLocation, Connection, Listing
-from channels.ports import ChannelOrder, ChannelOrderLine, OrderRef, ReturnLine
+from channels.ports import ChannelOrder, ChannelOrderLine, Connector, OrderRef, ReturnLine
 from inventory import bundles, ledger, orders
 from inventory.models import Order, OrderLine
 from inventory.names import variants_by_sku
@@ -22,6 +23,14 @@ class Outcome:
 
     words: str = ""
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Orders as a channel told them, and how far its clock, which their times are of, is behind ours."""
+
+    orders: Sequence[ChannelOrder]
+    clock_behind: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -41,21 +50,36 @@ class _Names:
         return found if found is not None else self.lines.get((order.external_id, line.external_id))
 
 
+def fetch(*, connection: Connection, order_ids: Sequence[str]) -> Found:
+    """Read orders at the channel. Raises ConnectorError."""
+
+    def read(connector: Connector) -> Found:
+        return Found(connector.fetch_orders(order_ids=order_ids), connector.meter.clock_behind)
+
+    return credentials.with_fresh_token(connection.pk, read)
+
+
 def apply_orders(
-    *, connection: Connection, channel_orders: Sequence[ChannelOrder], event_ids: Mapping[str, int | None]
+    *, connection: Connection, found: Found, event_ids: Mapping[str, int | None] | None = None
 ) -> dict[str, Outcome]:
     """Apply orders as they stand now, in one posting where all are well; outcomes by external id.
 
     Raises ConnectorError when an order that a return document belongs to has to be read first and cannot.
     """
-    documents = [order for order in channel_orders if order.return_of]
-    whole = [order for order in channel_orders if not order.return_of]
+    events = event_ids or {}
+    documents = [order for order in found.orders if order.return_of]
+    whole = [order for order in found.orders if not order.return_of]
     whole += _missing_sources(connection, documents, whole)
     names = _names(connection, whole)
-    states = [_state(connection, order, names, event_ids.get(order.external_id)) for order in whole]
+    states = [
+        _state(connection, order, names, event_id=events.get(order.external_id), clock_behind=found.clock_behind)
+        for order in whole
+    ]
     outcomes = _apply_states(connection, states)
     for document in documents:
-        outcomes[document.external_id] = _apply_document(connection, document, event_ids, names)
+        outcomes[document.external_id] = _apply_document(
+            connection, document, names, event_id=events.get(document.external_id), clock_behind=found.clock_behind
+        )
     _report_unlinked(connection, whole, names)
     collisions.sweep(merchant_id=connection.merchant_id)
     return outcomes
@@ -83,8 +107,7 @@ def _missing_sources(
     missing = sorted(wanted - set(known.values_list("external_id", flat=True)))
     if not missing:
         return []
-    found = credentials.with_fresh_token(connection.pk, lambda connector: connector.fetch_orders(order_ids=missing))
-    return [order for order in found if not order.return_of]
+    return [order for order in fetch(connection=connection, order_ids=missing).orders if not order.return_of]
 
 
 def _names(connection: Connection, whole: Sequence[ChannelOrder]) -> _Names:
@@ -132,7 +155,9 @@ def _lines_by_sku(connection: Connection, whole: Sequence[ChannelOrder]) -> dict
     return {name: variant_id for name, variant_id in found.items() if variant_id is not None}
 
 
-def _state(connection: Connection, order: ChannelOrder, names: _Names, event_id: int | None) -> orders.OrderState:
+def _state(
+    connection: Connection, order: ChannelOrder, names: _Names, *, event_id: int | None, clock_behind: timedelta
+) -> orders.OrderState:
     return orders.OrderState(
         external_id=order.external_id,
         number=order.number,
@@ -145,7 +170,8 @@ def _state(connection: Connection, order: ChannelOrder, names: _Names, event_id:
         returns=_returns(order.returns, names),
         total=order.total,
         currency=order.currency,
-        is_before_opening=connection.opened_at is None or order.placed_at < connection.opened_at,
+        clock_behind=clock_behind,
+        is_before_opening=connection.opened_at is None or order.placed_at + clock_behind < connection.opened_at,
         event_id=event_id,
     )
 
@@ -204,7 +230,7 @@ def _apply_states(connection: Connection, states: Sequence[orders.OrderState]) -
 
 
 def _apply_document(
-    connection: Connection, document: ChannelOrder, event_ids: Mapping[str, int | None], names: _Names
+    connection: Connection, document: ChannelOrder, names: _Names, *, event_id: int | None, clock_behind: timedelta
 ) -> Outcome:
     try:
         applied = orders.apply_return(
@@ -212,9 +238,9 @@ def _apply_document(
             channel_id=connection.pk,
             order_external_id=document.return_of,
             document=document.external_id,
-            returned_at=document.updated_at,
+            returned_at=document.updated_at + clock_behind,
             returns=_returns(document.returns, names),
-            event_id=event_ids.get(document.external_id),
+            event_id=event_id,
         )
     except (orders.ImpossibleOrder, orders.UnknownOrder) as error:
         return Outcome(error=f"{type(error).__name__}: {error}")

@@ -166,9 +166,8 @@ def _try(connection: Connection, command: ChannelCommand) -> None:
 
 def _mirror(connection: Connection, command: ChannelCommand) -> None:
     """Let the ledger follow at once; what a webhook tells of it later changes nothing more."""
-    wanted = [command.order.external_id]
-    found = credentials.with_fresh_token(connection.pk, lambda connector: connector.fetch_orders(order_ids=wanted))
-    applying.apply_orders(connection=connection, channel_orders=found, event_ids={})
+    found = applying.fetch(connection=connection, order_ids=[command.order.external_id])
+    applying.apply_orders(connection=connection, found=found)
 
 
 def _settle(connection: Connection, command: ChannelCommand, result: ActionResult) -> None:

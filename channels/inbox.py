@@ -14,7 +14,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -264,11 +263,11 @@ def _apply_orders(connection: Connection, by_order: Mapping[str, list[InboundEve
     settled: dict[int, tuple[InboundEvent, list[str], bool]] = {}
     for start in range(0, len(ids), ORDERS_AT_ONCE):
         chunk = ids[start : start + ORDERS_AT_ONCE]
-        found = credentials.with_fresh_token(connection.pk, partial(_fetch_orders, chunk))
+        found = applying.fetch(connection=connection, order_ids=chunk)
         contact.heard(connection_id=connection.pk)
-        event_ids = {order.external_id: _cause(by_order, order) for order in found}
-        outcomes = applying.apply_orders(connection=connection, channel_orders=list(found), event_ids=event_ids)
-        outcomes |= {part: outcomes[order.external_id] for order in found for part in order.asked_as}
+        event_ids = {order.external_id: _cause(by_order, order) for order in found.orders}
+        outcomes = applying.apply_orders(connection=connection, found=found, event_ids=event_ids)
+        outcomes |= {part: outcomes[order.external_id] for order in found.orders for part in order.asked_as}
         for name in chunk:
             outcome = outcomes.get(name, applying.Outcome(error=f"the channel does not know order {name} yet"))
             for event in by_order[name]:
@@ -290,10 +289,6 @@ def _settle(settled: Sequence[tuple[InboundEvent, list[str], bool]]) -> None:
         if has_failed:
             _put_off([event], error="; ".join(dict.fromkeys(words)), counts=True)
     _finish_each([(event, "; ".join(dict.fromkeys(words))) for event, words, bad in settled if not bad])
-
-
-def _fetch_orders(order_ids: Sequence[str], connector: Connector) -> Sequence[ChannelOrder]:
-    return connector.fetch_orders(order_ids=order_ids)
 
 
 def _check_counts(connection: Connection, inventory_ids: Sequence[str]) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
@@ -113,6 +114,9 @@ class Capabilities:
     by_hand: Mapping[OrderActionKind, str] = field(default_factory=dict)  # what a person does there instead
 
 
+CLOCKS_APART = timedelta(seconds=2)  # clocks are told in whole seconds, and answers take a while: no difference
+
+
 @dataclass(frozen=True)
 class Headroom:
     """What is left of the vendor's rate limit, as its last answer told; `unit`: what it counts, in plain words."""
@@ -123,16 +127,25 @@ class Headroom:
 
 
 class Meter:
-    """Counts the answers one connector got, and keeps what the last one told of the rate limit."""
+    """Counts the answers one connector got, and keeps what the last ones told of the rate limit and of the time there.
+
+    `clock_behind`: how far the vendor's clock is behind ours; zero where it is not, or tells nothing.
+    """
 
     def __init__(self) -> None:
         self.calls = 0
         self.headroom: Headroom | None = None
+        self.clock_behind = timedelta(0)
 
-    def answered(self, headroom: Headroom | None = None) -> None:
+    def answered(self, headers: Mapping[str, str], headroom: Headroom | None = None) -> None:
         """The vendor answered, well or not."""
         self.calls += 1
         self.headroom = headroom or self.headroom
+        try:
+            behind = datetime.now(UTC) - parsedate_to_datetime(headers["Date"]).astimezone(UTC)
+        except (KeyError, ValueError):
+            return
+        self.clock_behind = behind if behind > CLOCKS_APART else timedelta(0)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import models, transaction
@@ -60,7 +60,8 @@ class ReturnState:
 class OrderState:
     """A whole order as its channel describes it now; all its lines, and all returns it tells of itself.
 
-    `left_at`: when the last of what left did so; None where the channel does not tell.
+    `left_at`: when the last of what left did so; None where the channel does not tell. `clock_behind`: how far the
+    clock that all these times are of is behind ours.
     """
 
     external_id: str
@@ -76,6 +77,7 @@ class OrderState:
     is_before_opening: bool = False
     event_id: int | None = None
     left_at: datetime | None = None
+    clock_behind: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -290,7 +292,7 @@ def _bring(one: _Known, state: OrderState) -> list[ledger.Entry]:
         _set_line(one, described)
     entries = _post_holds(one, state)
     _set_returns(one, document="", returns=state.returns)
-    entries += _post_restocked(one, occurred_at=state.updated_at, event_id=state.event_id)
+    entries += _post_restocked(one, occurred_at=state.updated_at + state.clock_behind, event_id=state.event_id)
     _sum_lines(one)
     order.state = _state_of(one, state)
     return entries
@@ -352,10 +354,14 @@ def _post_holds(one: _Known, state: OrderState) -> list[ledger.Entry]:
 
 
 def _happened_at(one: _Known, state: OrderState, *, left: Decimal) -> datetime:
-    """What a count of the shelf has seen is told by this time: goods of a waiting order still lay there."""
+    """What a count of the shelf has seen is told by this time, which is ours: goods of a waiting order still lay there.
+
+    A clock that is ahead is believed: what is dated too late comes off the shelf once more, too early not at all.
+    """
+    there = state.placed_at if one.is_new else state.updated_at
     if left > 0 and state.left_at is not None:
-        return state.left_at
-    return state.placed_at if one.is_new else state.updated_at
+        there = state.left_at
+    return there + state.clock_behind
 
 
 def _kind(*, committed_by: Decimal, left: Decimal) -> str:

@@ -134,7 +134,7 @@ def sold(connection, place, *, sku, listing_id="", name="O1"):
     order = ChannelOrder(
         external_id=name, number="1", placed_at=now, updated_at=now, version=0, is_cancelled=False, lines=[line]
     )
-    applying.apply_orders(connection=connection, channel_orders=[order], event_ids={})
+    applying.apply_orders(connection=connection, found=applying.Found([order]))
     return OrderLine.objects.get(order__external_id=name).variant
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from django.urls import reverse
@@ -25,7 +26,7 @@ def connection():
 def called(connection, *, times=1, room=None, seconds=0.0):
     meter = Meter()
     for _ in range(times):
-        meter.answered(room)
+        meter.answered({}, room)
     rates.note(connection_id=connection.pk, meter=meter, now=NOON + timedelta(seconds=seconds))
 
 
@@ -92,7 +93,7 @@ def test_fleet_flags_what_gets_tight_and_the_connection_page_tells_limit_and_ver
     client.force_login(user)
     now = utc_now()
     meter = Meter()
-    meter.answered(points(100))
+    meter.answered({}, points(100))
     rates.note(connection_id=connection.pk, meter=meter, now=now)
     (line,) = health.fleet_lines(merchants=[connection.merchant], now=now)
     assert "rate limit nearly used up" in line.concerns
@@ -103,3 +104,15 @@ def test_fleet_flags_what_gets_tight_and_the_connection_page_tells_limit_and_ver
     assert "served until 16 October 2027 at least" in page
     (line,) = health.fleet_lines(merchants=[connection.merchant], now=datetime(2027, 9, 1, tzinfo=UTC))
     assert "API 2026-10 ends 16 Oct 2027" in line.concerns
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "behind_s"), [(-80, 80), (-1, 0), (0, 0), (80, 0)], ids=["behind", "a whole second", "right", "ahead"]
+)
+def test_a_clock_that_is_behind_ours_is_told_by_the_answers_of_its_channel(ahead_s, behind_s):
+    meter = Meter()
+    meter.answered({"Date": format_datetime(datetime.now(UTC) + timedelta(seconds=ahead_s), usegmt=True)})
+    assert abs(meter.clock_behind.total_seconds() - behind_s) < 2
+    meter.answered({"Date": "some day"})
+    meter.answered({})
+    assert bool(meter.clock_behind) == bool(behind_s)

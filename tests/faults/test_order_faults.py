@@ -82,7 +82,7 @@ def test_15_an_order_not_routed_yet_is_held_where_the_goods_are():
     ledger.post(merchant_id=connection.merchant_id, source="test", entries=[ledger_entry])
     line = ChannelOrderLine("1", cell.listing.external_id, "", "", Decimal(3), [LineHold("", committed=Decimal(3))])
     order = ChannelOrder("O", "O", NOON, NOON, 1, False, [line])
-    applying.apply_orders(connection=connection, channel_orders=[order], event_ids={})
+    applying.apply_orders(connection=connection, found=applying.Found([order]))
     held = dict(StockLevel.objects.filter(variant=variant).values_list("location_id", "committed"))
     assert held == {second.location_id: 3}
     assert first.location_id != second.location_id, "control: the first place has none and would be 3 short"

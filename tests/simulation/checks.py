@@ -119,12 +119,19 @@ def _is_return(connection: Connection, external_id: str) -> bool:
 def at_rest(world: World) -> list[str]:
     """Once faults have ceased and nothing is under way: the world, the ledger and every channel tell the same."""
     merchant = Merchant.objects.get(pk=world.shop.merchant_id)
-    wrong = settling.breaches(merchant)
     # A person had our number sent over the vendor's; or had changed it there, and a count took that in before we saw
     # it: reason enough to tell a number to who sold.
-    if world.decided or world.edited:
-        wrong = [words for words in wrong if "which it had sold itself" not in words]
+    wrong = settling.breaches(merchant, edited=world.decided | edited_cells(world))
     return wrong + against_the_world(world) + orders(world) + questions(world)
+
+
+def edited_cells(world: World) -> set[int]:
+    """Our cells that show what somebody changed in a vendor's own pages."""
+    edited = {(channel, *world.ids(cell)) for channel, cell in world.edited}
+    rows = ChannelStock.objects.values_list(
+        "pk", "connection__channel", "listing__variant_id", "channel_location__location_id"
+    )
+    return {pk for pk, *cell in rows if tuple(cell) in edited}
 
 
 def against_the_world(world: World) -> list[str]:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from decimal import Decimal
 from unittest import mock
 
 from django.db import transaction
 
-from channels import applying, contact, inbox, publisher
+from channels import applying, contact, inbox, ports, publisher
 from channels.connectors.square import client as square
 from channels.models import ChannelLocation, ChannelWrite
 from channels.ports import Count
@@ -169,4 +170,11 @@ def left_when_it_was_placed() -> Iterator[None]:
 def clock_ahead_of_the_vendors() -> Iterator[None]:
     """A time that Square calls the future is refused for good, and the number waits for a person."""
     with mock.patch.object(square, "_ahead_s", return_value=0.0):
+        yield
+
+
+@found
+def clock_behind_ours_believed() -> Iterator[None]:
+    """A channel's clock is behind ours: what it sells just after the opening is taken for history, and lost."""
+    with mock.patch.object(ports, "CLOCKS_APART", timedelta(days=1)):
         yield

@@ -382,17 +382,24 @@ def _ask(play: Play, waiting: settling.Waiting, unread: int) -> bool:
             return True
         alone = not (waiting.deliveries or waiting.inbox or waiting.in_flight or unread)
         settled = timezone.now() - timedelta(seconds=20)
+        edited = checks.edited_cells(play.world)
         for cell in ChannelStock.objects.filter(drift_at__lte=settled).order_by("pk") if alone else ():
             # Somebody goes and looks at the shelf.
             cells = {play.world.ids(one): one for one in play.world.shelf}
             pair = cell.listing.variant_id, cell.channel_location.location_id
             level = StockLevel.objects.get(variant=pair[0], location=pair[1])
+            if cell.pk not in edited:
+                raise Breach([f"a person is asked about cell {cell.pk}, which nobody changed: {_words(cell)}"])
             choice = "ours" if level.on_hand == play.world.shelf[cells[pair]] else "theirs"
-            play.note(f"end: {choice} is right: cell {cell.pk} shows {cell.observed}, we believed {cell.expected}")
-            play.world.decided += 1
+            play.note(f"end: {choice} is right: cell {cell.pk} {_words(cell)}")
+            play.world.decided.add(cell.pk)
             reconcile.resolve_drift(cell_id=cell.pk, choice=choice, actor=owner)
             return True
     return False
+
+
+def _words(cell: ChannelStock) -> str:
+    return f"shows {cell.observed}, we believed {cell.expected}"
 
 
 def shrink(theatre: Theatre, outcome: Outcome, *, tries_max: int = 150) -> Outcome:

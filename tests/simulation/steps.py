@@ -171,7 +171,7 @@ def edit_there(play: Play, chance: random.Random) -> str:
             delta=Decimal(delta),
         )
     play.world.shelf[cell] += delta
-    play.world.edited.add(counter.channel)
+    play.world.edited.add((counter.channel, cell))
     return f"{counter.channel} {delta:+} of {cell}"
 
 
@@ -256,6 +256,7 @@ def count(play: Play, chance: random.Random) -> str:
         if wanted.counted is not None and wanted.counted < 0:
             return "more was sold than there was"
         adjustments.adjust(merchant=merchant, actor=owner, wanted=wanted)
+    play.world.is_counted = True
     play.clock.sleep(2)
     return f"{play.world.shelf[cell]} of {cell}"
 
@@ -460,7 +461,7 @@ def web_away(play: Play, chance: random.Random) -> str:
 @step(1)
 def skew(play: Play, chance: random.Random) -> str:
     """The vendors' clock is not ours."""
-    if play.clock.off_s or any(row.startswith("count") for row in play.names):
+    if play.clock.off_s or play.world.is_counted or any(row.startswith("count") for row in play.names):
         return "no"
     play.clock.off_s = {"vendor": chance.choice((-80.0, -5.0, 5.0, 80.0))}
     return f"{play.clock.off_s['vendor']} s"

@@ -71,6 +71,7 @@ def test_a_schedule_is_its_seeds_own():
 FOUND = {
     "withdrawal_told_late": "revoke:04da5eee",
     "clock_ahead_of_the_vendors": "skew:721912e4,adjust:cd809cb2",
+    "clock_behind_ours_believed": "skew:70192ffd,sell:752973cb",
     "left_when_it_was_placed": "order_ahead:bb4e95fa,count:99df540c,cancel:cd9b5fcd",
 }
 

@@ -48,8 +48,9 @@ class World:
     closed: set[tuple[str, int]] = field(default_factory=set)  # (channel, place) that the vendor calls inactive
     locked_out: set[str] = field(default_factory=set)
     paused: set[str] = field(default_factory=set)
-    decided: int = 0  # drifts that a person answered
-    edited: set[str] = field(default_factory=set)  # channels in whose own pages somebody changed a number
+    is_counted: bool = False  # staff counted a shelf
+    decided: set[int] = field(default_factory=set)  # our cells about whose drift a person was asked
+    edited: set[tuple[str, Cell]] = field(default_factory=set)  # what was changed in whose own pages
 
     def __post_init__(self) -> None:
         for variant in range(len(self.shop.variant_ids)):

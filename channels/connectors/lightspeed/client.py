@@ -142,7 +142,7 @@ class Client:
             )  # fmt: skip
         except requests.RequestException as error:
             raise _unanswered(error, path=path, is_write=is_write) from error
-        self.meter.answered(_headroom(answer))
+        self.meter.answered(answer.headers, _headroom(answer))
         return _read(answer, path=path, is_write=is_write)
 
 

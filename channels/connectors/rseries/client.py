@@ -103,7 +103,7 @@ class Client:
             )
         except requests.RequestException as error:
             raise _unanswered(error, what="token", is_write=False) from error
-        self.meter.answered()
+        self.meter.answered(answer.headers)
         if answer.status_code in (400, 401, 403):
             raise ConnectorError(
                 f"Lightspeed refused new tokens ({answer.status_code})", permanent=True, needs_reconnect=True
@@ -125,7 +125,7 @@ class Client:
         except requests.RequestException as error:
             raise _unanswered(error, what=what, is_write=is_write) from error
         self.bucket = Bucket.read(answer.headers)
-        self.meter.answered(self.bucket.headroom)
+        self.meter.answered(answer.headers, self.bucket.headroom)
         return _body(answer, what=what, is_write=is_write), _served_at(answer)
 
 

@@ -90,7 +90,7 @@ class Client:
             raise ConnectorError(
                 f"Shopify did not answer: {error}", is_outcome_unknown=is_write and not never_sent
             ) from error
-        self.meter.answered()
+        self.meter.answered(answer.headers)
         _raise_for_status(answer, is_write=is_write)
         self.served = served = answer.headers.get("X-Shopify-API-Version", VERSION)
         if served != VERSION:

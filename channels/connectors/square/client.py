@@ -178,7 +178,7 @@ class Client:
                 is_outcome_unknown=is_write and was_sent,
                 code=type(error).__name__,
             ) from error
-        self.meter.answered()  # it tells no limit
+        self.meter.answered(answer.headers)  # it tells no limit
         return _read(answer, path=path, is_write=is_write, may_be_partial=may_be_partial)
 
 

@@ -134,7 +134,7 @@ class Client:
                 is_outcome_unknown=is_write and not never_left,
                 code=NO_CONNECTION if never_left else type(error).__name__,
             ) from error
-        self.meter.answered()  # it tells no limit
+        self.meter.answered(answer.headers)  # it tells no limit
         return _read(answer, path=path, is_write=is_write)
 
     def _refuse_plain_http(self) -> None:

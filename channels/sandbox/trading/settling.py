@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import floor
@@ -68,13 +68,16 @@ def waiting(merchant: Merchant) -> Waiting:
     )
 
 
-def breaches(merchant: Merchant) -> list[str]:
-    """Everything that does not agree, in words; empty where till, web shop and ledger tell the same."""
+def breaches(merchant: Merchant, *, edited: Collection[int] = ()) -> list[str]:
+    """Everything that does not agree, in words; empty where till, web shop and ledger tell the same.
+
+    `edited`: cells whose numbers people changed at the channel: reason enough to tell it another after its own sale.
+    """
     ours = connections_of(merchant)
     wrong = [words for connection in ours for words in cell_breaches(connection)]
     wrong += [f"ledger, level {breach.level_id}: {breach.wrong}" for breach in verify.verify().breaches]
     wrong += unexplained(merchant)
-    wrong += told_back(ours)
+    wrong += told_back(ours, edited=edited)
     return wrong
 
 
@@ -144,8 +147,8 @@ def unexplained(merchant: Merchant) -> list[str]:
 # until then they were off its number twice; or a number of ours had gone over the sale, where it takes them absolutely.
 _TOLD_BACK = """
 WITH own AS (
-    SELECT l.id, n.id AS connection_id, n.label, li.sku, li.variant_id, cl.location_id, l.from_quantity, l.to_quantity,
-           w.created_at, EXISTS (
+    SELECT l.id, l.cell_id, n.id AS connection_id, n.label, li.sku, li.variant_id, cl.location_id, l.from_quantity,
+           l.to_quantity, w.created_at, EXISTS (
                SELECT FROM channels_stockgap g
                WHERE g.cell_id = l.cell_id AND g.cause = 'late' AND g.evidence ? 'under_write' AND g.state = 'healed'
                  AND g.closed_at BETWEEN w.created_at - make_interval(mins => 1) AND w.created_at) AS was_overwritten,
@@ -162,7 +165,7 @@ WITH own AS (
     JOIN channels_connection n ON n.id = w.connection_id
     WHERE n.id = ANY(%(connections)s)
 )
-SELECT own.label, own.sku, own.from_quantity, own.to_quantity,
+SELECT own.cell_id, own.label, own.sku, own.from_quantity, own.to_quantity,
        bool_or(m.channel_id IS DISTINCT FROM own.connection_id OR m.bundle_id IS NOT NULL) AS is_others,
        bool_or(m.available_after < 0
                OR m.available_after - (m.on_hand - m.committed - m.reserved - m.unavailable) < 0) AS was_owed,
@@ -171,8 +174,17 @@ FROM own LEFT JOIN inventory_stockmovement m
     ON m.variant_id = own.variant_id AND m.location_id = own.location_id
     AND m.recorded_at BETWEEN own.since - make_interval(secs => %(lag_s)s)
                           AND own.created_at + make_interval(secs => %(lag_s)s)
-GROUP BY own.id, own.label, own.sku, own.from_quantity, own.to_quantity, own.was_overwritten ORDER BY own.id
+GROUP BY own.id, own.cell_id, own.label, own.sku, own.from_quantity, own.to_quantity, own.was_overwritten
+ORDER BY own.id
 """
+
+
+@dataclass(frozen=True)
+class ToldBack:
+    """A number told to the very channel that sold, with no other reason."""
+
+    cell_id: int
+    words: str
 
 
 @dataclass(frozen=True)
@@ -183,15 +195,16 @@ class ToldAfterOwn:
     owed: int
     counted: int
     overwritten: int
-    without_reason: list[str]
+    without_reason: list[ToldBack]
 
 
 def told_after_own(connections: list[Connection]) -> ToldAfterOwn:
     """Judge every number told to the channel that caused the last movement of its cell."""
-    others_too, owed, counted, overwritten, without = 0, 0, 0, 0, []
+    others_too, owed, counted, overwritten = 0, 0, 0, 0
+    without: list[ToldBack] = []
     with database.cursor() as cursor:
         cursor.execute(_TOLD_BACK, {"connections": [row.pk for row in connections], "lag_s": COMMIT_LAG_S})
-        for label, sku, before, after, is_others, was_owed, was_counted, was_overwritten in cursor.fetchall():
+        for cell_id, label, sku, before, after, is_others, was_owed, was_counted, was_overwritten in cursor.fetchall():
             if is_others:
                 others_too += 1
             elif was_owed:
@@ -201,13 +214,14 @@ def told_after_own(connections: list[Connection]) -> ToldAfterOwn:
             elif was_overwritten:
                 overwritten += 1
             else:
-                without.append(f"{label} was told {before} → {after} for {sku}, which it had sold itself")
+                words = f"{label} was told {before} → {after} for {sku}, which it had sold itself"
+                without.append(ToldBack(cell_id, words))
     return ToldAfterOwn(others_too, owed, counted, overwritten, without)
 
 
-def told_back(connections: list[Connection]) -> list[str]:
-    """Numbers sent to the very channel that sold, with no other reason."""
-    return told_after_own(connections).without_reason
+def told_back(connections: list[Connection], *, edited: Collection[int] = ()) -> list[str]:
+    """Numbers sent to the very channel that sold, with no other reason, in words; cells that were edited left out."""
+    return [one.words for one in told_after_own(connections).without_reason if one.cell_id not in edited]
 
 
 def figures(merchant: Merchant) -> list[str]:
