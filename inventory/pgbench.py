@@ -30,17 +30,19 @@ class Run:
     p99_ms: float
 
 
-def transactions_a_second(script: str, *, clients: int, seconds: float) -> float:
+def transactions_a_second(script: str, *, clients: int, seconds: float, options: str = "") -> float:
     """Run `script` over and over from so many clients; whole seconds, at least one. Raises CommandError."""
-    return run(script, clients=clients, seconds=seconds).a_second
+    return run(script, clients=clients, seconds=seconds, options=options).a_second
 
 
-def run(script: str, *, clients: int, seconds: float = 0, times: int = 0) -> Run:
-    """Run `script` from so many clients, for so long or so many times each. Raises CommandError."""
+def run(script: str, *, clients: int, seconds: float = 0, times: int = 0, options: str = "") -> Run:
+    """Run `script` from so many clients, for so long or so many times each, in sessions with these `options` (as
+    PGOPTIONS has them). Raises CommandError."""
     settings = connection.settings_dict
     environment = os.environ | {
         "PGHOST": settings["HOST"], "PGPORT": str(settings["PORT"] or 5432), "PGUSER": settings["USER"],
         "PGPASSWORD": settings["PASSWORD"], "PGDATABASE": settings["NAME"],
+        "PGOPTIONS": options,
     }  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "script.sql"

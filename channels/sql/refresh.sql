@@ -87,6 +87,7 @@ CREATE OR REPLACE FUNCTION channels_touched(p_changes jsonb) RETURNS TABLE (
         SELECT * FROM jsonb_to_recordset(p_changes) AS x(
             variant_id bigint, location_id bigint, own_on_hand numeric, own_available numeric,
             occurred_at timestamptz, event_id bigint)
+        LIMIT jsonb_array_length(p_changes)  -- for the planner, as in inventory_post
     ), both_kinds AS (
         SELECT * FROM x
         UNION ALL
@@ -103,35 +104,38 @@ $$;
 -- number moved by itself; every channel that lists the variant, or a bundle with it, has a new `desired`.
 CREATE OR REPLACE FUNCTION inventory_stock_changed(p_channel bigint, p_changes jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+    v_touched bigint[];
+    v_own numeric[];
+    v_occurred timestamptz[];
+    v_events bigint[];
     v_cells bigint[];
 BEGIN
-    -- In primary-key order, after the levels: every path locks in this order.
-    SELECT array_agg(locked.id) INTO v_cells FROM (
-        SELECT c.id
-        FROM channels_channelstock c
-        WHERE c.id = ANY(channels_with_peers(ARRAY(
-            SELECT touched.id
-            FROM channels_touched(p_changes) x
-            JOIN channels_listing l ON l.variant_id = x.variant_id
-            JOIN channels_channelstock touched ON touched.listing_id = l.id
-            JOIN channels_channellocation cl ON cl.id = touched.channel_location_id AND cl.location_id = x.location_id)))
-        ORDER BY c.id FOR NO KEY UPDATE OF c
-    ) locked;
-    IF v_cells IS NULL THEN
+    SELECT array_agg(c.id), array_agg(CASE WHEN c.connection_id IS DISTINCT FROM p_channel THEN 0
+                                           WHEN n.number = 'available' THEN x.own_available ELSE x.own_on_hand END),
+           array_agg(x.occurred_at), array_agg(x.event_id)
+    INTO v_touched, v_own, v_occurred, v_events
+    FROM channels_touched(p_changes) x
+    JOIN channels_listing l ON l.variant_id = x.variant_id
+    JOIN channels_channelstock c ON c.listing_id = l.id
+    JOIN channels_channellocation cl ON cl.id = c.channel_location_id AND cl.location_id = x.location_id
+    JOIN channels_connection n ON n.id = c.connection_id;
+    IF v_touched IS NULL THEN
         RETURN;
     END IF;
+    -- In primary-key order, after the levels: every path locks in this order.
+    SELECT array_agg(locked.id) INTO v_cells FROM (
+        SELECT c.id FROM channels_channelstock c
+        WHERE c.id = ANY(channels_with_peers(v_touched))
+        ORDER BY c.id FOR NO KEY UPDATE OF c
+    ) locked;
     UPDATE channels_channelstock c
-    SET expected = c.expected + CASE WHEN c.connection_id IS DISTINCT FROM p_channel THEN 0
-                                     WHEN n.number = 'available' THEN x.own_available ELSE x.own_on_hand END,
+    SET expected = c.expected + x.own,
         cause_event_id = coalesce(x.event_id, c.cause_event_id),
         cause_occurred_at = least(c.cause_occurred_at, x.occurred_at),
         -- News of its own sales is what a stale cell waited for.
         next_attempt_at = CASE WHEN c.connection_id = p_channel THEN NULL ELSE c.next_attempt_at END
-    FROM channels_touched(p_changes) x
-    JOIN channels_listing l ON l.variant_id = x.variant_id
-    JOIN channels_channellocation cl ON cl.location_id = x.location_id
-    JOIN channels_connection n ON n.id = cl.connection_id
-    WHERE c.listing_id = l.id AND c.channel_location_id = cl.id AND c.id = ANY(v_cells);
+    FROM unnest(v_touched, v_own, v_occurred, v_events) AS x(cell_id, own, occurred_at, event_id)
+    WHERE c.id = x.cell_id AND c.id = ANY(v_cells);
     PERFORM channels_recompute(v_cells);
 END $$;
 

@@ -24,8 +24,9 @@ $$;
 -- The demarcation protocol, for the seats of one pool: what each should show, so that what they show, may still show and
 -- should show never sums to more than the pool, unless what they show already does. channels/modes.py says the same.
 CREATE OR REPLACE FUNCTION channels_escrow(p_pool numeric, p_weights numeric[], p_exposed numeric[])
-RETURNS numeric[] LANGUAGE sql IMMUTABLE AS $$
-    WITH seat AS (
+RETURNS numeric[] LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    RETURN (WITH seat AS (
         SELECT place, weight, exposed, greatest(0, floor(p_pool)) AS units, sum(weight) OVER () AS total
         FROM unnest(p_weights, p_exposed) WITH ORDINALITY AS s(weight, exposed, place)
     ), quota AS (
@@ -48,8 +49,8 @@ RETURNS numeric[] LANGUAGE sql IMMUTABLE AS $$
             sum(gap) OVER (ORDER BY gap DESC, place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0))) END AS told
         FROM gap
     )
-    SELECT array_agg(told ORDER BY place) FROM told
-$$;
+    SELECT array_agg(told ORDER BY place) FROM told);
+END $$;
 
 -- Which rule decides each setting: of one (connection, variant, location) a key. `said` the settings, `decided` the rules
 -- that said so, `turns_at` when the answer may be another. The most specific rule wins: one that names the variant, then
@@ -230,11 +231,19 @@ END $$;
 
 -- What each of these cells should show now, and how that comes about. Where units are set aside, the cells must come
 -- with their peers. `desired` is null where the number is not told.
+--
+-- To plan this costs ten times what it takes to run for the few cells of a posting: those have one plan for all, kept by
+-- the session. Many are planned for as many as they are. The function's own SET puts the setting back at its end.
 CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE (
     cell_id bigint, pool numeric, own numeric, mode text, safety_stock numeric, channel_buffer numeric, hidden numeric,
     share_percent numeric, cap numeric, extra numeric, is_open boolean, is_tracked boolean, offer numeric,
     allotted numeric, desired numeric
-) LANGUAGE sql STABLE AS $$
+) LANGUAGE plpgsql STABLE ROWS 10 SET plan_cache_mode = auto AS $$
+#variable_conflict use_column
+BEGIN
+    PERFORM set_config('plan_cache_mode', CASE WHEN cardinality(p_cells) > 100 THEN 'force_custom_plan'
+                                               ELSE 'force_generic_plan' END, true);
+    RETURN QUERY
     WITH offers AS (
         SELECT o.*, channels_offer(o.pool, o.safety_stock + o.channel_buffer + o.hidden, o.share_percent, o.extra, o.cap,
                                    o.is_open) AS offer
@@ -264,6 +273,7 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
                         CASE WHEN n.channel = 'own' THEN c.desired END) AS exposed,
                -- A channel that answered with less than we believe has sold units whose news is on its way: they are gone.
                CASE WHEN c.observed_at >= c.told_at THEN greatest(0, c.expected - c.observed) ELSE 0 END AS gone,
+               c.doubt,
                CASE WHEN o.is_open AND k.id IS NULL THEN o.safety_stock + o.channel_buffer END AS kept,
                CASE WHEN o.is_open AND o.is_tracked AND k.id IS NULL THEN o.extra ELSE 0 END AS extra
         FROM offers o
@@ -282,11 +292,10 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
         WHERE d.is_kept AND EXISTS (
             SELECT FROM needs e WHERE e.seat <> 0 AND e.part_id = d.part_id AND e.location_id = d.location_id)
         GROUP BY 1, 2, 3
+    ), doubts AS (
+        SELECT d.part_id, d.location_id, sum(d.doubt * d.each) AS units FROM needs d GROUP BY 1, 2
     ), shelves AS (
-        SELECT g.*, coalesce(s.available, 0) - g.gone - g.kept - (
-                   SELECT coalesce(sum(x.doubt * d.each), 0)
-                   FROM needs d JOIN channels_channelstock x ON x.id = d.cell_id
-                   WHERE d.part_id = g.part_id AND d.location_id = g.location_id) AS shelf
+        SELECT g.*, coalesce(s.available, 0) - g.gone - g.kept - u.units AS shelf
         FROM (
             SELECT s.part_id, s.location_id, sum(s.gone) AS gone, coalesce(min(s.kept), 0) AS kept,
                    max(s.extra) AS extra, array_agg(s.seat ORDER BY s.seat) AS seats,
@@ -295,6 +304,7 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
                    array_agg(s.exposed ORDER BY s.seat) AS exposed, sum(s.exposed) AS exposed_together
             FROM seats s GROUP BY 1, 2
         ) g
+        JOIN doubts u ON u.part_id = g.part_id AND u.location_id = g.location_id
         LEFT JOIN inventory_stocklevel s ON s.variant_id = g.part_id AND s.location_id = g.location_id
     ), pools AS (
         -- What is on its way lies on no shelf: it is shared out once nothing is left there, among those who may promise
@@ -303,7 +313,7 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
                CASE WHEN h.shelf >= 1 THEN h.shelf ELSE h.shelf + h.extra END AS units,
                CASE WHEN h.shelf >= 1 THEN h.weights ELSE h.weights_beyond END AS weights
         FROM shelves h
-    ), allotments AS (
+    ), allotments AS MATERIALIZED (
         SELECT p.part_id, p.location_id, u.seat, u.units,
                greatest(0, p.units - (p.exposed_together - u.exposed)) AS shown_nowhere_else
         FROM pools p
@@ -319,7 +329,7 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
         ) x
         GROUP BY d.cell_id
     )
-    SELECT f.cell_id, f.pool, f.own, f.mode, f.safety_stock, f.channel_buffer, f.hidden, f.share_percent, f.cap,
+    SELECT f.cell_id, f.pool, f.own, f.mode::text, f.safety_stock, f.channel_buffer, f.hidden, f.share_percent, f.cap,
            f.extra, f.is_open, f.is_tracked, f.offer, f.allotted,
            CASE WHEN NOT f.is_tracked THEN NULL
                 WHEN f.number >= 0 OR f.can_be_set_negative THEN f.number
@@ -333,8 +343,8 @@ CREATE OR REPLACE FUNCTION channels_publishable(p_cells bigint[]) RETURNS TABLE 
             SELECT CASE WHEN o.takes_fractions THEN x.units ELSE floor(x.units) END AS number
             FROM (SELECT least(o.offer, a.units - o.hidden) + o.own AS units) x
         ) n
-    ) f
-$$;
+    ) f;
+END $$;
 
 -- A product whose category changed, or a variant that became another product's, may have other rules. Only noted here:
 -- working it out locks cells, which come after everything that the writer of a catalog may still lock.

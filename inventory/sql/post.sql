@@ -1,9 +1,13 @@
 -- Posts a batch of movements in one call; the only way into the ledger. See inventory/ledger.py for its meaning.
 -- Raises SS001 (same key, other content), SS002 (a promise the stock does not cover), SS004 (cell of another merchant),
 -- SS005 (a bundle, which has no stock of its own).
+--
+-- To plan its statements costs more than to run them for a few lines: those have one plan for all, kept by the session, and
+-- so have the followers' (sql/hook.sql). The function's own SET puts the setting back at its end. Where a LIMIT says how many
+-- lines there are, it is for the planner: it takes any JSON array for a hundred rows, and would read whole tables for them.
 CREATE OR REPLACE FUNCTION inventory_post(
     p_merchant bigint, p_source text, p_channel bigint, p_is_promise boolean, p_lines jsonb
-) RETURNS SETOF inventory_posted LANGUAGE plpgsql AS $$
+) RETURNS SETOF inventory_posted LANGUAGE plpgsql SET plan_cache_mode = auto AS $$
 #variable_conflict use_column
 DECLARE
     v_now timestamptz := clock_timestamp();
@@ -13,6 +17,8 @@ DECLARE
     v_detail text;
     v_merged jsonb;
 BEGIN
+    PERFORM set_config('plan_cache_mode', CASE WHEN jsonb_array_length(p_lines) > 20 THEN 'force_custom_plan'
+                                               ELSE 'force_generic_plan' END, true);
     LOOP
         -- New cells first, while no level is locked: their variant is locked here against becoming part of another,
         -- and whoever makes it so locks variants before levels.
@@ -20,7 +26,8 @@ BEGIN
                                           unavailable, incoming, last_seq, updated_at)
         SELECT p_merchant, v.id, o.id, 0, 0, 0, 0, 0, 0, v_now
         FROM (SELECT DISTINCT x.variant_id, x.location_id
-              FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint)
+              FROM (SELECT * FROM jsonb_to_recordset(p_lines) AS l(variant_id bigint, location_id bigint)
+                    LIMIT jsonb_array_length(p_lines)) x
               WHERE NOT EXISTS (SELECT FROM inventory_stocklevel s
                                 WHERE s.variant_id = x.variant_id AND s.location_id = x.location_id)) c
         JOIN inventory_variant v ON v.id = c.variant_id AND v.merchant_id = p_merchant
@@ -31,7 +38,8 @@ BEGIN
         -- Lock every cell in primary-key order, so that two postings of the same cells never wait in a ring.
         WITH cells AS MATERIALIZED (
             SELECT DISTINCT x.variant_id, x.location_id
-            FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint, location_id bigint)
+            FROM (SELECT * FROM jsonb_to_recordset(p_lines) AS l(variant_id bigint, location_id bigint)
+                  LIMIT jsonb_array_length(p_lines)) x
         ), locked AS MATERIALIZED (
             SELECT s.id FROM cells c
             JOIN inventory_stocklevel s ON s.variant_id = c.variant_id AND s.location_id = c.location_id
@@ -70,7 +78,8 @@ BEGIN
     SELECT string_agg(b.variant_id::text, ', ') INTO v_detail
     FROM inventory_bundle b
     WHERE b.ended_at IS NULL AND NOT b.is_stocked
-      AND b.variant_id IN (SELECT x.variant_id FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint));
+      AND b.variant_id IN (SELECT x.variant_id FROM jsonb_to_recordset(p_lines) AS x(variant_id bigint)
+                           LIMIT jsonb_array_length(p_lines));
     IF v_detail IS NOT NULL THEN
         RAISE EXCEPTION 'variant % is a bundle and has no stock of its own', v_detail USING ERRCODE = 'SS005', DETAIL = v_detail;
     END IF;
@@ -84,6 +93,7 @@ BEGIN
             bundle_id bigint, told_of bigint)) WITH ORDINALITY AS x(
             variant_id, location_id, kind, key, on_hand, committed, reserved, unavailable, incoming, counted,
             occurred_at, order_id, event_id, actor_id, reason, moved_channel, bundle_id, told_of, line)
+        LIMIT jsonb_array_length(p_lines)
     ), claimed AS (
         INSERT INTO inventory_stockmovementkey (merchant_id, source, idempotency_key, movement_id, recorded_at, content)
         SELECT p_merchant, p_source, a.key, a.movement_id, v_now,

@@ -100,19 +100,18 @@
     }
   });
 
-  /* A number that moved flashes once. What it was is kept until its swap has settled: another part may be swapped in
-     between, and must not take the new number for the old one. */
-  const before = new Map();
+  /* A number that moved flashes once. */
+  let before = {};
   const moves = () => document.querySelectorAll("[data-moves]");
   document.addEventListener("htmx:beforeSwap", () => {
-    moves().forEach((e) => { if (!before.has(e.dataset.moves)) before.set(e.dataset.moves, e.textContent.trim()); });
+    before = {};
+    moves().forEach((e) => { before[e.dataset.moves] = e.textContent.trim(); });
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     moves().forEach((e) => {
-      const old = before.get(e.dataset.moves);
+      const old = before[e.dataset.moves];
       if (old !== undefined && old !== e.textContent.trim()) e.classList.add("moved");
     });
-    before.clear();
     ready(event.target);
     tick();
   });
