@@ -12,7 +12,7 @@ from channels import inbox, linking, publisher, reconcile
 from channels.forms import ReasonForm
 from channels.models import ChannelStock, Connection, InboundEvent, Listing
 from channels.views.connection import connection_of, page_context
-from inventory import identifiers
+from inventory import identifiers, paging
 from inventory.models import Variant
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
 
@@ -107,11 +107,11 @@ def decide_quarantine(request: ShopRequest, connection_id: int) -> HttpResponse:
     connection = connection_of(request, connection_id)
     asked = request.POST if request.method == "POST" else request.GET
     deed = "discard" if asked.get("deed") == "discard" else "replay"
-    like = int(asked["like"]) if asked.get("like", "").isdigit() else None
+    like = paging.number(asked.get("like"))
     form = ReasonForm(request.POST if request.method == "POST" else None)
     if request.method != "POST" or (deed == "discard" and not form.is_valid()):
         return _ask_about_many(request, connection, deed=deed, like=like, form=form)
-    up_to = int(asked["up_to"]) if asked.get("up_to", "").isdigit() else 0
+    up_to = paging.number(asked.get("up_to")) or 0
     if deed == "discard":
         reason = form.cleaned_data["reason"]
         done = inbox.discard_many(connection=connection, actor=request.actor, reason=reason, up_to=up_to, like=like)

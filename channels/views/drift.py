@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from channels import guards, reconcile
@@ -15,6 +16,7 @@ from channels.forms import CONFIRM_WORD, GuardForm
 from channels.models import Connection, GuardLine, GuardStop, StockGap, StockSweep
 from channels.views.connection import connection_of, page_context
 from channels.views.paging import newest_first
+from inventory import paging
 from storestudio.accounts import audit, numbers
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view
 
@@ -43,6 +45,9 @@ def _page(request: ShopRequest, connection: Connection, *, form: GuardForm | Non
     rows: QuerySet[StockGap] = StockGap.objects.filter(connection=connection)
     state = _one_of(request, "state", State.values)
     cause = _one_of(request, "cause", Cause.values)
+    search = request.GET.get("q", "").strip()
+    if search:
+        rows = rows.filter(Q(listing__sku__icontains=search) | Q(listing__product_title__icontains=search))
     counts = dict(rows.order_by().values_list("state").annotate(Count("pk")))
     of_state = rows.filter(state=state) if state else rows
     causes = dict(of_state.order_by().values_list("cause").annotate(Count("pk")))
@@ -59,6 +64,7 @@ def _page(request: ShopRequest, connection: Connection, *, form: GuardForm | Non
         page=page,
         state=state,
         cause=cause,
+        search=search,
         states=[(value, label, counts.get(value, 0)) for value, label in State.choices],
         causes=[(value, label, causes[value]) for value, label in Cause.choices if causes.get(value)],
         total=sum(counts.values()),
@@ -83,7 +89,10 @@ def _questions(connection: Connection) -> list[dict[str, Any]]:
 
 
 def _back(request: ShopRequest, connection_id: int) -> HttpResponse:
-    return redirect("channel_drift", shop=request.merchant.slug, connection_id=connection_id)
+    """To the list, narrowed as it was."""
+    there = reverse("channel_drift", args=[request.merchant.slug, connection_id])
+    narrowed = request.GET.urlencode()
+    return redirect(f"{there}?{narrowed}" if narrowed else there)
 
 
 @shop_view(roles=MAY_MANAGE)
@@ -94,7 +103,7 @@ def decide_drift(request: ShopRequest, connection_id: int) -> HttpResponse:
     choice, question = request.POST.get("choice", ""), request.POST.get("question", "")
     if choice not in CHOICES:
         return HttpResponse("Choose ours or theirs.", status=422, content_type="text/plain")
-    ids = [int(one) for one in request.POST.getlist("gap") if one.isdigit()]
+    ids = [key for key in map(paging.number, request.POST.getlist("gap")) if key is not None]
     if question:
         asked = StockGap.objects.filter(connection=connection, question=question, state=State.ASKED)
         ids = list(asked.values_list("pk", flat=True))

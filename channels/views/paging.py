@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+from inventory import paging
 from storestudio.accounts.templatetags.studio import quantity
 
 Row = TypeVar("Row", bound=Model)
@@ -27,17 +28,17 @@ class Page(Generic[Row]):
 def newest_first(rows: QuerySet[Row], *, request: HttpRequest, by: str = "", size: int = 50) -> Page[Row]:
     """The page that `?before=<id>` asks for, ordered by column `by` (or none) and the id, descending."""
     order = [f"-{by}", "-pk"] if by else ["-pk"]
-    before = request.GET.get("before", "")
+    before = paging.number(request.GET.get("before"))
     shown = rows.order_by(*order)
-    if before.isdigit():
-        last = rows.model._default_manager.filter(pk=int(before)).values_list(by or "pk", flat=True).first()
+    if before is not None:
+        last = rows.model._default_manager.filter(pk=before).values_list(by or "pk", flat=True).first()
         if last is not None:
-            older = Q(pk__lt=int(before))
+            older = Q(pk__lt=before)
             shown = shown.filter((Q(**{by: last}) & older) | Q(**{f"{by}__lt": last}) if by else older)
     found = list(shown[: size + 1])
     return Page(
         rows=found[:size],
-        back_url=_address(request, before="") if before else "",
+        back_url=_address(request, before="") if before is not None else "",
         next_url=_address(request, before=str(found[size - 1].pk)) if len(found) > size else "",
     )
 
@@ -55,8 +56,7 @@ class Part(Generic[Item]):
 def part_of(items: Sequence[Item], *, request: HttpRequest, size: int, path: str = "") -> Part[Item]:
     """The part that `?start=<number>` asks for; nonsense and what lies beyond the end is the first. `path`: where its
     neighbours are, if not at the request's own."""
-    asked = request.GET.get("start", "")
-    start = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
+    start = paging.number(request.GET.get("start")) or 0
     start = start if start < len(items) else 0
     end = min(start + size, len(items))
     is_whole = start == 0 and end == len(items)

@@ -163,7 +163,12 @@ def words(policy: Policy) -> str:
 
 def replay(*, merchant: Merchant, policy: Policy, since: datetime, limit: int = REPLAYED_MAX) -> Replay:
     """Decide past orders again under `policy`, each with what was known then; changes nothing."""
-    rows = RoutingDecision.objects.of(merchant).filter(decided_at__gte=since).order_by("-decided_at", "-pk")[:limit]
+    rows = (
+        RoutingDecision.objects.of(merchant)
+        .filter(decided_at__gte=since)
+        .select_related("order")
+        .order_by("-decided_at", "-pk")[:limit]
+    )
     changed: list[Changed] = []
     parcels = [0, 0]
     by_place: dict[str, Counter[str]] = {"before": Counter(), "after": Counter()}

@@ -161,10 +161,13 @@ def _initial(request: ShopRequest, current: Arrival | None, *, is_transfer: bool
     """The draft as it is; of a new one, the place that the address names, or a likely one."""
     if current is None:
         places = [place.pk for place in queries.locations(merchant=request.merchant) if place.is_active]
-        asked = paging.number(request.GET.get("to"))
-        likely = [asked] if asked in places else places[1:] if is_transfer else places
-        to = next(iter(likely), None)
-        return {"destination": to, "origin": next((place for place in places if place != to), None)}
+        to, origin = (paging.number(request.GET.get(name)) for name in ("to", "from"))
+        if to not in places:
+            others = [place for place in places if place != origin]
+            to = next(iter(others[1:] if is_transfer and origin not in places else others), None)
+        if origin not in places or origin == to:
+            origin = next((place for place in places if place != to), None)
+        return {"destination": to, "origin": origin}
     return {
         "key": current.key,
         "origin": current.origin_id,

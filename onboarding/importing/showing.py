@@ -11,7 +11,7 @@ from urllib.parse import quote
 from django.db.models import Count, Q
 from django.utils.timezone import now as utc_now
 
-from inventory import identifiers
+from inventory import identifiers, paging
 from onboarding.importing import deciding
 from onboarding.importing.fields import LABELS, OF_PRODUCT, STOCK, in_words, options_of, variant_title
 from onboarding.models import ImportBatch, StagedRow
@@ -174,9 +174,9 @@ def page_of(batch: ImportBatch, *, query: Mapping[str, str], places: Mapping[int
         rows = rows.filter(is_applied=True).exclude(outcome="")
     if q:
         rows = rows.filter(_matching(q))
-    after = query.get("after", "")
-    if after.isdigit():
-        rows = rows.filter(number__gt=int(after))
+    after = paging.number(query.get("after"))
+    if after is not None:
+        rows = rows.filter(number__gt=after)
     found = list(rows.order_by("number")[: ROWS_A_PAGE + 1])
     shown = found[:ROWS_A_PAGE]
     search = f"&q={quote(q)}" if q else ""
@@ -186,7 +186,7 @@ def page_of(batch: ImportBatch, *, query: Mapping[str, str], places: Mapping[int
         rows=[_row_line(row, places) for row in shown],
         tabs=tabs,
         next_url=f"?show={show}{search}&after={shown[-1].number}" if len(found) > ROWS_A_PAGE else "",
-        back_url=f"?show={show}{search}" if after.isdigit() else "",
+        back_url=f"?show={show}{search}" if after is not None else "",
         words="In the order of the file" if batch.connection_id is None else "",
     )
 
@@ -206,7 +206,8 @@ def _matching(q: str) -> Q:
     found = Q(fields__product_title__icontains=q) | Q(fields__sku__icontains=q) | Q(fields__gtin__contains=q)
     if key := identifiers.sku_key(q):
         found |= Q(key__contains=key)
-    return found | Q(number=int(q)) if q.isdigit() and len(q) < 10 else found
+    number = paging.number(q)
+    return found if number is None else found | Q(number=number)
 
 
 def _row_line(row: StagedRow, places: Mapping[int, str]) -> RowLine:

@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
+from inventory import paging
 from inventory.models import Location
 from onboarding.forms import ColumnsForm, PlacesOfFileForm, UploadForm
 from onboarding.importing import deciding, exporting, showing, undoing, uploads
@@ -35,15 +36,15 @@ def _to_batch(request: ShopRequest, batch: ImportBatch) -> HttpResponse:
 def imports(request: ShopRequest) -> HttpResponse:
     """All imports of the shop, the newest first."""
     rows = ImportBatch.objects.of(request.merchant).select_related("created_by", "connection")
-    before = request.GET.get("before", "")
-    if before.isdigit():
-        rows = rows.filter(pk__lt=int(before))
+    before = paging.number(request.GET.get("before"))
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
     found = list(rows.order_by("-pk")[: BATCHES_A_PAGE + 1])
     lines = [showing.line_of(batch) for batch in found[:BATCHES_A_PAGE]]
     context = {
         "lines": lines,
         "next_url": f"?before={lines[-1].batch.pk}" if len(found) > BATCHES_A_PAGE else "",
-        "back_url": request.path if before else "",
+        "back_url": request.path if before is not None else "",
         "is_busy": any(line.batch.state in AT_WORK for line in lines),
     }
     part = wants_partial(request)

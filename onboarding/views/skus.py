@@ -12,6 +12,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from inventory import paging
 from onboarding.models import SkuPattern
 from onboarding.skus import designing, renaming
 from onboarding.skus.checks import LABELS, Kind, Row
@@ -104,7 +105,7 @@ class Shown:
 
 
 def _ids(texts: Sequence[str]) -> set[int]:
-    return {int(text) for text in texts if text.isascii() and text.isdigit() and len(text) < 19}
+    return {key for key in map(paging.number, texts) if key is not None}
 
 
 @shop_view(roles=MAY_MANAGE)
@@ -245,11 +246,9 @@ def apply_skus(request: ShopRequest) -> HttpResponse:
 @require_POST
 def undo_skus(request: ShopRequest) -> HttpResponse:
     """Take a renaming back."""
-    named = request.POST.get("changeset", "")
+    named = paging.number(request.POST.get("changeset")) or 0
     try:
-        undone = renaming.undo(
-            merchant=request.merchant, changeset_id=int(named) if named.isdigit() else 0, actor=request.actor
-        )
+        undone = renaming.undo(merchant=request.merchant, changeset_id=named, actor=request.actor)
     except renaming.CannotRename as refused:
         messages.error(request, str(refused))
     else:

@@ -11,6 +11,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from channels import registry
 from channels.models import Connection
+from inventory import paging
 from onboarding.models import CatalogWrite
 from onboarding.writeback import deciding, drafting, showing
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, one_of, shop_view, wants_partial
@@ -40,9 +41,9 @@ def _writable(request: ShopRequest) -> list[Connection]:
 def write_backs(request: ShopRequest) -> HttpResponse:
     """Every write to a channel's catalog, the newest first, and the channels one can be drafted for."""
     rows = CatalogWrite.objects.of(request.merchant).select_related("connection", "created_by", "approved_by")
-    before = request.GET.get("before", "")
-    if before.isdigit():
-        rows = rows.filter(pk__lt=int(before))
+    before = paging.number(request.GET.get("before"))
+    if before is not None:
+        rows = rows.filter(pk__lt=before)
     counted = rows.annotate(
         size=Count("lines", filter=Q(lines__is_excluded=False)),
         applied=Count("lines", filter=Q(lines__outcome="applied")),
@@ -54,7 +55,7 @@ def write_backs(request: ShopRequest) -> HttpResponse:
         "writes": [(write, showing.KINDS[write.state]) for write in writes],
         "connections": _writable(request),
         "next_url": f"?before={writes[-1].pk}" if len(found) > WRITES_A_PAGE else "",
-        "back_url": request.path if before else "",
+        "back_url": request.path if before is not None else "",
         "is_busy": any(write.state == State.SENDING for write in writes),
     }
     part = wants_partial(request)
@@ -121,7 +122,7 @@ def _page(request: ShopRequest, write: CatalogWrite) -> dict[str, object]:
 def exclude_write_back(request: ShopRequest, write_id: int) -> HttpResponse:
     """Leave a line out of the draft, or take it in again."""
     write = _write_of(request, write_id)
-    lines = [int(name) for name in request.POST.getlist("line") if name.isdigit()]
+    lines = [key for key in map(paging.number, request.POST.getlist("line")) if key is not None]
     try:
         deciding.exclude(write_id=write.pk, line_ids=lines, is_excluded=request.POST.get("take") != "in")
     except deciding.NotAllowed as refused:

@@ -12,6 +12,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import QueryDict
 from django.utils.timezone import now as utc_now
 
+from inventory import paging
 from onboarding.models import CatalogWrite, CatalogWriteLine
 from onboarding.writeback import deciding, fields
 
@@ -108,8 +109,7 @@ def page_of(write: CatalogWrite, *, query: QueryDict, counts: Mapping[str, int])
     names = ("all", "look", "out") if is_draft else ("all", "applied", "stale", "refused", "out")
     show = query.get("show", "")
     show = show if show in names else "all"
-    asked = query.get("start", "")
-    start = int(asked) if asked.isdigit() else 0
+    start = paging.number(query.get("start")) or 0
     lines = _ordered(write).filter(FILTERS[show])
     found = list(lines[start : start + ROWS_A_PAGE])
     return Page(

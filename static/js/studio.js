@@ -100,18 +100,19 @@
     }
   });
 
-  /* A number that moved flashes once. */
-  let before = {};
+  /* A number that moved flashes once. What it was is kept until its swap has settled: another part may be swapped in
+     between, and must not take the new number for the old one. */
+  const before = new Map();
   const moves = () => document.querySelectorAll("[data-moves]");
   document.addEventListener("htmx:beforeSwap", () => {
-    before = {};
-    moves().forEach((e) => { before[e.dataset.moves] = e.textContent.trim(); });
+    moves().forEach((e) => { if (!before.has(e.dataset.moves)) before.set(e.dataset.moves, e.textContent.trim()); });
   });
   document.addEventListener("htmx:afterSettle", (event) => {
     moves().forEach((e) => {
-      const old = before[e.dataset.moves];
+      const old = before.get(e.dataset.moves);
       if (old !== undefined && old !== e.textContent.trim()) e.classList.add("moved");
     });
+    before.clear();
     ready(event.target);
     tick();
   });

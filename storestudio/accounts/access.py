@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar, cast
 
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
@@ -74,6 +74,8 @@ def shop_view(*, roles: Collection[str] = MAY_LOOK) -> Callable[[View[Arguments]
             membership = membership_of(user=request.user, shop=shop)
             if membership.role not in roles:
                 raise PermissionDenied(f"This needs another role than {membership.get_role_display()}.")
+            if "%00" in request.META.get("QUERY_STRING", ""):
+                raise BadRequest("No text has a NUL in it, and PostgreSQL takes none.")
             let_in(request, membership)
             response = view(cast(ShopRequest, request), *args, **kwargs)
             patch_vary_headers(response, ["HX-Request"])

@@ -257,6 +257,27 @@ def test_the_page_asks_once_for_many_and_undoes(client, shop):
     assert StockGap.objects.get(pk=healed.pk).state == "undone"
 
 
+def test_a_gap_is_found_by_its_sku_and_an_answer_leads_back_to_what_was_looked_at(client, shop):
+    connection, cells = shop
+    owner = factories.MembershipFactory(merchant=connection.merchant, user__name="Ida Holm").user
+    client.force_login(owner)
+    where = {"shop": connection.merchant.slug, "connection_id": connection.pk}
+    here, sku = reverse("channel_drift", kwargs=where), cells[0].listing.sku
+    ChannelStock.objects.filter(pk__in=[cell.pk for cell in cells[:2]]).update(observed=17, drift_at=timezone.now())
+    first, second = (factories.StockGapFactory(cell=cell, observed=17, expected=20) for cell in cells[:2])
+    asked = {"state": "asked", "q": sku.lower()}
+    page = client.get(here, asked).content.decode()
+    assert f'id="gap-{first.pk}"' in page
+    assert f'id="gap-{second.pk}"' not in page
+    assert f'href="{here}?q={sku.lower()}&amp;state=healed"' in page
+    narrowed = f"?state=asked&q={sku.lower()}"
+    there = reverse("decide_drift", kwargs=where)
+    answer = client.post(there + narrowed, {"gap": [first.pk, "²"], "choice": "theirs"})
+    assert answer["Location"] == here + narrowed
+    assert "Decided by Ida Holm" in client.get(here).content.decode()
+    assert "Nothing like that" in client.get(here, {"q": "no such"}).content.decode()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_difference_that_could_not_be_looked_into_is_feared_and_judged_at_the_next_reading(shop, monkeypatch):
     """The channel tells its numbers and then does not answer when its listing is to be read again."""
