@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from django.conf import settings
+
 from channels import commands, registry
 from channels.commands import CannotAsk
 from channels.models import ChannelCommand, ChannelLocation, Connection
@@ -21,12 +23,13 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class Choices:
-    """What may be asked of an order now; `by_hand`: what a person does at the channel instead, by kind."""
+    """What may be asked of an order now; `by_hand`: what a person does at the channel instead, by kind, at `page`."""
 
     connection: Connection | None
     can: frozenset[OrderActionKind] = frozenset()
     options: frozenset[OrderOption] = frozenset()
     by_hand: Mapping[OrderActionKind, str] = field(default_factory=dict)
+    page: str = ""
 
     @property
     def label(self) -> str:
@@ -35,13 +38,23 @@ class Choices:
 
 
 def choices(order: Order) -> Choices:
-    """What may be asked: nothing of an order that waits for nothing, or whose channel is gone."""
+    """What may be asked: money back only of an order that waits for nothing, nothing where its channel is gone."""
     connection = Connection.objects.filter(pk=order.channel_id, merchant=order.merchant_id).first()
-    if connection is None or connection.channel not in registry.EVERY or order.state != Order.State.OPEN:
+    if connection is None or connection.channel not in registry.EVERY:
         return Choices(connection)
     can = registry.capabilities(connection.channel)
-    is_open = connection.state != Connection.State.CLOSED
-    return Choices(connection, can.order_actions if is_open else frozenset(), can.order_options, can.by_hand)
+    allowed = can.order_actions if connection.state != Connection.State.CLOSED else frozenset()
+    by_hand = can.by_hand
+    if order.state != Order.State.OPEN:  # nothing of it waits; its money may still go back
+        allowed &= {OrderActionKind.REFUND}
+        by_hand = {kind: words for kind, words in by_hand.items() if kind == OrderActionKind.REFUND}
+    return Choices(connection, allowed, can.order_options, by_hand, _order_page(connection, order, can.order_page))
+
+
+def _order_page(connection: Connection, order: Order, page: str) -> str:
+    """Where a person works on the order at its channel; "" at a stand-in, which has no such pages."""
+    is_stand_in = "{base}" in page and connection.base_url.startswith(settings.SANDBOX_URL)
+    return "" if is_stand_in else page.format(base=connection.base_url.rstrip("/"), order=order.external_id)
 
 
 @dataclass(frozen=True)

@@ -230,24 +230,26 @@ def order_deeds(*, shop: str, order: Order) -> OrderDeeds:
     waits = OrderHold.objects.filter(line__order=order, committed__gt=0).exists()
     rows = ChannelCommand.objects.filter(order=order).select_related("asked_by").order_by("-pk")
     asked = [_asked(shop, row, is_newest=not index) for index, row in enumerate(rows)]
-    if not waits:
-        return OrderDeeds(choices.label, asked=asked)
     collisions = [
         Deed(
             f"{one.variant.full_title} is promised twice at {one.location.name}.",
             reverse("collision", args=[shop, one.pk]),
         )
-        for one in _collisions(order)
+        for one in (_collisions(order) if waits else ())
     ]
     is_under_way = any(one.kind == "busy" for one in asked)
     labels = {
         OrderActionKind.EDIT: "Change items",
         OrderActionKind.MOVE: "Ship from another place",
+        OrderActionKind.REFUND: "Give money back",
         OrderActionKind.CANCEL: "Cancel the order",
     }
+    if not waits:
+        labels = {kind: words for kind, words in labels.items() if kind == OrderActionKind.REFUND}
     pages = {
         OrderActionKind.EDIT: "order_items",
         OrderActionKind.MOVE: "move_order",
+        OrderActionKind.REFUND: "refund_order",
         OrderActionKind.CANCEL: "cancel_order",
     }
     return OrderDeeds(
@@ -259,6 +261,7 @@ def order_deeds(*, shop: str, order: Order) -> OrderDeeds:
         ],
         collisions=collisions,
         by_hand=[f"{labels[kind]}: {words}" for kind, words in choices.by_hand.items() if kind in labels],
+        page=choices.page,
         asked=asked,
     )
 

@@ -1,4 +1,4 @@
-"""The outbox of what people ask channels to do with orders: cancel, change items, ship from another place.
+"""The outbox of what people ask channels to do with orders: cancel, change items, ship from elsewhere, pay back.
 
 A command is a row before anything is asked (`ask`), with its key and in the channel's own ids, so that every try asks
 the same. A worker takes it up under a lease, calls the channel outside any transaction, reads the order again and
@@ -24,11 +24,14 @@ from channels.models import ChannelCommand, Connection
 from channels.ports import (
     ActionResult,
     AddedLine,
+    BackLine,
     CancelOrder,
     ConnectorError,
     EditOrder,
+    GiveBack,
     LineChange,
     LineMove,
+    MoneyPart,
     MoveUnits,
     OrderAction,
     OrderActionKind,
@@ -93,7 +96,7 @@ def _refuse_impossible(connection: Connection, order: Order, action: OrderAction
         raise CannotAsk(f"{connection.label} is disconnected: nobody can be asked there.")
     if action.kind not in can.order_actions:
         raise CannotAsk(can.by_hand.get(action.kind, f"{connection.label} takes no such thing from outside."))
-    if order.state != Order.State.OPEN:
+    if order.state != Order.State.OPEN and action.kind != OrderActionKind.REFUND:
         raise CannotAsk("Nothing of this order waits any more.")
 
 
@@ -266,6 +269,10 @@ def _from_json(kind: str, kept: Mapping[str, Any]) -> OrderAction:
             for one in kept["lines"]
         ]
         return MoveUnits(**{**kept, "lines": moves})
+    if kind == OrderActionKind.REFUND:
+        backs = [BackLine(**{**one, "quantity": Decimal(one["quantity"])}) for one in kept["lines"]]
+        parts = [MoneyPart(**{**one, "amount": Decimal(one["amount"])}) for one in kept["parts"]]
+        return GiveBack(**{**kept, "lines": backs, "parts": parts, "amount": Decimal(kept["amount"])})
     changes = [
         LineChange(
             one["line_external_id"], Decimal(one["from_quantity"]), Decimal(one["to_quantity"]), one["location_id"]

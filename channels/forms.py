@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.core.validators import MinValueValidator
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Q
 
 from channels import incidents, registry, rules
@@ -18,6 +18,7 @@ from channels.asking import Destination
 from channels.models import AvailabilityRule, ChannelLocation, Connection
 from channels.order_items import EditableLine
 from channels.ports import OrderOption
+from channels.refunding import Returnable
 from inventory import identifiers
 from inventory.forms import UNITS_MAX, FocusedForm, UnitsField
 from inventory.models import Location, OrderHold, Variant
@@ -466,6 +467,59 @@ class CancelOrderForm(KeyedForm):
             del self.fields["restocks"]
         if OrderOption.PAY_BACK not in options:
             del self.fields["pays_back"]
+
+
+class RefundForm(KeyedForm):
+    """Which units are given back, where to, and how much money; the amount is asked for once it is known."""
+
+    restocks = forms.BooleanField(
+        required=False, initial=True, label="What comes back goes to the shelf", help_text="No: it is written off."
+    )
+    is_noted_only = forms.BooleanField(
+        required=False, label="I have given the money back myself", help_text="Cash, or a transfer: it is only noted."
+    )
+    note = forms.CharField(required=False, max_length=255, label="Reason", help_text="The customer may see it.")
+    amount = forms.DecimalField(
+        min_value=0, max_digits=12, decimal_places=2, label="Amount to give back",
+        error_messages={"required": "Type how much money is given back; 0 for none."},
+    )  # fmt: skip
+
+    def __init__(
+        self, *args: Any, rows: Sequence[Returnable], places: Sequence[Location], options: Collection[OrderOption],
+        takes_fractions: bool, with_amount: bool, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        self.returnable = list(rows)
+        super().__init__(*args, **kwargs)
+        for one in self.returnable:
+            is_whole = not takes_fractions or bool(one.line.variant and one.line.variant.is_whole_unit)
+            name = one.line.sku or one.line.title
+            most = MaxValueValidator(one.most, message=f"At most {numbers.plain(one.most)}.")
+            least = MinValueValidator(0, message="Type 0 or more.")
+            self.fields[one.name] = field = UnitsField(
+                label=f"Units of {name}", initial="0", validators=[least, most, *([_whole] if is_whole else [])]
+            )
+            field.widget.attrs |= {"class": "units-field", "aria-label": f"Units of {name} to give back"}
+        has_left = any(one.has_left for one in self.returnable)
+        if has_left and places:
+            self.fields["place"] = forms.TypedChoiceField(
+                label="It comes back to", coerce=int, required=False, empty_value=None,
+                choices=[(place.pk, place.name) for place in places],
+            )  # fmt: skip
+        dropped = {
+            "restocks": not has_left, "is_noted_only": OrderOption.PAID_BY_HAND not in options,
+            "amount": not with_amount,
+        }  # fmt: skip
+        for name in [name for name, is_dropped in dropped.items() if is_dropped]:
+            del self.fields[name]
+        self.order_fields(["key", *(one.name for one in self.returnable), "restocks", "place", "is_noted_only", "note"])
+
+    def units(self) -> dict[str, Decimal]:
+        """What was chosen, by name."""
+        return {one.name: self.cleaned_data[one.name] for one in self.returnable}
+
+    def rows(self) -> list[tuple[Returnable, Any]]:
+        """What can be given back, each with its field."""
+        return [(one, self[one.name]) for one in self.returnable]
 
 
 class DecisionForm(KeyedForm):

@@ -569,6 +569,7 @@ class ChannelCommand(MerchantOwned):
         CANCEL = "cancel", "Cancel"
         EDIT = "edit", "Change its items"
         MOVE = "move", "Ship from another place"
+        REFUND = "refund", "Give money back"
 
     class State(models.TextChoices):
         WAITING = "waiting", "Being asked"

@@ -75,6 +75,7 @@ class OrderActionKind(StrEnum):
     CANCEL = "cancel"  # the whole order
     EDIT = "edit"  # units of its lines changed, others added
     MOVE = "move"  # units that wait at one place leave from another
+    REFUND = "refund"  # money given back, for units of its lines or for none
 
 
 class OrderOption(StrEnum):
@@ -83,6 +84,8 @@ class OrderOption(StrEnum):
     PAY_BACK = "pay_back"  # cancelling gives the customer the money back
     WRITE_OFF = "write_off"  # units need not go back to the shelf
     ADD = "add"  # an edit may add other listings
+    RECKONS = "reckons"  # the channel's own numbers say what a refund comes to (`quote_refund`)
+    PAID_BY_HAND = "paid_by_hand"  # a refund may only note money that a person gave back
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class Capabilities:
     order_actions: frozenset[OrderActionKind] = frozenset()  # what act_on_order carries out there
     order_options: frozenset[OrderOption] = frozenset()
     by_hand: Mapping[OrderActionKind, str] = field(default_factory=dict)  # what a person does there instead
+    order_page: str = ""  # where a person does that; may name {base} (the account's address) and {order} (its id there)
 
 
 CLOCKS_APART = timedelta(seconds=2)  # clocks are told in whole seconds, and answers take a while: no difference
@@ -514,7 +518,59 @@ class MoveUnits:
     kind: ClassVar[OrderActionKind] = OrderActionKind.MOVE
 
 
-OrderAction = CancelOrder | EditOrder | MoveUnits
+@dataclass(frozen=True)
+class BackLine:
+    """Units of a line to give back: such that left, to come back to `location_id`; or such that wait there."""
+
+    line_external_id: str
+    quantity: Decimal
+    has_left: bool
+    location_id: str = ""
+
+
+@dataclass(frozen=True)
+class MoneyPart:
+    """A share of a refund on one payment of the order; `gateway`: who carries it, both in the channel's own words."""
+
+    payment: str
+    gateway: str
+    amount: Decimal
+
+
+@dataclass(frozen=True)
+class GiveBack:
+    """Give money back: `amount`, in `parts` where the channel wants to be told them (they sum to it).
+
+    Units that wait are taken off the order and are free again. Units that left come back to the shelf with `restocks`,
+    else they are written off. `is_noted_only`: a person gave the money back, the channel only notes it.
+    """
+
+    order_id: str
+    lines: Sequence[BackLine]
+    amount: Decimal
+    currency: str = ""
+    parts: Sequence[MoneyPart] = ()
+    restocks: bool = True
+    is_noted_only: bool = False
+    note: str = ""
+    kind: ClassVar[OrderActionKind] = OrderActionKind.REFUND
+
+
+@dataclass(frozen=True)
+class RefundQuote:
+    """What giving units back comes to by the channel's own numbers, and the most that can be given back of the order.
+
+    None: nobody knows. `parts`: the most by payment. `words`: what a person should know, such as that nobody has paid.
+    """
+
+    amount: Decimal | None
+    most: Decimal | None
+    currency: str
+    parts: Sequence[MoneyPart] = ()
+    words: str = ""
+
+
+OrderAction = CancelOrder | EditOrder | MoveUnits | GiveBack
 
 
 @dataclass(frozen=True)
@@ -640,6 +696,9 @@ class Connector(Protocol):
         self, *, since: datetime, cursor: str, location_ids: Sequence[str]
     ) -> StockChangesPage:
         """Only where `has_change_feed`."""
+
+    def quote_refund(self, *, order_id: str, lines: Sequence[BackLine]) -> RefundQuote:
+        """What giving these units back comes to. Changes nothing. Only where `order_options` hold RECKONS."""
 
     def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
         """Do one thing with one order; only kinds of `order_actions`. `is_first`: surely never asked for before.

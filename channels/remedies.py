@@ -15,11 +15,11 @@ from decimal import ROUND_CEILING, Decimal
 from django.db import transaction
 from django.utils import timezone
 
-from channels import asking, collisions, commands, order_items
+from channels import asking, collisions, commands, order_items, refunding
 from channels.collisions import Claim
 from channels.commands import CannotAsk
 from channels.models import ChannelCommand, Collision, CollisionDecision, Listing
-from channels.ports import OrderActionKind, OrderOption
+from channels.ports import GiveBack, OrderActionKind, OrderOption
 from inventory import bundles, incoming
 from inventory.models import Location, OrderHold, OrderLine, StockLevel, Variant
 from storestudio.accounts import audit, numbers
@@ -28,6 +28,7 @@ from storestudio.accounts.models import User
 ZERO = Decimal(0)
 Kind = CollisionDecision.Kind
 SUBSTITUTES_MAX = 5
+CHANGED = "This is not on offer any more: look again at who has what."
 
 
 @dataclass(frozen=True)
@@ -144,12 +145,24 @@ def _later(collision: Collision, claim: Claim) -> list[Offer]:
 
 
 def _cancelled(claim: Claim, units: Decimal, choices: asking.Choices) -> Offer:
-    kind = OrderActionKind.CANCEL if _is_all(claim, units) else OrderActionKind.EDIT
-    name = "Cancel the order" if kind == OrderActionKind.CANCEL else f"Take {numbers.plain(units)} off the order"
-    by_hand = "" if kind in choices.can else choices.by_hand.get(kind, f"Do it in {choices.label}.")
-    pays = OrderOption.PAY_BACK in choices.options and kind == OrderActionKind.CANCEL
-    money = "The customer is paid back." if pays else f"Pay the customer back in {choices.label}, if it was paid."
+    is_all = _is_all(claim, units)
+    name = "Cancel the order" if is_all else f"Take {numbers.plain(units)} off the order"
+    kind = OrderActionKind.CANCEL if is_all else OrderActionKind.EDIT
+    pays = _pays_with_it(choices, is_all=is_all)
+    by_hand = "" if kind in choices.can or pays else choices.by_hand.get(kind, f"Do it in {choices.label}.")
+    money = f"Pay the customer back in {choices.label}, if it was paid."
+    if OrderActionKind.REFUND in choices.can:
+        money = "If it was paid, give the money back from the order's page."
+    if pays:
+        money = "The customer is paid back, if it was paid."
     return Offer(Kind.CANCEL, "cancel", name, f"{money} It cannot be taken back.", by_hand)
+
+
+def _pays_with_it(choices: asking.Choices, *, is_all: bool) -> bool:
+    """Whether the money goes back by the same thing asked: cancelling does it, or the channel reckons a refund."""
+    if is_all and OrderOption.PAY_BACK in choices.options and OrderActionKind.CANCEL in choices.can:
+        return True
+    return OrderOption.RECKONS in choices.options and OrderActionKind.REFUND in choices.can
 
 
 def _is_all(claim: Claim, units: Decimal) -> bool:
@@ -174,33 +187,23 @@ class Wish:
 def decide(*, collision: Collision, wish: Wish, actor: User) -> CollisionDecision:
     """Carry out an offer: ask the order's channel, or let the order wait; the same key again decides once.
 
-    Raises CannotAsk where it is not on offer any more, or its channel cannot be asked. Nothing was stored then.
+    Not inside a transaction: what a refund comes to is asked of the channel before. Raises CannotAsk where it is not on
+    offer any more, or its channel cannot be asked. Nothing was stored then.
     """
     known: CollisionDecision | None = CollisionDecision.objects.filter(key=wish.key, collision=collision).first()
     if known is not None:
         return known
+    refund = _refund(collision, wish)
     with transaction.atomic():
-        level = StockLevel.objects.select_related("location", "variant__product").get(
-            variant=collision.variant_id, location=collision.location_id
-        )
-        claim = next(
-            (one for one in collisions.claims(level) if one.line is not None and one.line.pk == wish.line_id), None
-        )
-        offer = (
-            next((one for one in offers(collision=collision, claim=claim) if one.name == wish.offer), None)
-            if claim
-            else None
-        )
-        if claim is None or claim.line is None or offer is None or collision.closed_at is not None:
-            raise CannotAsk("This is not on offer any more: look again at who has what.")
-        if offer.by_hand:
-            raise CannotAsk(offer.by_hand)
-        command = _carry_out(collision, claim, offer, wish, actor)
+        claim, line, offer = _wished(collision, wish)
+        if refund is not None and refund.wish != _given_up(collision, claim, line, wish):
+            raise CannotAsk(CHANGED)
+        command = _carry_out(collision, claim, offer, wish, refund, actor)
         decision = CollisionDecision.objects.create(
-            merchant_id=collision.merchant_id, collision=collision, order=claim.line.order, line=claim.line,
+            merchant_id=collision.merchant_id, collision=collision, order=line.order, line=line,
             key=wish.key, kind=offer.kind, units=units_of(claim), words=offer.words[:300], why=claim.why[:300],
             note=wish.note[:255], until_date=offer.until, command=command, cost=_cost(claim, offer, wish),
-            currency=claim.line.order.currency or collision.merchant.currency, decided_by=actor,
+            currency=line.order.currency or collision.merchant.currency, decided_by=actor,
         )  # fmt: skip
         audit.record(
             actor=actor, merchant=collision.merchant, action=f"collision.{offer.kind}", target=decision,
@@ -210,10 +213,63 @@ def decide(*, collision: Collision, wish: Wish, actor: User) -> CollisionDecisio
     return decision
 
 
-def _carry_out(collision: Collision, claim: Claim, offer: Offer, wish: Wish, actor: User) -> ChannelCommand | None:
+def _wished(collision: Collision, wish: Wish) -> tuple[Claim, OrderLine, Offer]:
+    """What was chosen, as it is offered now. Raises CannotAsk where it is not."""
+    level = StockLevel.objects.select_related("location", "variant__product").get(
+        variant=collision.variant_id, location=collision.location_id
+    )
+    found = (one for one in collisions.claims(level) if one.line is not None and one.line.pk == wish.line_id)
+    claim = next(found, None)
+    if claim is None or claim.line is None or collision.closed_at is not None:
+        raise CannotAsk(CHANGED)
+    offer = next((one for one in offers(collision=collision, claim=claim) if one.name == wish.offer), None)
+    if offer is None:
+        raise CannotAsk(CHANGED)
+    if offer.by_hand:
+        raise CannotAsk(offer.by_hand)
+    return claim, claim.line, offer
+
+
+@dataclass(frozen=True)
+class _Refund:
+    """Units given up with their money, as the channel reckoned it."""
+
+    wish: refunding.Wish
+    action: GiveBack
+
+
+def _refund(collision: Collision, wish: Wish) -> _Refund | None:
+    """The refund by which units are taken off an order; None where that is not how, or nobody has paid for all of it.
+
+    Calls the channel. Raises CannotAsk.
+    """
+    claim, line, offer = _wished(collision, wish)
+    choices = asking.choices(line.order)
+    if offer.kind != Kind.CANCEL or OrderOption.RECKONS not in choices.options:
+        return None
+    is_all = _is_all(claim, units_of(claim))
+    if is_all and OrderOption.PAY_BACK in choices.options:
+        return None
+    given_up = _given_up(collision, claim, line, wish)
+    action = refunding.plan(order=line.order, wish=given_up, amount=None)
+    return None if is_all and not action.amount else _Refund(given_up, action)
+
+
+def _given_up(collision: Collision, claim: Claim, line: OrderLine, wish: Wish) -> refunding.Wish:
+    holds = OrderHold.objects.filter(line=line, location=collision.location_id)
+    units = {f"waits_{hold.pk}": units_of(claim) for hold in holds}
+    return refunding.Wish(units, note=wish.note or "sold out")
+
+
+def _carry_out(
+    collision: Collision, claim: Claim, offer: Offer, wish: Wish, refund: _Refund | None, actor: User
+) -> ChannelCommand | None:
     line = claim.line
     if line is None or offer.kind == Kind.BACKORDER:
         return None
+    if refund is not None:
+        words = refunding.words_of(line.order, refund.wish, refund.action)
+        return commands.ask(order=line.order, action=refund.action, words=words, key=wish.key, actor=actor)
     units, key = units_of(claim), wish.key
     if offer.kind == Kind.REROUTE:
         hold = OrderHold.objects.get(line=line, location=collision.location_id)

@@ -32,6 +32,7 @@ urlpatterns: list[URLPattern] = [
     ),
     path("<slug:shop>/orders/<int:order_id>/move/", views.move_order, name="move_order"),
     path("<slug:shop>/orders/<int:order_id>/items/", views.order_items_page, name="order_items"),
+    path("<slug:shop>/orders/<int:order_id>/refund/", views.refund_order, name="refund_order"),
     path("<slug:shop>/orders/<int:order_id>/cancel/", views.cancel_order, name="cancel_order"),
     path(
         "<slug:shop>/orders/<int:order_id>/asked/<int:command_id>/call-back/",

@@ -111,11 +111,12 @@ class Asked:
 
 @dataclass(frozen=True)
 class OrderDeeds:
-    """What may be asked of an order's channel, what a person does there by hand instead, what was asked."""
+    """What may be asked of an order's channel, what a person does there by hand instead (at `page`), what was asked."""
 
     channel: str = ""
     deeds: Sequence[Deed] = ()
     by_hand: Sequence[str] = ()
+    page: str = ""
     asked: Sequence[Asked] = ()
     collisions: Sequence[Deed] = ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from django.utils import timezone
@@ -11,8 +12,8 @@ from django.utils import timezone
 from channels.models import ChannelCommand
 from channels.own import orders, site
 from channels.own.models import Topic, WebhookMessage
-from channels.ports import ActionResult, CancelOrder, EditOrder, MoveUnits, OrderAction, WriteOutcome
-from inventory.models import Order
+from channels.ports import ActionResult, CancelOrder, EditOrder, GiveBack, MoveUnits, OrderAction, WriteOutcome
+from inventory.models import Order, OrderLine
 
 
 def carry_out(command: ChannelCommand, action: OrderAction) -> ActionResult:
@@ -29,7 +30,7 @@ def carry_out(command: ChannelCommand, action: OrderAction) -> ActionResult:
     WebhookMessage.objects.create(
         merchant_id=command.merchant_id, connection_id=command.connection_id, message_id=f"msg_{uuid.uuid4().hex}",
         topic=Topic.ORDER_CHANGED, order=order,
-        change={"kind": command.kind, "words": command.words, "note": getattr(action, "note", "")},
+        change={"kind": command.kind, "words": command.words, "note": getattr(action, "note", "")} | _money(action),
     )  # fmt: skip
     return ActionResult(WriteOutcome.APPLIED)
 
@@ -44,9 +45,40 @@ def _change(command: ChannelCommand, action: OrderAction) -> Order:
             to_location_id=int(action.to_location_id), now=now,
             units={line.line_external_id: line.quantity for line in action.lines},
         )  # fmt: skip
+    if isinstance(action, GiveBack):
+        return _give_back(command, action, now=now)
     return orders.edit(
         site_id=site_id, order_id=action.order_id, swaps=_swaps(action), added=_added(command, action), now=now
     )
+
+
+def _money(action: OrderAction) -> dict[str, str]:
+    """What the site has to pay back to the customer: it took the money, so it gives it back."""
+    return {"amount": str(action.amount), "currency": action.currency} if isinstance(action, GiveBack) else {}
+
+
+def _give_back(command: ChannelCommand, action: GiveBack, *, now: datetime) -> Order:
+    """Units that wait are off the order, units that left are returned in a document of this command's name."""
+    site_id, order_id = command.connection_id, action.order_id
+    order = orders.find(site_id=site_id, order_id=order_id)
+    waiting = [line for line in action.lines if not line.has_left]
+    units = {line.external_id: line.quantity for line in OrderLine.objects.filter(order=order)}
+    if waiting and sum((line.quantity for line in waiting), Decimal(0)) == sum(units.values(), Decimal(0)):
+        return orders.cancel(site_id=site_id, order_id=order_id, now=now)
+    for line in waiting:
+        before = units.get(line.line_external_id, Decimal(0))
+        units[line.line_external_id] = after = before - line.quantity
+        swap = orders.Swap(line.line_external_id, before, after, int(line.location_id))
+        orders.edit(site_id=site_id, order_id=order_id, swaps=[swap], added=[], now=now)
+    backs = [
+        orders.Back(line.line_external_id, line.quantity, action.restocks, int(line.location_id or 0) or None)
+        for line in action.lines
+        if line.has_left
+    ]
+    if backs:
+        name = f"studio-{command.pk}"
+        orders.give_back(site_id=site_id, order_id=order_id, return_id=name, backs=backs, now=now)
+    return orders.find(site_id=site_id, order_id=order_id)
 
 
 def _swaps(action: EditOrder) -> Sequence[orders.Swap]:

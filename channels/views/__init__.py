@@ -22,6 +22,7 @@ from channels.views.incidents import (
 )
 from channels.views.order_items import order_items_page
 from channels.views.orders import call_back_command, cancel_order, move_order, retry_command
+from channels.views.refunds import refund_order
 from channels.views.rules import rule_delete, rule_edit, rule_list, rule_new, rule_undo, selling
 from channels.views.setup import approve, pause, places, preview, put_back, reconnect, resume
 from channels.views.today import pulse, today
@@ -58,6 +59,7 @@ __all__ = [
     "pulse",
     "put_back",
     "reconnect",
+    "refund_order",
     "replay_message",
     "resolve_drift",
     "resume",

@@ -11,12 +11,14 @@ import pytest
 from channels import registry
 from channels.ports import (
     Account,
+    BackLine,
     CancelOrder,
     ChannelOrder,
     Connector,
     ConnectorError,
     CountWrite,
     EditOrder,
+    GiveBack,
     HintKind,
     LineChange,
     LineMove,
@@ -345,10 +347,15 @@ def test_what_is_asked_of_an_order_is_done_once_or_refused_in_words(
     (line,) = the_order(connector, name).lines
     change = LineChange(line.external_id, Decimal(3), Decimal(2), place)
     move = MoveUnits(name, place, other, [LineMove(line.external_id, Decimal(1))])
-    for action in (EditOrder(name, [change]), move, CancelOrder(name)):
+    back = [BackLine(line.external_id, ONE, has_left=False, location_id=place)]
+    actions = [EditOrder(name, [change]), move, GiveBack(name, back, Decimal(0)), CancelOrder(name)]
+    for action in actions:
         if action.kind not in can.order_actions:
             continue
         before = the_order(connector, name)
+        if isinstance(action, GiveBack):
+            quote = connector.quote_refund(order_id=name, lines=back)
+            assert (quote.most or 0) >= (quote.amount or 0) >= 0
         first = connector.act_on_order(action=action, idempotency_key="first", is_first=True, now=datetime.now(UTC))
         after = the_order(connector, name)
         again = connector.act_on_order(action=action, idempotency_key="first", is_first=False, now=datetime.now(UTC))

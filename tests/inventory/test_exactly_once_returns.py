@@ -137,6 +137,17 @@ class ReturnsMachine(RuleBasedStateMachine):
         )
         self.deliver_document(len(self.documents) - 1)
 
+    @rule(index=st.integers(0, 10), place=st.integers(0, 1), back_to=st.sampled_from([0, 1, None]))
+    def give_money_back(self, index, place, back_to):
+        """As asked on an order's page: a unit that waits is off, one that left comes back by our own document."""
+        line = self.lines[index % len(self.lines)]
+        line.waits[place] = max(0, line.waits[place] - 1)
+        self._say()
+        self._apply(self.said[-1])
+        back = orders.ReturnState(line.name, Decimal(1), self._place(back_to))
+        self.documents.append((f"studio-{len(self.documents)}", back))
+        self.deliver_document(len(self.documents) - 1)
+
     @precondition(lambda self: self.documents)
     @rule(index=st.integers(0, 10))
     def deliver_document(self, index):

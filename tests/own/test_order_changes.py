@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from channels import commands, order_items
+from channels import commands, order_items, refunding
 from channels.models import ChannelCommand
 from channels.order_items import Items
 from channels.own import acting, deliveries, endpoints
@@ -110,4 +110,28 @@ def test_a_person_puts_more_on_the_order_and_the_site_is_told(shop: Shop) -> Non
     (message,) = told(shop)
     assert message["change"] == {"kind": "edit", "words": "put 1 × MUG, 2 × BOWL on", "note": "by phone"}
     assert [line["quantity"] for line in message["order"]["lines"]] == [4, 2]
+    assert verify.verify().breaches == []
+
+
+def test_money_is_given_back_for_what_waits_and_what_left_and_the_site_is_told_how_much(shop: Shop) -> None:
+    order = Order.objects.get()
+    shop.api.post("/orders/1042/fulfil", {"lines": [{"line_id": "1", "fulfilled": 1}]})
+    waits, left = refunding.returnable(order)
+    wish = refunding.Wish({waits.name: Decimal(1), left.name: Decimal(1)}, place=shop.places[1], note="late")
+    with pytest.raises(commands.CannotAsk, match="Say how much"):
+        refunding.give_back(order=order, wish=wish, amount=None, key=uuid.uuid4(), actor=shop.owner)
+    command = refunding.give_back(
+        order=order, wish=wish, amount=Decimal("7.5"), key=uuid.uuid4(), actor=shop.owner
+    )  # fmt: skip
+    commands.carry_out(connection_id=shop.site.pk, until=timezone.now() + timedelta(seconds=5))
+    command.refresh_from_db()
+    assert (command.state, command.error, committed(shop, "MUG")) == ("done", "", (1, 0))
+    assert (shop.level("MUG", 0).on_hand, shop.level("MUG", 1).on_hand) == (4, 3)
+    change = told(shop)[-1]["change"]
+    assert (change["kind"], Decimal(change["amount"]), change["currency"]) == ("refund", Decimal("7.5"), "GBP")
+    assert refunding.given_back(order) == Decimal("7.5")
+    whole = refunding.Wish({one.name: one.most for one in refunding.returnable(order)})
+    refunding.give_back(order=order, wish=whole, amount=Decimal(0), key=uuid.uuid4(), actor=shop.owner)
+    commands.carry_out(connection_id=shop.site.pk, until=timezone.now() + timedelta(seconds=5))
+    assert committed(shop, "MUG") == (0, 0)
     assert verify.verify().breaches == []

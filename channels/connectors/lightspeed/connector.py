@@ -16,6 +16,7 @@ from channels.ports import (
     REFRESH_TOKEN,
     Account,
     ActionResult,
+    BackLine,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -33,6 +34,7 @@ from channels.ports import (
     OrderActionKind,
     OrderRef,
     OrdersPage,
+    RefundQuote,
     RemoteLocation,
     StockChange,
     StockChangesPage,
@@ -47,6 +49,7 @@ BY_HAND = {
     OrderActionKind.CANCEL: "Void the sale, or return it, at a register or in Lightspeed's sales history.",
     OrderActionKind.EDIT: "Return the item at a register or in Lightspeed's sales history; sell another one there.",
     OrderActionKind.MOVE: "Choose another outlet for the fulfillment on the sale's page in Lightspeed.",
+    OrderActionKind.REFUND: "Return the sale, or items of it, at a register or in Lightspeed's sales history.",
 }
 
 
@@ -227,6 +230,10 @@ class LightspeedConnector:
             read_until=None,
             resume=json.dumps(resume),
         )
+
+    def quote_refund(self, *, order_id: str, lines: Sequence[BackLine]) -> RefundQuote:
+        """A person gives money back at a register."""
+        raise ConnectorError("Lightspeed is asked for no refund", permanent=True)
 
     def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
         """Nothing: a person does it at a register."""

@@ -17,6 +17,7 @@ from channels.connectors.own.client import Answer, Endpoint, Message
 from channels.ports import (
     Account,
     ActionResult,
+    BackLine,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -36,6 +37,7 @@ from channels.ports import (
     OrderActionKind,
     OrderOption,
     OrdersPage,
+    RefundQuote,
     RemoteLocation,
     StockChangesPage,
     Subscription,
@@ -174,6 +176,10 @@ class OwnConnector:
     def fetch_orders(self, *, order_ids: Sequence[str]) -> Sequence[ChannelOrder]:
         """Its orders come in through our API."""
         return ()
+
+    def quote_refund(self, *, order_id: str, lines: Sequence[BackLine]) -> RefundQuote:
+        """Never asked: its orders are ours, and their lines have no prices."""
+        raise ConnectorError("The own site is asked for no refund", permanent=True)
 
     def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
         """Never asked: its orders are ours, and the site is told what became of them (channels/own/acting.py)."""

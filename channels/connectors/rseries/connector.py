@@ -14,6 +14,7 @@ from channels.ports import (
     REFRESH_TOKEN,
     Account,
     ActionResult,
+    BackLine,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -31,6 +32,7 @@ from channels.ports import (
     OrderAction,
     OrderActionKind,
     OrdersPage,
+    RefundQuote,
     RemoteLocation,
     StockChangesPage,
     Subscription,
@@ -43,6 +45,7 @@ BY_HAND = {
     OrderActionKind.CANCEL: "Void the ticket in Lightspeed's sales history, or let what was set aside go there.",
     OrderActionKind.EDIT: "Refund the item at a register; sell another one, or change what is set aside, there.",
     OrderActionKind.MOVE: "Transfer the items to the other shop in Lightspeed, and set them aside there.",
+    OrderActionKind.REFUND: "Refund the sale, or items of it, at a register in Lightspeed.",
 }
 
 
@@ -162,6 +165,10 @@ class RSeriesConnector:
         sold_on = self._sold_on(sales)
         found = [order for sale in sales for order in self._orders(sale, sold_on)]
         return [*found, *self._set_aside(kept_of)]
+
+    def quote_refund(self, *, order_id: str, lines: Sequence[BackLine]) -> RefundQuote:
+        """A person gives money back at a register."""
+        raise ConnectorError("Lightspeed R-Series is asked for no refund", permanent=True)
 
     def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
         """Nothing: a person does it at a register."""

@@ -19,15 +19,14 @@ from channels.ports import (
     ConnectorError,
     EditOrder,
     MoveUnits,
-    OrderAction,
     OrderActionKind,
     OrderOption,
     WriteOutcome,
 )
 
 Json = Mapping[str, Any]
-ACTIONS = frozenset({OrderActionKind.CANCEL, OrderActionKind.EDIT, OrderActionKind.MOVE})
-OPTIONS = frozenset(OrderOption)
+ACTIONS = frozenset(OrderActionKind)
+OPTIONS = frozenset(OrderOption) - {OrderOption.PAID_BY_HAND}
 NOTE_MAX = 255  # of a staff note
 PARTS_MAX = 100  # pages of an order's fulfillment orders
 ZERO = Decimal(0)
@@ -35,7 +34,7 @@ JOB_S = 3.0  # how soon a cancellation that is under way is looked at again
 DONE = ActionResult(WriteOutcome.APPLIED)
 
 
-def act(client: Client, *, action: OrderAction, is_first: bool) -> ActionResult:
+def act(client: Client, *, action: CancelOrder | EditOrder | MoveUnits, is_first: bool) -> ActionResult:
     """Do one thing with one order, unless it is done. Raises ConnectorError."""
     if isinstance(action, CancelOrder):
         return _cancel(client, action, is_first=is_first)

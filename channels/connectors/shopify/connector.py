@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from channels.connectors.shopify import acting, documents, listings, mapping, webhooks
+from channels.connectors.shopify import acting, documents, listings, mapping, refunding, webhooks
 from channels.connectors.shopify.client import VERSION, VERSION_ENDS_ON, Client
 from channels.ports import (
     Account,
     ActionResult,
+    BackLine,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -22,6 +23,7 @@ from channels.ports import (
     CountWrite,
     Envelope,
     FreshCredentials,
+    GiveBack,
     Hint,
     ListingNow,
     ListingResult,
@@ -29,6 +31,7 @@ from channels.ports import (
     OrderAction,
     OrderRef,
     OrdersPage,
+    RefundQuote,
     RemoteLocation,
     StockChangesPage,
     Subscription,
@@ -237,8 +240,14 @@ class ShopifyConnector:
         """Shopify's stable API tells no causes of stock changes."""
         raise ConnectorError("Shopify has no feed of stock changes", permanent=True)
 
+    def quote_refund(self, *, order_id: str, lines: Sequence[BackLine]) -> RefundQuote:
+        """Shopify's own calculation (`suggestedRefund`), with taxes and discounts; in the customer's currency."""
+        return refunding.quote(self._client, order_id=order_id, lines=lines)
+
     def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
-        """By what the order shows, for these mutations know no key: `idempotency_key` and `now` go unused."""
+        """A refund goes under `idempotency_key`; the others know no key, and look at what the order shows."""
+        if isinstance(action, GiveBack):
+            return refunding.give_back(self._client, action=action, key=idempotency_key)
         return acting.act(self._client, action=action, is_first=is_first)
 
     # --- inside ---------------------------------------------------------------------------------------------

@@ -331,6 +331,30 @@ mutation StudioCancel($id: ID!, $restock: Boolean!, $refund: OrderCancelRefundMe
 }
 """
 
+# https://shopify.dev/docs/api/admin-graphql/2026-10/objects/Order#field-suggestedRefund
+SUGGESTED_REFUND = """
+query StudioSuggestedRefund($id: ID!, $lines: [RefundLineItemInput!]) {
+  order(id: $id) {
+    suggestedRefund(refundLineItems: $lines) {
+      amountSet { presentmentMoney { amount currencyCode } }
+      maximumRefundableSet { presentmentMoney { amount } }
+      suggestedTransactions {
+        gateway
+        parentTransaction { id }
+        maximumRefundableSet { presentmentMoney { amount } }
+      }
+    }
+  }
+}
+"""
+
+# https://shopify.dev/docs/api/admin-graphql/2026-10/mutations/refundCreate (the key is required since 2026-04)
+REFUND = """
+mutation StudioRefundCreate($input: RefundInput!, $key: String!) {
+  refundCreate(input: $input) @idempotent(key: $key) { refund { id } userErrors { field message } }
+}
+"""
+
 # https://shopify.dev/docs/apps/build/orders-fulfillment/order-management-apps/edit-orders: nothing takes effect before
 # the commit.
 EDIT_BEGIN = """

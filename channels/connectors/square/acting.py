@@ -15,7 +15,10 @@ PAID = "It is paid. Give the money back at the till or in Square's dashboard, an
 BY_HAND = {
     OrderActionKind.EDIT: "Refund the item at the till or in Square's dashboard; sell another one there.",
     OrderActionKind.MOVE: "A Square order belongs to its place: sell it anew at the other one, and refund this one.",
+    OrderActionKind.REFUND: "Square gave us no leave to pay back (PAYMENTS_WRITE). Do it at the till or in Square's "
+    "dashboard; the order and the stock follow here by themselves.",
 }
+ORDER_PAGE = "https://app.squareup.com/dashboard/sales/transactions"
 MOVED_ON = ("VERSION_MISMATCH", "CONFLICT")
 
 

@@ -16,6 +16,7 @@ from channels.connectors.square.mapping.values import Json
 from channels.ports import (
     Account,
     ActionResult,
+    BackLine,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -32,6 +33,7 @@ from channels.ports import (
     OrderAction,
     OrderRef,
     OrdersPage,
+    RefundQuote,
     RemoteListing,
     RemoteLocation,
     StockChange,
@@ -74,6 +76,7 @@ class SquareConnector:
         api_version=VERSION,
         order_actions=acting.ACTIONS,
         by_hand=acting.BY_HAND,
+        order_page=acting.ORDER_PAGE,
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -332,6 +335,10 @@ class SquareConnector:
         )
 
     # --- inside ---------------------------------------------------------------------------------------------
+
+    def quote_refund(self, *, order_id: str, lines: Sequence[BackLine]) -> RefundQuote:
+        """Not with our scopes: a person gives money back at the till or in the dashboard."""
+        raise ConnectorError("Square is asked for no refund", permanent=True)
 
     def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
         """Under the version just read: `idempotency_key` and `now` go unused."""

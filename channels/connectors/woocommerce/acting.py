@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from channels.connectors.woocommerce.client import Client
 from channels.connectors.woocommerce.values import Json
-from channels.ports import ActionResult, CancelOrder, OrderAction, OrderActionKind, WriteOutcome
+from channels.ports import ActionResult, CancelOrder, OrderAction, OrderActionKind, OrderOption, WriteOutcome
 
-ACTIONS = frozenset({OrderActionKind.CANCEL})
+ACTIONS = frozenset({OrderActionKind.CANCEL, OrderActionKind.REFUND})
+OPTIONS = frozenset({OrderOption.WRITE_OFF, OrderOption.RECKONS, OrderOption.PAID_BY_HAND})
 BY_HAND = {
     OrderActionKind.EDIT: "Open the order in WooCommerce: put it on hold, change its items there, and refund the rest.",
     OrderActionKind.MOVE: "WooCommerce knows one place only: nothing has to be moved there.",

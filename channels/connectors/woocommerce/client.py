@@ -102,6 +102,10 @@ class Client:
         """https://woocommerce.github.io/woocommerce-rest-api-docs/#list-all-refunds"""
         return self._call("GET", f"/orders/{order_id}/refunds", params=params)
 
+    def create_refund(self, order_id: str, body: Json) -> Reply:
+        """https://woocommerce.github.io/woocommerce-rest-api-docs/#create-a-refund"""
+        return self._call("POST", f"/orders/{order_id}/refunds", body=body)
+
     def list_webhooks(self, params: Params) -> Reply:
         """https://woocommerce.github.io/woocommerce-rest-api-docs/#list-all-webhooks"""
         return self._call("GET", "/webhooks", params=params)

@@ -6,13 +6,24 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from channels.connectors.woocommerce import acting, catalog, listings, orders, reading, stock, subscribing, webhooks
+from channels.connectors.woocommerce import (
+    acting,
+    catalog,
+    listings,
+    orders,
+    reading,
+    refunding,
+    stock,
+    subscribing,
+    webhooks,
+)
 from channels.connectors.woocommerce.client import PAGE_ROWS, Client
 from channels.connectors.woocommerce.reading import Cursor
 from channels.connectors.woocommerce.values import PLACE, Json, chunks
 from channels.ports import (
     Account,
     ActionResult,
+    BackLine,
     Capabilities,
     CatalogPage,
     ChannelOrder,
@@ -22,12 +33,14 @@ from channels.ports import (
     CountWrite,
     Envelope,
     FreshCredentials,
+    GiveBack,
     Hint,
     ListingNow,
     ListingResult,
     ListingWrite,
     OrderAction,
     OrdersPage,
+    RefundQuote,
     RemoteListing,
     RemoteLocation,
     Secret,
@@ -62,7 +75,9 @@ class WooCommerceConnector:
         count_topics=frozenset({"product.updated"}),
         api_version="v3",
         order_actions=acting.ACTIONS,
+        order_options=acting.OPTIONS,
         by_hand=acting.BY_HAND,
+        order_page="{base}/wp-admin/post.php?post={order}&action=edit",
     )
 
     def __init__(self, *, account: Account) -> None:
@@ -179,9 +194,19 @@ class WooCommerceConnector:
         """WooCommerce tells no causes of stock changes."""
         raise ConnectorError("WooCommerce has no feed of stock changes", permanent=True)
 
+    def quote_refund(self, *, order_id: str, lines: Sequence[BackLine]) -> RefundQuote:
+        """By what the order's lines cost with their taxes, and what was given back of it before."""
+        order = self._order_by_itself(order_id)
+        if order is None:
+            raise ConnectorError(refunding.GONE, permanent=True)
+        return refunding.quote(order, lines=lines)
+
     def act_on_order(self, *, action: OrderAction, idempotency_key: str, is_first: bool, now: datetime) -> ActionResult:
-        """By the order's status as it is now: `idempotency_key` and `now` go unused."""
+        """By the order as it is now; a refund bears `idempotency_key` as its mark. `now` goes unused."""
         order = self._order_by_itself(action.order_id)
+        if isinstance(action, GiveBack):
+            made = [] if is_first or order is None else self._refunds(order)
+            return refunding.give_back(self._client, action=action, order=order, made=made, key=idempotency_key)
         return acting.act(self._client, action=action, order=order, is_first=is_first)
 
     # --- inside ---------------------------------------------------------------------------------------------

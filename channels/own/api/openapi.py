@@ -226,6 +226,8 @@ def _webhook(topic: Topic) -> Json:
                 "kind": {"enum": [kind.value for kind in OrderActionKind]},
                 "words": {"type": "string", "description": "What was done, for people."},
                 "note": {"type": "string", "description": "What the shop's staff wrote to it."},
+                "amount": {"type": "string", "description": "Of a refund: the money that the site pays back."},
+                "currency": {"type": "string", "description": "Of a refund: the currency of that amount."},
             },
         }  # fmt: skip
         data = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from decimal import Decimal
 
 from django.db import models
 from django.utils.timezone import now as utc_now
@@ -331,10 +332,21 @@ class Refund(Numbered):
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="refunds")
     note = models.CharField(max_length=300, blank=True)
+    amount = models.DecimalField(
+        max_digits=12, decimal_places=2, null=True,
+        help_text="Its transactions' sum; none: given by a person at the shop, who pays what the lines cost.",
+    )  # fmt: skip
     created_at = models.DateTimeField(default=utc_now)
 
     def __str__(self) -> str:
         return f"refund #{self.pk}"
+
+    @property
+    def total(self) -> Decimal:
+        """The money given back."""
+        if self.amount is not None:
+            return self.amount
+        return sum((row.line.price * row.quantity for row in self.lines.all()), Decimal(0))
 
 
 class RefundLineItem(Numbered):

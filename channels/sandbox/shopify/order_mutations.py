@@ -5,6 +5,7 @@
 
 import functools
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 from channels.sandbox.shopify import (
@@ -106,10 +107,20 @@ def refund_create(context: Any, input: Json) -> Json:
         for index, entry in enumerate(input.get("refundLineItems") or [])
     ]
     made = refunds.refund(
-        shop=context.shop, order_id=order_id, backs=backs, note=input.get("note") or "", now=context.now
-    )
+        shop=context.shop, order_id=order_id, backs=backs, note=input.get("note") or "", now=context.now,
+        money=_money(input),
+    )  # fmt: skip
     order = order_state.read(order_id=order_id)
     return {"refund": next(row for row in order.refunds.all() if row.pk == made.pk), "order": order}
+
+
+def _money(given: Json) -> refunds.Money | None:
+    transactions = given.get("transactions")
+    if transactions is None:
+        return None
+    amounts = [Decimal(one["amount"]) for one in transactions if one["kind"] == "REFUND"]
+    payments = tuple(one["parentId"] for one in transactions if one.get("parentId"))
+    return refunds.Money(sum(amounts, Decimal(0)), payments, bool(given.get("allowOverRefunding")))
 
 
 @mutation("fulfillmentCreate")

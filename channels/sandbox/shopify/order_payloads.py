@@ -152,7 +152,7 @@ def fulfillment_body(row: Fulfillment, *, order: Order) -> Json:
 def refund_body(row: Refund, *, order: Order) -> Json:
     """The refund resource of refunds/create."""
     lines = list(row.lines.all())
-    amount = sum((line.line.price * line.quantity for line in lines), ZERO)
+    amount = row.total
     return {
         "id": row.pk,
         "admin_graphql_api_id": row.gid,

@@ -311,8 +311,32 @@ def refund_line_item(source: RefundLineItem, info: Any) -> LineItem:
 
 @resolver("Refund", "totalRefundedSet")
 def total_refunded_set(source: Refund, info: Any) -> Json:
-    total = sum((row.line.price * row.quantity for row in source.lines.all()), Decimal(0))
-    return money_bag(total, currency=source.order.currency)
+    return money_bag(source.total, currency=source.order.currency)
+
+
+@resolver("Order", "totalRefundedSet")
+def order_refunded_set(source: Order, info: Any) -> Json:
+    return money_bag(order_state.refunded(source), currency=source.currency)
+
+
+@resolver("Order", "suggestedRefund")
+def suggested_refund(source: Order, info: Any, refundLineItems: list[Json] | None = None) -> Json:
+    """What these units cost, as far as there is money of the order left; all of it by its one payment."""
+    lines = {line.pk: line for line in source.lines.all()}
+    asked = [(parse_gid(one["lineItemId"], "LineItem"), one["quantity"]) for one in refundLineItems or []]
+    cost = sum((lines[pk].price * units for pk, units in asked if pk in lines), Decimal(0))
+    left = order_state.refundable(source)
+    bags = {
+        name: money_bag(value, currency=source.currency) for name, value in (("of", min(cost, left)), ("most", left))
+    }
+    payment = {
+        "gateway": "shopify_payments", "kind": "SUGGESTED_REFUND", "amount_set": bags["of"],
+        "maximum_refundable_set": bags["most"], "parent_transaction": {"id": order_state.payment_gid(source)},
+    }  # fmt: skip
+    return {
+        "amount_set": bags["of"], "maximum_refundable_set": bags["most"],
+        "suggested_transactions": [payment] if left else [],
+    }  # fmt: skip
 
 
 # Edits and drafts

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -144,8 +145,30 @@ def financial_status_after_refund(order: Order) -> str:
     """What the status becomes when lines were given back; money that was never taken stays so."""
     if order.financial_status not in CLAIMED_BY_PAYMENT:
         return order.financial_status
-    is_all_back = all(line.current_quantity == 0 for line in order.lines.all())
+    is_all_back = all(line.current_quantity == 0 for line in order.lines.all()) and not refundable(order)
     return "REFUNDED" if is_all_back else "PARTIALLY_REFUNDED"
+
+
+def received(order: Order) -> Decimal:
+    """What the customer paid; nothing while it is only promised."""
+    if order.financial_status in ("PENDING", "AUTHORIZED", "EXPIRED", "VOIDED"):
+        return Decimal(0)
+    return sum((line.price * line.quantity for line in order.lines.all()), Decimal(0))
+
+
+def refunded(order: Order) -> Decimal:
+    """What was given back of it."""
+    return sum((row.total for row in order.refunds.all()), Decimal(0))
+
+
+def refundable(order: Order) -> Decimal:
+    """What is left to give back."""
+    return max(received(order) - refunded(order), Decimal(0))
+
+
+def payment_gid(order: Order) -> str:
+    """The one payment an order has here."""
+    return f"gid://shopify/OrderTransaction/{order.pk}"
 
 
 def sales_app(order: Order) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 from django.db import transaction
 
@@ -21,6 +22,23 @@ class Back:
     quantity: int
     restock_type: str = "NO_RESTOCK"
     at: Location | None = None
+
+
+@dataclass(frozen=True)
+class Money:
+    """What a refund's transactions give back; `payments`: the transactions they name."""
+
+    amount: Decimal
+    payments: tuple[str, ...] = ()
+    may_exceed: bool = False
+
+
+def check_money(*, order: Order, money: Money) -> None:
+    """Raise Rejected for a payment that is not the order's, or for more than is left of what was paid."""
+    if any(payment != order_state.payment_gid(order) for payment in money.payments):
+        raise Rejected("Transaction does not belong to the order", field=["transactions", "0", "parentId"])
+    if money.amount > order_state.refundable(order) and not money.may_exceed:
+        raise Rejected("Refund amount cannot be greater than the amount refundable", field=["transactions"])
 
 
 def withdraw(*, line: LineItem, quantity: int, restocks: bool, at: Location | None = None) -> list[stock.Move]:
@@ -63,8 +81,12 @@ def close_emptied(*, order_id: int, now: datetime) -> None:
             order_changes.emit_fulfillment_order(row=row, order=order, topic="FULFILLMENT_ORDERS_CANCELLED")
 
 
-def refund(*, shop: Shop, order_id: int, backs: list[Back], note: str, now: datetime) -> Refund:
+def refund(
+    *, shop: Shop, order_id: int, backs: list[Back], note: str, now: datetime, money: Money | None = None
+) -> Refund:
     """Refund lines. Raises Rejected when more is given back than there is; then nothing changes.
+
+    `money` None: the person who does it pays what the lines cost.
 
     CANCEL takes units that have not left, RETURN units that have. NO_RESTOCK takes units that have left first;
     of those that have not, the commitment ends and the units are gone.
@@ -74,11 +96,15 @@ def refund(*, shop: Shop, order_id: int, backs: list[Back], note: str, now: date
         order_changes.lock_stock_of(order)
         lines = {line.pk: line for line in order.lines.all()}
         check(backs=backs, lines=lines)
-        made = Refund.objects.create(order=order, note=note, created_at=now)
+        if money is not None:
+            check_money(order=order, money=money)
+        amount = money.amount if money is not None else None
+        made = Refund.objects.create(order=order, note=note, amount=amount, created_at=now)
         moves = [entry for back in backs for entry in give_back(made=made, back=back, line=lines[back.line_id])]
         order_changes.shift(shop=shop, order=order, moves=moves, reason="order_refunded")
         close_emptied(order_id=order.pk, now=now)
-        order.financial_status = order_state.financial_status_after_refund(order)
+        fresh = order_state.read(order_id=order.pk)
+        order.financial_status = order_state.financial_status_after_refund(fresh)
         order_state.touch(order, now=now, fields=["financial_status"])
         announce_refund(order_id=order.pk, refund_id=made.pk)
     return Refund.objects.get(pk=made.pk)
@@ -176,6 +202,9 @@ def cancel(
             if line.current_quantity:
                 kind = "CANCEL" if restocks else "NO_RESTOCK"
                 moves += give_back(made=made, back=Back(line.pk, line.current_quantity, kind), line=line)
+        if not pays_back or order.financial_status in UNPAID:
+            made.amount = Decimal(0)
+            made.save(update_fields=["amount"])
         order_changes.shift(shop=shop, order=order, moves=moves, reason="order_cancelled")
         close_emptied(order_id=order.pk, now=now)
         mark_cancelled(order=order, reason=reason, pays_back=pays_back, now=now)

@@ -156,6 +156,8 @@ class Refund(models.Model):
     order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="refunds")
     amount = models.DecimalField(max_digits=14, decimal_places=2)
     reason = models.CharField(max_length=300, blank=True)
+    refunded_payment = models.BooleanField(default=False, help_text="The gateway gave the money back.")
+    meta_data = models.JSONField(default=list)
     created_at = models.DateTimeField(default=now_s)
 
     def __str__(self) -> str:

@@ -20,6 +20,7 @@ from channels.sandbox.woocommerce.models import Order, OrderLine, Refund, Refund
 from channels.sandbox.woocommerce.values import Json
 
 ZERO = Decimal(0)
+REFUNDING = ("stripe", "woocommerce_payments")  # payment methods whose gateway gives money back when asked
 
 
 def _orders(call: Call) -> "QuerySet[Order]":
@@ -143,14 +144,18 @@ def retrieve_refund(*, call: Call, order_id: int, refund_id: int) -> Json:
 def create_refund(*, call: Call, order_id: int) -> Answer:
     """Money back, and by default the units to the shelf. An order refunded in full becomes `refunded`."""
     order = _parent(call, order_id)
-    if call.body.get("api_refund", True) is not False:
+    by_gateway = call.body.get("api_refund", True) is not False
+    if by_gateway and order.payment_method not in REFUNDING:
         raise _cannot("The payment gateway for this order does not exist.")
     wanted = [_wanted(order, entry) for entry in call.body.get("line_items") or []]
     amount = _amount(call.body.get("amount"), wanted)
     left = printing.total_of(list(order.lines.all())) - _refunded(order)
     if amount < 0 or amount > left:
         raise _cannot("Invalid refund amount.")
-    refund = Refund.objects.create(order=order, amount=amount, reason=str(call.body.get("reason", ""))[:300])
+    refund = Refund.objects.create(
+        order=order, amount=amount, reason=str(call.body.get("reason", ""))[:300], refunded_payment=by_gateway,
+        meta_data=call.body.get("meta_data") or [],
+    )  # fmt: skip
     RefundLine.objects.bulk_create(
         RefundLine(refund=refund, line=line, quantity=units, total=total) for line, units, total in wanted
     )

@@ -178,8 +178,8 @@ def refund(row: Refund) -> Json:
         "amount": money(row.amount),
         "reason": row.reason,
         "refunded_by": 1,
-        "refunded_payment": False,
-        "meta_data": [],
+        "refunded_payment": row.refunded_payment,
+        "meta_data": row.meta_data,
         "line_items": [
             {
                 "id": back.pk,
