@@ -417,14 +417,22 @@ class _Low:
     sold: Decimal
 
 
-# How fast each variant sells (units ordered and kept, of orders placed since then), beside what is left of it.
+# How fast each variant sells (units ordered and kept, of orders placed since then), beside what is left of it. Bundles
+# count by what they were made of when they were sold.
 _LOW = """
-WITH sold AS (
-    SELECT l.variant_id, sum(l.quantity - l.restocked) AS units
-    FROM inventory_order o JOIN inventory_orderline l ON l.order_id = o.id
+WITH kept AS (
+    SELECT l.variant_id, l.quantity - l.restocked AS units
+    FROM inventory_order o JOIN inventory_orderline l ON l.order_id = o.id AND l.bundle_id IS NULL
     WHERE o.merchant_id = %(merchant)s AND o.placed_at >= %(since)s AND o.state <> 'cancelled'
       AND l.variant_id IS NOT NULL AND (%(variants)s::bigint[] IS NULL OR l.variant_id = ANY(%(variants)s))
-    GROUP BY l.variant_id HAVING sum(l.quantity - l.restocked) > 0
+    UNION ALL
+    SELECT k.variant_id, (l.quantity - l.restocked) * k.quantity
+    FROM inventory_order o JOIN inventory_orderline l ON l.order_id = o.id
+    JOIN inventory_bundlecomponent k ON k.bundle_id = l.bundle_id
+    WHERE o.merchant_id = %(merchant)s AND o.placed_at >= %(since)s AND o.state <> 'cancelled'
+      AND (%(variants)s::bigint[] IS NULL OR k.variant_id = ANY(%(variants)s))
+), sold AS (
+    SELECT variant_id, sum(units) AS units FROM kept GROUP BY variant_id HAVING sum(units) > 0
 ), stock AS (
     SELECT s.variant_id, sum(s.available) AS available
     FROM inventory_stocklevel s JOIN sold USING (variant_id)

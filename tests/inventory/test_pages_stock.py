@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from decimal import Decimal
 
 import pytest
 from django.db import connection
@@ -10,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.timezone import now as utc_now
 
 from channels.models import Connection
-from inventory import exporting, paging, queries
+from inventory import bundles, exporting, paging, queries
 from tests import factories
 from tests.inventory.pages_shop import Shop, ago
 
@@ -127,6 +128,23 @@ def test_low_is_what_runs_out_within_a_week_at_its_pace(client, shop):
     assert low[0].cover_days is None
     assert set(titles(show(client, shop, show="low"))) == {"Fast", "Gone"}
     assert "Running low" in row_of(show(client, shop), "Fast")
+
+
+def test_what_sells_in_bundles_runs_low_by_what_they_were_made_of(client, shop):
+    cup, pot = shop.stock("Cup", units=30), shop.stock("Pot", units=30)
+    tea = shop.stock("Tea set")
+    parts = [bundles.Part(cup.pk, Decimal(4)), bundles.Part(pot.pk, Decimal(1))]
+    bundles.define(variant=tea, parts=parts, is_stocked=False, actor=None)
+    shop.order(tea, number="#1", fulfilled=6)
+    shop.order(cup, number="#2", fulfilled=1)
+    low = queries.low_stock(merchant=shop.merchant, now=utc_now())
+    assert [(row.variant, row.available) for row in low] == [(cup, 5)]
+    (one,) = queries._low(merchant=shop.merchant, now=utc_now(), variant_ids=[cup.pk, pot.pk, tea.pk])
+    assert one.sold == 25
+    # What they are made of from now on is another thing.
+    bundles.define(variant=tea, parts=[bundles.Part(pot.pk, Decimal(1))], is_stocked=False, actor=None)
+    assert [row.variant for row in queries.low_stock(merchant=shop.merchant, now=utc_now())] == [cup]
+    assert "Running low" in row_of(show(client, shop), "Cup")
 
 
 @pytest.mark.parametrize(
