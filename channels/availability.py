@@ -67,7 +67,7 @@ class Publishable:
 
 _OF_CELLS = """
 SELECT l.variant_id, cl.location_id, p.*, y.decided, y.is_paused, y.sells_from, y.oversell, y.oversell_max,
-       y.promised_date, y.message
+       y.promised_date, y.message, y.cap AS cap_decided
 FROM channels_publishable(channels_with_peers(%(cells)s)) p
 JOIN channels_channelstock c ON c.id = p.cell_id AND c.id = ANY(%(cells)s)
 JOIN channels_listing l ON l.id = c.listing_id
@@ -206,7 +206,8 @@ def _limits(row: Mapping[str, Any], decided: Mapping[str, int], now: Decimal) ->
         yield Step(kind, min(ZERO, -now), decided.get(kind))
         now = min(now, ZERO)
     elif row["cap"] is not None and now > row["cap"]:
-        yield Step("cap", row["cap"] - now, decided.get("cap"), f"{row['cap'].normalize():f}")
+        over_all = "" if row["cap"] == row["cap_decided"] else " over all its places"
+        yield Step("cap", row["cap"] - now, decided.get("cap"), f"{row['cap_decided'].normalize():f}{over_all}")
         now = row["cap"]
     if row["allotted"] is not None and now > row["allotted"] - row["hidden"]:
         aside = row["allotted"] - row["hidden"]

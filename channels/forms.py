@@ -213,13 +213,18 @@ class RuleForm(FocusedForm):
     location = forms.ModelChoiceField(
         queryset=Location.objects.none(), required=False, empty_label="Every place", label="Place"
     )
-    safety_stock = _units("Keep back", "Safety stock: units that nobody may sell, at each place.")
-    channel_buffer = _units("Hide from the channel", "Units kept from it besides, at each place.")
+    safety_stock = _units(
+        "Keep back", "Safety stock: units that nobody may sell. So many at each place, not of all places together."
+    )
+    channel_buffer = _units("Hide from the channel", "Units kept from it besides, at each place too.")
     share_percent = forms.DecimalField(
         required=False, min_value=0, max_value=100, decimal_places=2, max_digits=5, label="Offer only, in percent",
         help_text="Of what is left then.",
     )  # fmt: skip
-    cap = _units("List at most", "Never show more than this, at each place.")
+    cap = _units(
+        "List at most",
+        "Never show more of a thing than this: on a channel over all its places, or at the place named above.",
+    )
     is_paused = forms.ChoiceField(required=False, choices=YES_NO, label="Pause", help_text="Yes: it shows 0.")
     is_tracked = forms.ChoiceField(
         required=False, choices=YES_NO, label="Count it", help_text="No: the channel is told no number, and sells on."

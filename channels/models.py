@@ -315,7 +315,9 @@ class AvailabilityRule(MerchantOwned):
     share_percent = models.DecimalField(
         max_digits=5, decimal_places=2, null=True, blank=True, help_text="Of what is left then, in percent."
     )
-    cap = quantity_field(null=True, blank=True, default=None, help_text="At most so many, at each place.")
+    cap = quantity_field(
+        null=True, blank=True, default=None, help_text="At most so many: on a channel, or at the place."
+    )
     is_paused = models.BooleanField(null=True, blank=True, help_text="Sells nothing.")
     is_tracked = models.BooleanField(null=True, blank=True, help_text="No: its number is never told.")
     mode = models.CharField(max_length=8, choices=Mode, blank=True)

@@ -361,11 +361,12 @@ MODE_WORDS = {
 def says(rule: AvailabilityRule) -> list[str]:
     """What a rule says, a phrase each."""
     units = numbers.plain
+    each, over_all = ("", "") if rule.location is not None else (" at each place", " over all places of a channel")
     phrases = [
-        f"keep {units(rule.safety_stock)} back" if rule.safety_stock is not None else "",
-        f"hide {units(rule.channel_buffer)} more" if rule.channel_buffer is not None else "",
+        f"keep {units(rule.safety_stock)} back{each}" if rule.safety_stock is not None else "",
+        f"hide {units(rule.channel_buffer)} more{each}" if rule.channel_buffer is not None else "",
         f"offer {units(rule.share_percent)} % of the rest" if rule.share_percent is not None else "",
-        f"list at most {units(rule.cap)}" if rule.cap is not None else "",
+        f"list at most {units(rule.cap)}{over_all}" if rule.cap is not None else "",
         {True: "paused", False: "not paused", None: ""}[rule.is_paused],
         {True: "counted", False: "not counted: no number is told", None: ""}[rule.is_tracked],
         MODE_WORDS[Mode(rule.mode)] if rule.mode else "",

@@ -181,12 +181,26 @@ CREATE OR REPLACE FUNCTION channels_sets_aside(p_cells bigint[]) RETURNS boolean
                      AND r.merchant_id IN (SELECT c.merchant_id FROM channels_channelstock c WHERE c.id = ANY(p_cells)))
 $$;
 
--- With these cells all others at the same place that draw on the same units, where the shop sets units aside: of the same
--- goods, of bundles with them, of what else is in those bundles. What one shows decides what the others may.
+-- The cells of a listing that have a cap: any one of them may take what another leaves of it.
+CREATE OR REPLACE FUNCTION channels_capped(p_listing bigint) RETURNS TABLE (cell_id bigint, channel_location_id bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT c.id, c.channel_location_id
+    FROM channels_channelstock c JOIN channels_cellpolicy y ON y.cell_id = c.id AND y.cap IS NOT NULL
+    WHERE c.listing_id = p_listing
+$$;
+
+-- With these cells all others that what they show decides something of: cells of one listing that share a cap; and where
+-- the shop sets units aside, all at the same place that draw on the same units: of the same goods, of bundles with them, of
+-- what else is in those bundles.
 CREATE OR REPLACE FUNCTION channels_with_peers(p_cells bigint[]) RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
 BEGIN
     IF NOT channels_sets_aside(p_cells) THEN
-        RETURN p_cells;
+        RETURN coalesce((
+            SELECT array_agg(DISTINCT peer.id)
+            FROM channels_channelstock c
+            JOIN channels_channelstock peer ON peer.listing_id = c.listing_id
+            WHERE c.id = ANY(p_cells) AND EXISTS (SELECT FROM channels_capped(c.listing_id))
+        ), '{}') || p_cells;
     END IF;
     RETURN (
         WITH RECURSIVE kin AS (
@@ -196,16 +210,22 @@ BEGIN
             JOIN channels_channellocation cl ON cl.id = c.channel_location_id
             WHERE c.id = ANY(p_cells)
             UNION
-            SELECT tie.variant_id, kin.location_id
+            SELECT tie.variant_id, tie.location_id
             FROM kin
             CROSS JOIN LATERAL (
-                SELECT k.variant_id
+                SELECT k.variant_id, kin.location_id
                 FROM inventory_bundle b JOIN inventory_bundlecomponent k ON k.bundle_id = b.id
                 WHERE b.variant_id = kin.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
                 UNION ALL
-                SELECT b.variant_id
+                SELECT b.variant_id, kin.location_id
                 FROM inventory_bundlecomponent k JOIN inventory_bundle b ON b.id = k.bundle_id
                 WHERE k.variant_id = kin.variant_id AND b.ended_at IS NULL AND NOT b.is_stocked
+                UNION ALL
+                SELECT l.variant_id, other.location_id
+                FROM channels_listing l
+                CROSS JOIN LATERAL channels_capped(l.id) capped
+                JOIN channels_channellocation other ON other.id = capped.channel_location_id
+                WHERE l.variant_id = kin.variant_id
             ) tie
         )
         SELECT array_agg(DISTINCT peer.id)
@@ -229,8 +249,8 @@ BEGIN
         ) locked);
 END $$;
 
--- What each of these cells should show now, and how that comes about. Where units are set aside, the cells must come
--- with their peers. `desired` is null where the number is not told.
+-- What each of these cells should show now, and how that comes about. The cells must come with their peers. `cap`: where
+-- the places of a channel share one, what is left of it for this place. `desired` is null where the number is not told.
 --
 -- To plan this costs ten times what it takes to run for the few cells of a posting: those have one plan for all, kept by
 -- the session. Many are planned for as many as they are. The function's own SET puts the setting back at its end.
@@ -245,12 +265,16 @@ BEGIN
                                                ELSE 'force_generic_plan' END, true);
     RETURN QUERY
     WITH offers AS (
-        SELECT o.*, channels_offer(o.pool, o.safety_stock + o.channel_buffer + o.hidden, o.share_percent, o.extra, o.cap,
-                                   o.is_open) AS offer
+        SELECT o.*, channels_offer(o.pool, o.safety_stock + o.channel_buffer + o.hidden, o.share_percent, o.extra,
+                                   CASE WHEN NOT o.is_capped_together THEN o.cap END, o.is_open) AS offer
         FROM (
             SELECT p.*, coalesce(y.mode, 'shared') AS mode, coalesce(y.safety_stock, 0) AS safety_stock,
                    coalesce(y.channel_buffer, 0) AS channel_buffer,
                    CASE WHEN y.mode = 'buffered' THEN y.hidden ELSE 0 END AS hidden, y.share_percent, y.cap,
+                   -- A rule that names no place caps the channel, one that does its place.
+                   y.cap IS NOT NULL AND NOT EXISTS (
+                       SELECT FROM channels_availabilityrule r
+                       WHERE r.id = (y.decided ->> 'cap')::bigint AND r.location_id IS NOT NULL) AS is_capped_together,
                    CASE WHEN y.oversell IN ('backorder', 'preorder')
                              AND (y.oversell_until IS NULL OR y.oversell_until > clock_timestamp())
                         THEN channels_promised(y.oversell_max, y.promised_date, p.incoming) ELSE 0 END AS extra,
@@ -328,6 +352,20 @@ BEGIN
             SELECT CASE WHEN d.is_asked THEN least(a.units, a.shown_nowhere_else) ELSE a.units END AS units
         ) x
         GROUP BY d.cell_id
+    ), uncapped AS (
+        SELECT o.*, a.units AS allotted, least(o.offer, a.units - o.hidden) AS units
+        FROM offers o LEFT JOIN allotted a ON a.cell_id = o.cell_id
+    ), shares AS (
+        -- One cap for all places of a listing: each shows what those before it leave, the place that ships rather first.
+        SELECT u.cell_id, greatest(0, u.cap - coalesce(sum(
+                   CASE WHEN u.is_tracked THEN greatest(0, CASE WHEN u.takes_fractions THEN u.units ELSE floor(u.units) END)
+                        ELSE 0 END)
+                   OVER (PARTITION BY c.listing_id ORDER BY place.rank, place.id
+                         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)) AS cap
+        FROM uncapped u
+        JOIN channels_channelstock c ON c.id = u.cell_id
+        JOIN inventory_location place ON place.id = u.location_id
+        WHERE u.is_capped_together
     )
     SELECT f.cell_id, f.pool, f.own, f.mode::text, f.safety_stock, f.channel_buffer, f.hidden, f.share_percent, f.cap,
            f.extra, f.is_open, f.is_tracked, f.offer, f.allotted,
@@ -336,13 +374,13 @@ BEGIN
                 -- Below zero a channel shows 0, or its own negative number where it went there by itself.
                 ELSE least(0, coalesce(f.expected, 0)) END
     FROM (
-        SELECT o.*, a.units AS allotted, n.number
-        FROM offers o
-        LEFT JOIN allotted a ON a.cell_id = o.cell_id
-        CROSS JOIN LATERAL (
-            SELECT CASE WHEN o.takes_fractions THEN x.units ELSE floor(x.units) END AS number
-            FROM (SELECT least(o.offer, a.units - o.hidden) + o.own AS units) x
-        ) n
+        SELECT u.cell_id, u.pool, u.own, u.mode, u.safety_stock, u.channel_buffer, u.hidden, u.share_percent,
+               coalesce(s.cap, u.cap) AS cap, u.extra, u.is_open, u.is_tracked, u.offer, u.allotted,
+               u.can_be_set_negative, u.expected,
+               CASE WHEN u.takes_fractions THEN x.units ELSE floor(x.units) END AS number
+        FROM uncapped u
+        LEFT JOIN shares s ON s.cell_id = u.cell_id
+        CROSS JOIN LATERAL (SELECT least(u.units, s.cap) + u.own AS units) x
     ) f;
 END $$;
 
