@@ -198,7 +198,7 @@ def claims(level: StockLevel) -> list[Claim]:
         )  # fmt: skip
         until = waits.get(hold.line_id)
         if until is not None and gets < units:
-            why = f"waits for the delivery of {until:%d %B}"
+            why = f"waits for the delivery of {until.day} {until:%B}"
         found.append(Claim(units, gets, piece, why, order=hold.line.order, line=hold.line, waits_until=until))
     return found + _held(level, there)
 

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db.models import Q
 
 from channels import incidents, registry, rules
 from channels.asking import Destination
@@ -19,7 +18,7 @@ from channels.models import AvailabilityRule, ChannelLocation, Connection
 from channels.order_items import EditableLine
 from channels.ports import OrderOption
 from channels.refunding import Returnable
-from inventory import identifiers
+from inventory import paging, queries
 from inventory.forms import UNITS_MAX, FocusedForm, UnitsField
 from inventory.models import Location, OrderHold, Variant
 from storestudio.accounts import numbers
@@ -207,6 +206,8 @@ class RuleForm(FocusedForm):
     )  # fmt: skip
     category = forms.ChoiceField(required=False, label="Category")
     sku = forms.CharField(required=False, max_length=120, label="SKU or barcode")
+    # Where the form was opened for one item: its code may be another's too, or it may have none.
+    item = forms.IntegerField(required=False, widget=forms.HiddenInput)
     connection = forms.ModelChoiceField(
         queryset=Connection.objects.none(), required=False, empty_label="Every channel", label="Channel"
     )
@@ -270,6 +271,8 @@ class RuleForm(FocusedForm):
         for name in ("connection", "first_connection"):
             self._choose(name, channels)
         self._choose("location", Location.objects.of(merchant).filter(is_active=True).order_by("name", "pk"))
+        item = self._item(paging.number(str(self["item"].value() or "")))
+        self.fields["sku"].help_text = item.full_title if item else ""
         category: Any = self.fields["category"]
         category.choices = [("", "Choose a category"), *((one, one) for one in self._categories())]
 
@@ -296,7 +299,7 @@ class RuleForm(FocusedForm):
             values[name] = f"{values[name].normalize():f}" if values[name] is not None else None
         what = VARIANT if rule.variant_id else CATEGORY if rule.category else EVERYTHING
         sku = (rule.variant.sku or rule.variant.gtin) if rule.variant else ""
-        return values | {"what": what, "category": rule.category, "sku": sku}
+        return values | {"what": what, "category": rule.category, "sku": sku, "item": rule.variant_id}
 
     def clean(self) -> dict[str, Any]:
         """One rule that makes sense, in words where it does not."""
@@ -307,6 +310,9 @@ class RuleForm(FocusedForm):
         found["variant"] = self._variant(found) if found.get("what") == VARIANT else None
         if found.get("what") == CATEGORY and not found.get("category"):
             self.add_error("category", "Choose which category.")
+        elif found.get("what") == EVERYTHING and (found.get("sku") or found.get("category")):
+            named = found.get("sku") or found.get("category")
+            self.add_error("what", f"It says “Everything”, and names “{named}”: choose what it is for, or empty that.")
         self._check_promise(found)
         self._check_whole(found)
         if bool(found.get("first_connection")) != bool(found.get("first_until")):
@@ -319,18 +325,21 @@ class RuleForm(FocusedForm):
             self.add_error(None, "This rule says nothing yet: fill in at least one setting.")
         return found
 
+    def _item(self, variant_id: int | None) -> Variant | None:
+        rows = Variant.objects.of(self.merchant).select_related("product")
+        found: Variant | None = rows.filter(pk=variant_id or 0).first()
+        return found
+
     def _variant(self, found: dict[str, Any]) -> Variant | None:
-        key, gtin = identifiers.sku_key(found.get("sku", "")), identifiers.gtin(found.get("sku", ""))
-        if self.current and self.current.variant and found.get("sku") == self._initial(self.current)["sku"]:
-            return self.current.variant
-        which = (Q(sku_key=key) if key else Q(pk__in=[])) | (Q(gtin=gtin) if gtin else Q(pk__in=[]))
-        rows: list[Variant] = list(
-            Variant.objects.of(self.merchant).filter(which, archived_at=None).select_related("product")[:2]
-        )
+        code, item = found.get("sku", ""), self._item(found.get("item"))
+        if item is not None and code in ("", item.sku, item.gtin):
+            return item
+        rows = queries.by_code(merchant=self.merchant, code=code)
         if len(rows) == 1:
             return rows[0]
-        many = f"More than one item has “{found.get('sku', '')}”." if rows else "No item has this SKU or barcode."
-        self.add_error("sku", many if found.get("sku") else "Type the item’s SKU or barcode.")
+        many = f"More than one item has “{code}”: open the one you mean, and choose “New rule for this item” there."
+        none = "No item has this SKU or barcode." if code else "Type the item’s SKU or barcode."
+        self.add_error("sku", many if rows else none)
         return None
 
     def _check_whole(self, found: dict[str, Any]) -> None:

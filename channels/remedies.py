@@ -138,7 +138,7 @@ def _later(collision: Collision, claim: Claim) -> list[Offer]:
             continue
         came += one.units
         if came >= wanted:
-            words = f"Let the customer wait until {one.expected_date:%d %B}"
+            words = f"Let the customer wait until {one.expected_date.day} {one.expected_date:%B}"
             detail = f"{numbers.plain(came)} are on their way here by then. Tell the customer."
             return [Offer(Kind.BACKORDER, "backorder", words, detail, until=one.expected_date)]
     return []

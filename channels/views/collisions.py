@@ -88,8 +88,13 @@ def _page(request: ShopRequest, found: Collision, *, refused: DecisionForm | Non
         "claims": claims,
         "losers": [_loser(found, one, decisions, refused) for one in claims if one.short > 0],
         "decisions": decisions,
+        "is_refused": refused is not None,
     }
-    return render(request, "channels/collision.html", context, status=422 if refused is not None else 200)
+    part = live.part(request, "channels/_collision.html", context)
+    if request.GET.get("part") == "collision":
+        return live.answer(request, part)
+    status = 422 if refused is not None else 200
+    return render(request, "channels/collision.html", context | {"part": part}, status=status)
 
 
 def _loser(
@@ -130,7 +135,7 @@ def decide_collision(request: ShopRequest, collision_id: int) -> HttpResponse:
         form.add_error(None, str(refused))
         return _page(request, found, refused=form)
     if decision.command is None:
-        messages.success(request, f"{decision.words}. Noted; nobody is asked for it any more until then.")
+        messages.success(request, f"{decision.words}. Noted: you are asked again if it has not come by then.")
     else:
         messages.success(request, f"{decision.words}: {decision.command.connection.label} is asked to.")
     return redirect("collision", request.merchant.slug, found.pk)

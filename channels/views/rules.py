@@ -103,7 +103,7 @@ def rule_new(request: ShopRequest) -> HttpResponse:
     if request.method != "POST":
         variant = Variant.objects.of(request.merchant).filter(pk=paging.number(request.GET.get("variant")) or 0).first()
         if variant is not None:
-            initial = {"what": "variant", "sku": variant.sku or variant.gtin}
+            initial = {"what": "variant", "sku": variant.sku or variant.gtin, "item": variant.pk}
         elif request.GET.get("category"):
             initial = {"what": "category", "category": request.GET["category"]}
         initial["connection"] = paging.number(request.GET.get("connection"))

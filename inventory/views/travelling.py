@@ -137,7 +137,7 @@ def _received(
 def _received_words(found: Arrival, changes: Sequence[dict[str, Any]]) -> str:
     units = sum((Decimal(change.get("received", 0)) for change in changes), Decimal(0))
     odd = sum(bool(arrivals.difference_words(change)) for change in changes)
-    text = f"Received {numbers.plain(units)} units at {found.destination.name}."
+    text = f"Received {numbers.plain(units)} unit{'' if units == 1 else 's'} at {found.destination.name}."
     return f"{text} {odd} item{'' if odd == 1 else 's'} differ{'s' if odd == 1 else ''}." if odd else text
 
 

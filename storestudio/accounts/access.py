@@ -14,8 +14,10 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
@@ -78,6 +80,8 @@ def shop_view(*, roles: Collection[str] = MAY_LOOK) -> Callable[[View[Arguments]
                 raise BadRequest("No text has a NUL in it, and PostgreSQL takes none.")
             let_in(request, membership)
             response = view(cast(ShopRequest, request), *args, **kwargs)
+            if response.status_code == 405 and request.method == "GET":
+                response = _only_takes_forms(request, allowed=response["Allow"])
             patch_vary_headers(response, ["HX-Request"])
             return response
 
@@ -96,9 +100,23 @@ def let_in(request: HttpRequest, membership: Membership) -> None:
     shop_request.may_manage = membership.role in MAY_MANAGE
 
 
+def _only_takes_forms(request: HttpRequest, *, allowed: str) -> HttpResponse:
+    """A page with a way out: people get here by a reload, a bookmark, a theme changed between question and answer."""
+    page = render(request, "405.html", status=405)
+    page["Allow"] = allowed
+    return page
+
+
 def _to_login(request: HttpRequest) -> HttpResponse:
-    """The login page; for a part of a page the whole page must go there, not the part."""
-    response = redirect_to_login(request.get_full_path())
+    """The login page; for a part of a page the whole page must go there, not the part. Then back: after a form, which
+    is lost, to the page it was on."""
+    there = request.get_full_path()
+    if request.method not in ("GET", "HEAD"):
+        page = request.headers.get("Referer", "")
+        hosts = {request.get_host()}
+        is_ours = url_has_allowed_host_and_scheme(page, allowed_hosts=hosts, require_https=request.is_secure())
+        there = page if is_ours else reverse("home")
+    response = redirect_to_login(there)
     if getattr(request, "htmx", None):
         return HttpResponseClientRedirect(response.url)
     return response

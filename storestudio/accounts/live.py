@@ -11,8 +11,9 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString, mark_safe
 
 _PLACE = "digest-of-this-part"
-# What differs between two renderings of the same facts: ages count by themselves, CSRF tokens are masked anew.
-_NOISE = re.compile(r'(?<=data-ago>)[^<]*|name="csrfmiddlewaretoken" value="[^"]*"')
+# What differs between two renderings of the same facts: ages count by themselves, CSRF tokens are masked anew, and so
+# is the key by which a form is done once.
+_NOISE = re.compile(r'(?<=data-ago>)[^<]*|name="(?:csrfmiddlewaretoken|key)" value="[^"]*"')
 
 
 def part(request: HttpRequest, template: str, context: dict[str, Any]) -> SafeString:

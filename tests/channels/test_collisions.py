@@ -102,7 +102,10 @@ def test_the_later_order_loses_is_offered_a_way_and_ships_from_elsewhere_by_one_
         Decimal("4.50"),
         second.currency,
     )
-    assert "Being asked" in client.get(page).text
+    shown = client.get(page).text
+    assert "Being asked" in shown
+    look = {"part": "collision", "seen": shown.partition("seen=")[2][:16]}
+    assert client.get(page, look).status_code == 204
     order_page = reverse("order", args=[shop.merchant.slug, second.pk])
     assert "Call it back" in client.get(order_page).text
     assert shop.work() == 1
@@ -110,6 +113,7 @@ def test_the_later_order_loses_is_offered_a_way_and_ships_from_elsewhere_by_one_
     collision.refresh_from_db()
     assert collision.closed_at is not None
     assert "Order released" in collision.closing
+    assert collision.closing in client.get(page, look).text, "the open page shows it by itself"
     assert Incident.objects.get(kind="oversold").quiet_at is not None
     shop.hear()
     assert shop.levels("MUG") == [(17, 17), (20, 2)]

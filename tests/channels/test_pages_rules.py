@@ -79,6 +79,7 @@ def test_what_is_typed_comes_back_when_a_rule_is_changed(shop, client):
         ({"share_percent": "150"}, "less than or equal to 100"),
         ({"what": "variant", "sku": "NOT-THERE"}, "No item has this SKU"),
         ({"what": "category"}, "Choose which category"),
+        ({"sku": "CND-1"}, "and names “CND-1”"),
         ({"message": "Soon"}, "Choose backorder or pre-order"),
         ({"first_until": "2027-01-02T10:30"}, "Say both"),
         ({"starts_at": "2027-01-02T10:30", "ends_at": "2027-01-01T10:30"}, "end after it begins"),
@@ -89,6 +90,28 @@ def test_what_makes_no_sense_is_said_in_words_and_nothing_is_saved(shop, client,
     assert page.status_code == 422
     assert words in page.content.decode()
     assert not AvailabilityRule.objects.exists()
+
+
+@pytest.mark.parametrize("sku", ["MUG-1", ""])
+def test_a_rule_from_an_items_page_is_for_that_item_though_its_code_is_anothers_or_none(shop, client, sku):
+    mug, other = shop.variant(sku="MUG-1"), shop.variant(sku="MUG-1")
+    type(mug).objects.filter(pk=mug.pk).update(sku=sku, sku_key=sku)
+    page = client.get(address(shop, "rule_new"), {"variant": mug.pk}).content.decode()
+    assert mug.full_title in page
+    typed = says(what="variant", sku=sku, step="save")
+    client.post(address(shop, "rule_new"), typed | {"item": mug.pk})
+    rule = AvailabilityRule.objects.get()
+    assert rule.variant == mug
+    client.post(address(shop, "rule", rule.pk), typed | {"item": mug.pk, "sku": "MUG-1", "safety_stock": "3"})
+    rule.refresh_from_db()
+    assert rule.variant == (mug if sku else other)
+
+
+def test_a_code_that_two_items_share_says_where_to_start(shop, client):
+    shop.variant(sku="MUG-1")
+    shop.variant(sku="MUG-1")
+    page = client.post(address(shop, "rule_new"), says(what="variant", sku="MUG-1", step="save"))
+    assert (page.status_code, "choose “New rule for this item” there" in page.content.decode()) == (422, True)
 
 
 def test_half_of_what_is_sold_in_whole_units_is_refused_for_one_item(shop, client):

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import transaction
@@ -193,6 +194,22 @@ def test_a_part_of_a_page_sends_the_whole_page_to_login(client):
     merchant = factories.MerchantFactory()
     answer = client.get(reverse("pulse", args=[merchant.slug]), headers={"HX-Request": "true"})
     assert answer.headers["HX-Redirect"].startswith(reverse("account_login"))
+
+
+def test_who_was_signed_out_over_a_form_comes_back_to_the_page_it_was_on(client):
+    merchant = factories.MerchantFactory()
+    there = reverse("use_routing", args=[merchant.slug])
+    page = f"http://testserver{reverse('routing', args=[merchant.slug])}"
+    for referer, back in ((page, quote(page)), ("https://evil.example/", "/"), ("", "/")):
+        answer = client.post(there, headers={"Referer": referer})
+        assert answer["Location"] == f"{reverse('account_login')}?next={back}"
+
+
+def test_an_address_that_only_takes_forms_shows_a_way_out(client, member):
+    there = reverse("use_routing", args=[member.merchant.slug])
+    page = client.get(there)
+    assert (page.status_code, page["Allow"]) == (405, "POST")
+    assert reverse("today", args=[member.merchant.slug]) in page.content.decode()
 
 
 def test_a_stranger_learns_nothing_not_even_that_the_shop_exists(client, member):
