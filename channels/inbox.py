@@ -364,8 +364,12 @@ class NotInQuarantine(Exception):
 
 
 def replay(*, event_id: int, actor: User | None) -> None:
-    """Put a quarantined event back into the queue, as new. Raises NotInQuarantine."""
-    _decide(event_id, actor, "replayed", state=State.PENDING, attempts=0, next_attempt_at=timezone.now(), outcome="")
+    """Put an event back into the queue, as new: one in quarantine, or one given up on by mistake.
+
+    Raises NotInQuarantine.
+    """
+    fields = {"state": State.PENDING, "attempts": 0, "next_attempt_at": timezone.now(), "applied_at": None}
+    _decide(event_id, actor, "replayed", may_be=(State.QUARANTINED, State.DISCARDED), outcome="", **fields)
 
 
 def discard(*, event_id: int, actor: User | None, reason: str) -> None:
@@ -443,10 +447,12 @@ def _settle_incident(merchant_id: int, connection_id: int, actor: User | None) -
         )  # fmt: skip
 
 
-def _decide(event_id: int, actor: User | None, word: str, **fields: Any) -> None:
+def _decide(
+    event_id: int, actor: User | None, word: str, *, may_be: Collection[str] = (State.QUARANTINED,), **fields: Any
+) -> None:
     with transaction.atomic():
         event = InboundEvent.objects.select_for_update().select_related("merchant").get(pk=event_id)
-        if event.state != State.QUARANTINED:
+        if event.state not in may_be:
             raise NotInQuarantine(event.get_state_display())
         InboundEvent.objects.filter(pk=event_id).update(**fields)
         audit.record(

@@ -117,6 +117,19 @@ def test_decided_twice_is_no_error_and_one_like_nothing_names_nothing(client, ow
     assert client.get(there(live, "?deed=replay")).status_code == 302
 
 
+def test_what_was_given_up_on_by_mistake_is_replayed_after_all(client, owner, live):
+    (event,) = quarantined(live, 1)
+    inbox.discard(event_id=event.pk, actor=owner, reason="a slip")
+    page = client.get(reverse("event", args=[live.merchant.slug, event.pk])).content.decode()
+    assert "Replay it after all" in page
+    replay = reverse("replay_message", args=[live.merchant.slug, live.pk, event.pk])
+    assert "Back in the queue" in client.post(replay, follow=True).content.decode()
+    event.refresh_from_db()
+    assert (event.state, event.applied_at, event.attempts) == (State.PENDING, None, 0)
+    assert "already" in client.post(replay, follow=True).content.decode()
+    assert "Replay" not in client.get(reverse("event", args=[live.merchant.slug, event.pk])).content.decode()
+
+
 def test_associates_read_and_do_not_decide(client, live):
     associate = factories.MembershipFactory(merchant=live.merchant, role=Membership.Role.ASSOCIATE)
     client.force_login(associate.user)
