@@ -183,6 +183,23 @@ class AvailabilityRuleFactory(factory.django.DjangoModelFactory):
     safety_stock = Decimal(2)
 
 
+class CollisionFactory(factory.django.DjangoModelFactory):
+    """Two units promised twice, long made good: an order came back."""
+
+    class Meta:
+        model = channels.Collision
+
+    variant = factory.SubFactory(VariantFactory)
+    merchant = factory.SelfAttribute("variant.merchant")
+    location = factory.SubFactory(LocationFactory, merchant=factory.SelfAttribute("..merchant"))
+    missing = Decimal(2)
+    cause = channels.Collision.Cause.LATE
+    cause_words = "Web shop sold 2 at 10:27:52, more than there was."
+    claims = factory.LazyFunction(lambda: [{"name": "Order #1", "units": "2", "gets": "0", "why": "ordered later"}])
+    closed_at = factory.LazyFunction(utc_now)
+    closing = "Received: 2 available again."
+
+
 class StockGapFactory(factory.django.DjangoModelFactory):
     """A disagreement that waits for a person; `state="healed"` and a deed for one that is over."""
 

@@ -9,7 +9,16 @@ from decimal import Decimal
 from django.utils.timezone import now as utc_now
 
 from channels import collisions, guards, remedies, rules
-from channels.models import AvailabilityRule, ChannelCommand, ChannelStock, Collision, GuardStop, RuleChange, StockGap
+from channels.models import (
+    AvailabilityRule,
+    ChannelCommand,
+    ChannelStock,
+    Collision,
+    GuardStop,
+    Listing,
+    RuleChange,
+    StockGap,
+)
 from channels.own import endpoints, tokens
 from channels.own import site as sites
 from channels.own.models import Scope, Topic, WebhookAttempt, WebhookDelivery, WebhookMessage
@@ -18,8 +27,10 @@ from inventory.models import Order, StockLevel
 from inventory.reservations import Want
 from inventory.routing import deciding
 from inventory.routing.engine import Point
+from onboarding.writeback import drafting
 from tests import factories
 from tests.browser.scenes import Scene
+from tests.browser.travelling import Answer
 
 State, Cause, Deed = StockGap.State, StockGap.Cause, StockGap.Deed
 
@@ -66,6 +77,27 @@ def steer(scene: Scene) -> dict[str, str]:
         "order-asked": f"{scene.home}orders/{loser.pk}/",
         "order-move": f"{scene.home}orders/{loser.pk}/move/",
         "order-cancel": f"{scene.home}orders/{loser.pk}/cancel/",
+    }
+
+
+def before_a_yes(scene: Scene) -> dict[str, str | Answer]:
+    """The pages that ask before they act, or say what is wrong; cleaned fields on their way to a channel."""
+    home, web = scene.home, scene.connections[0]
+    here = f"{home}channels/{web.pk}/"
+    over = factories.CollisionFactory(variant=scene.variants[0], location=scene.locations[0])
+    event = factories.InboundEventFactory(connection=web, state="discarded", outcome="junk", body=b"\x00\xff" * 900)
+    Listing.objects.filter(connection=web, variant=scene.variants[0]).update(sku="written otherwise there")
+    write = drafting.draft(connection_id=web.pk, actor=scene.user)
+    return {
+        "rule-check": Answer(f"{home}rules/new/?connection={web.pk}", "See what changes", {"Keep back": "3"}),
+        "rule-wrong": Answer(f"{home}rules/new/", "See what changes", {"SKU or barcode": "LNO-01"}, 422),
+        "selling-check": Answer(f"{here}selling/", "See what changes"),
+        "place-wrong": Answer(f"{home}routing/places/{scene.locations[0].pk}/", "Save", {"Latitude": "51"}, 422),
+        "collision-over": f"{home}collisions/{over.pk}/",
+        "event-discarded": f"{home}events/{event.pk}/",
+        "write-backs": f"{home}write-back/",
+        "write-back": f"{home}write-back/{write.pk}/",
+        "api-docs": "/api/docs",
     }
 
 

@@ -113,7 +113,7 @@ def arrive(page: Any, base: str, path: str | Answer) -> Any:
         return page.goto(base + path)
     page.goto(base + path.path)
     for label, value in path.fields.items():
-        page.get_by_role("textbox", name=label).first.fill(value)
+        page.get_by_label(label).and_(page.locator("input")).first.fill(value)
     with page.expect_navigation() as moved:
         page.get_by_role("button", name=path.button, exact=True).click()
     return moved.value
@@ -128,6 +128,14 @@ def test_pages_of_what_travels_have_no_accessibility_violation(browser, client, 
     found = look_at(browser, client, live_server, f"travel-{scene_name}", opened, scene.user, ways=ways)
     # All of it on a phone, where it is narrow; the parts of the answers are looked at on a desk in other pages.
     found += look_at(browser, client, live_server, f"travel-{scene_name}", paths, scene.user, ways=CROSSWISE[1:])
+    assert not found, "\n".join(found)
+
+
+def test_pages_that_ask_before_they_act_have_no_accessibility_violation(browser, client, live_server):
+    scene = scenes.full()
+    paths = steering.before_a_yes(scene)
+    ways = VARIANTS if PICTURES else CROSSWISE[1:]
+    found = look_at(browser, client, live_server, "asks", paths, scene.user, ways=ways)
     assert not found, "\n".join(found)
 
 
