@@ -22,11 +22,12 @@ _SECRET = ("authorization", "cookie", "hmac", "signature", "token", "secret")
 
 @dataclass(frozen=True)
 class Body:
-    """A payload made readable. `is_cut`: too long to show whole."""
+    """A payload made readable. `is_text`: people can read it so, else as hex; `is_cut`: too long to show whole."""
 
     text: str
     size: int
     is_json: bool
+    is_text: bool
     is_cut: bool
 
 
@@ -51,7 +52,8 @@ def readable(*, body: bytes) -> Body:
         text, is_json = json.dumps(json.loads(body), indent=2, ensure_ascii=False), True
     except (ValueError, RecursionError):  # no JSON, or nested so deeply that it cannot be set out
         text, is_json = body.decode("utf-8", errors="replace"), False
-    return Body(text=text[:SHOWN_MAX], size=len(body), is_json=is_json, is_cut=len(text) > SHOWN_MAX)
+    is_text = "\ufffd" not in text and "\x00" not in text
+    return Body(text=text[:SHOWN_MAX], size=len(body), is_json=is_json, is_text=is_text, is_cut=len(text) > SHOWN_MAX)
 
 
 def movements_of(event: InboundEvent) -> list[StockMovement]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
 from django import template
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from channels.models import ChannelStock, InboundEvent, Listing, StockGap
 from storestudio.accounts.models import Merchant
@@ -42,6 +43,16 @@ def drift_of(cell: ChannelStock) -> Decimal | None:
 def change_of(line: Any) -> Decimal | None:
     """Units by which a previewed number would change; None where the channel has told none yet."""
     return None if line.before is None else Decimal(line.after - line.before)
+
+
+_CODE = re.compile(r"`([^`]+)`")
+
+
+@register.filter
+def prose(text: str) -> SafeString:
+    """Text as a document has it: blank lines part paragraphs, backticks hold code; other breaks mean nothing."""
+    shown = [_CODE.sub(r"<code>\1</code>", escape(" ".join(part.split()))) for part in text.split("\n\n")]
+    return format_html_join("\n", "<p>{}</p>", ((mark_safe(part),) for part in shown if part))  # noqa: S308  escaped
 
 
 HEX_BYTES_MAX = 2048

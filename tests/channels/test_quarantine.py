@@ -118,10 +118,11 @@ def test_decided_twice_is_no_error_and_one_like_nothing_names_nothing(client, ow
 
 
 def test_what_was_given_up_on_by_mistake_is_replayed_after_all(client, owner, live):
-    (event,) = quarantined(live, 1)
+    (event,) = quarantined(live, 1, body=b"\x89PNG\r\n\x00")
     inbox.discard(event_id=event.pk, actor=owner, reason="a slip")
     page = client.get(reverse("event", args=[live.merchant.slug, event.pk])).content.decode()
     assert "Replay it after all" in page
+    assert "89 50 4e 47 0d 0a 00" in page, "what is no text is shown as bytes"
     replay = reverse("replay_message", args=[live.merchant.slug, live.pk, event.pk])
     assert "Back in the queue" in client.post(replay, follow=True).content.decode()
     event.refresh_from_db()

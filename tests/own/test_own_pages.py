@@ -145,3 +145,10 @@ def test_lists_cost_the_same_however_long(client: Any, shop: Shop) -> None:
             client.get(at(shop, "holds"))
         costs.append(len(asked))
     assert len(set(costs[1:])) == 1
+
+
+def test_the_apis_page_is_set_as_a_document(client):
+    client.force_login(factories.UserFactory())
+    page = client.get(reverse("api_docs")).content.decode()
+    assert "<code>Idempotency-Key</code>" in page
+    assert "`" not in page
