@@ -6,6 +6,7 @@ import logging
 import random
 from datetime import datetime, timedelta
 
+from django.db import connection as database
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -46,11 +47,15 @@ def may_call(connection: Connection, *, now: datetime) -> bool:
     return bool(probing.update(resting_until=now + PROBE))
 
 
+_HEARD = """
+UPDATE channels_connection SET last_heard_at = %s, failures = 0, resting_until = NULL, last_error = '' WHERE id = %s
+"""
+
+
 def heard(*, connection_id: int) -> None:
     """A call went well: the breaker closes."""
-    Connection.objects.filter(pk=connection_id).update(
-        last_heard_at=timezone.now(), failures=0, resting_until=None, last_error=""
-    )
+    with database.cursor() as cursor:
+        cursor.execute(_HEARD, [timezone.now(), connection_id])
 
 
 def failed(*, connection_id: int, error: ConnectorError) -> None:

@@ -17,7 +17,6 @@ from django.db import connection as database
 from django.utils import timezone
 
 from channels import registry
-from channels.models import ConnectionWork
 
 QUEUED = timedelta(seconds=10)  # how long a message may wait for a free worker before the work is offered again
 RUNNING = timedelta(seconds=15)  # a worker works at most 5 s in one go; a dead one is missed this long at most
@@ -78,17 +77,22 @@ def take_due() -> list[Work]:
         return [Work(*row) for row in cursor.fetchall()]
 
 
+_BEGIN = """
+UPDATE channels_connectionwork SET leased_until = %s WHERE connection_id = %s AND kind = %s AND lease = %s
+"""
+_END = """
+UPDATE channels_connectionwork SET leased_until = %s, lease = NULL WHERE connection_id = %s AND kind = %s AND lease = %s
+"""
+
+
 def begin(*, connection_id: int, kind: str, lease: uuid.UUID) -> bool:
     """A worker takes up leased work; False when the lease has passed to another: then there is nothing to do."""
-    return bool(
-        ConnectionWork.objects.filter(connection=connection_id, kind=kind, lease=lease).update(
-            leased_until=timezone.now() + RUNNING
-        )
-    )
+    with database.cursor() as cursor:
+        cursor.execute(_BEGIN, [timezone.now() + RUNNING, connection_id, str(kind), lease])
+        return bool(cursor.rowcount)
 
 
 def end(*, connection_id: int, kind: str, lease: uuid.UUID) -> None:
     """Hand the lease back: what is still due is found at the next tick."""
-    ConnectionWork.objects.filter(connection=connection_id, kind=kind, lease=lease).update(
-        leased_until=timezone.now(), lease=None
-    )
+    with database.cursor() as cursor:
+        cursor.execute(_END, [timezone.now(), connection_id, str(kind), lease])

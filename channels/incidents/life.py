@@ -165,7 +165,10 @@ def resolve_others(
 ) -> None:
     """After a sweep over everything: what it did not find of this kind, (merchant, key) or subject of it, is gone."""
     rows = Incident.objects.filter(kind=kind, resolved_at=None, quiet_at=None)
-    for merchant_id, key in rows.order_by("pk").values_list("merchant_id", "key"):
+    known = list(rows.order_by("pk").values_list("merchant_id", "key"))
+    if not known:
+        return
+    for merchant_id, key in known:
         if (merchant_id, key) not in standing:
             resolve(merchant_id=merchant_id, kind=kind, key=key, how=how, now=now)
     left = IncidentSubject.objects.filter(incident__in=rows, until=None).order_by("pk")
@@ -203,9 +206,13 @@ def _close(rows: Sequence[Incident], *, how: str, actor: User | None, now: datet
 def settle(*, now: datetime) -> None:
     """What time alone does: open what has held, close what stayed well, make urgent what nobody took on, wake.
 
-    Short transactions, one a kind and step; rows that another worker holds are left to it.
+    Short transactions, one a kind and step; rows that another worker holds are left to it. Kinds of which nothing is
+    under way are not asked about.
     """
+    under_way = set(Incident.objects.filter(resolved_at=None).order_by().values_list("kind", flat=True).distinct())
     for kind, policy in POLICIES.items():
+        if kind not in under_way:
+            continue
         mine = Incident.objects.filter(kind=kind, resolved_at=None)
         if policy.closes_after:
             with transaction.atomic():
@@ -216,7 +223,8 @@ def settle(*, now: datetime) -> None:
         if policy.worse_after is not None:
             late = mine.standing().filter(acknowledged_at=None, confirmed_at__lte=now - policy.worse_after)
             _make_urgent(late.filter(severity__lt=Incident.Severity.CRITICAL), now=now)
-    _wake_due(now=now)
+    if under_way:
+        _wake_due(now=now)
 
 
 def _locked(rows: Any) -> list[Incident]:

@@ -51,21 +51,27 @@ def connections_of(merchant: Merchant) -> list[Connection]:
     return list(Connection.objects.of(merchant).exclude(state=Connection.State.CLOSED).order_by("pk"))
 
 
+# What is due is told by the numbers themselves, not by the mark that says so: a cell that lost its mark is not at rest.
+_WAITING = """
+WITH ours AS (SELECT id, account_id FROM channels_connection WHERE merchant_id = %s AND state <> 'closed')
+SELECT (SELECT count(*) FROM sandbox_delivery d JOIN ours ON ours.account_id = d.account WHERE d.state = 'pending'),
+       (SELECT count(*) FROM channels_inboundevent e JOIN ours ON ours.id = e.connection_id WHERE e.state = 'pending'),
+       c.due,
+       (SELECT count(*) FROM channels_channelwrite w JOIN ours ON ours.id = w.connection_id WHERE w.state = 'sending'),
+       c.rechecks, c.drifting
+FROM (SELECT count(*) FILTER (WHERE c.desired IS DISTINCT FROM c.expected AND c.expected IS NOT NULL
+                              AND c.write_id IS NULL AND c.blocked_reason = '') AS due,
+             count(*) FILTER (WHERE c.recheck_at IS NOT NULL) AS rechecks,
+             count(*) FILTER (WHERE c.drift_at IS NOT NULL) AS drifting
+      FROM channels_channelstock c JOIN ours ON ours.id = c.connection_id) c
+"""
+
+
 def waiting(merchant: Merchant) -> Waiting:
     """What is still under way for a shop."""
-    ours = connections_of(merchant)
-    ids = [connection.pk for connection in ours]
-    accounts = [connection.account_id for connection in ours]
-    cells = ChannelStock.objects.filter(connection__in=ids)
-    return Waiting(
-        deliveries=Delivery.objects.filter(account__in=accounts, state=Delivery.State.PENDING).count(),
-        inbox=InboundEvent.objects.filter(connection__in=ids, state=InboundEvent.State.PENDING).count(),
-        # By the numbers themselves, not by the mark that says so: a cell that lost its mark is not at rest.
-        due=cells.filter(~Q(desired=F("expected")), expected__isnull=False, write=None, blocked_reason="").count(),
-        in_flight=ChannelWrite.objects.filter(connection__in=ids, state=ChannelWrite.State.SENDING).count(),
-        rechecks=cells.filter(recheck_at__isnull=False).count(),
-        drifting=cells.filter(drift_at__isnull=False).count(),
-    )
+    with database.cursor() as cursor:
+        cursor.execute(_WAITING, [merchant.pk])
+        return Waiting(*cursor.fetchone())
 
 
 def breaches(merchant: Merchant, *, edited: Collection[int] = ()) -> list[str]:
