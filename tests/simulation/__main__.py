@@ -6,13 +6,14 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import django
 
 django.setup()
 
 from tests.simulation import clock, theatres  # noqa: E402 - Django first
-from tests.simulation.many import described, play_many  # noqa: E402
+from tests.simulation.many import described, figures, play_many  # noqa: E402
 from tests.simulation.playing import Planned  # noqa: E402
 
 PROCESSES_MAX = 4
@@ -40,6 +41,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="the first seed (0)")
     parser.add_argument("--schedules", type=int, default=100, help="how many seeds (100)")
     parser.add_argument("--processes", type=int, default=min(os.cpu_count() or 1, PROCESSES_MAX))
+    parser.add_argument("--report", type=Path, metavar="FILE", help="keep the figures so far in this file")
     parser.add_argument("--replay", type=int, metavar="SEED", help="play this one and print what happened")
     parser.add_argument("--steps", default="", help="with --replay: these steps of it only")
     asked = parser.parse_args(words)
@@ -47,21 +49,12 @@ def main(words: Sequence[str]) -> int:
         return replay(asked.replay, asked.steps)
     started = clock.real_monotonic()
     processes = max(1, min(asked.processes, asked.schedules))
-    total = play_many(seed=asked.seed, schedules=asked.schedules, processes=processes)
+    total = play_many(seed=asked.seed, schedules=asked.schedules, processes=processes, report=asked.report)
     took_s = clock.real_monotonic() - started
-    each = max(total.played, 1)
-    print(
-        f"{total.played} schedules from seed {asked.seed}, {sum(total.steps.values())} steps, in {took_s:.0f} s "
-        f"({total.played / took_s:.1f} a second, {processes} processes); a schedule on average: "
-        f"{total.cpu_s / each:.2f} s of processor beside PostgreSQL's, {total.statements / each:.0f} statements and "
-        f"{total.calls / each:.0f} calls; "
-        f"all at rest at most {total.rest_s_max:.0f} s (of the schedule's time) after the last fault"
-    )
-    print("steps: " + ", ".join(f"{name} {count}" for name, count in total.steps.most_common()))
-    if total.failures:
-        print(f"FAILED: seeds {', '.join(map(str, sorted(total.failures)))}")
-    if total.played < asked.schedules:
-        print(f"NOT PLAYED: {asked.schedules - total.played} of {asked.schedules}")
+    lines = figures(total, seed=asked.seed, schedules=asked.schedules, took_s=took_s)
+    print("\n".join(lines))
+    if asked.report is not None:
+        asked.report.write_text("\n".join(lines))
     return 1 if total.failures or total.played < asked.schedules else 0
 
 

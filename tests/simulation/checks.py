@@ -62,25 +62,33 @@ END $$;
 )
 
 
+# All that is asked after a step, in one statement: what is wrong, the cells that are said to show 0, and the events
+# about orders that are called applied.
+_STEP = """
+SELECT (SELECT array_agg(wrong) FROM simulation.wrong() wrong),
+       (SELECT array_agg(ARRAY[c.connection_id::text, l.inventory_id, p.external_id])
+        FROM channels_channelstock c JOIN channels_listing l ON l.id = c.listing_id
+        JOIN channels_channellocation p ON p.id = c.channel_location_id WHERE c.observed = 0),
+       (SELECT array_agg(id) FROM channels_inboundevent
+        WHERE state = 'done' AND topic NOT LIKE 'storestudio/%' AND topic ILIKE '%order%')
+"""
+
+
 def step(judged: set[int], zeros: set[tuple[int, str, str]]) -> list[str]:
     """After every step. `judged`: events whose effect was seen before. `zeros`: cells the vendors showed a 0 for."""
     with database.cursor() as cursor:
-        cursor.execute("SELECT simulation.wrong()")
-        wrong = [row[0] for row in cursor.fetchall()]
-    return wrong + acknowledged_but_lost(judged) + zeros_made_up(zeros)
+        cursor.execute(_STEP)
+        wrong, shown, done = cursor.fetchone()
+    made_up = {(int(connection), item, place) for connection, item, place in shown or ()} - zeros
+    found = [f"{item} at {place} is said to have been read as 0" for _, item, place in sorted(made_up)]
+    return (wrong or []) + found + acknowledged_but_lost(set(done or ()) - judged, judged)
 
 
-def zeros_made_up(zeros: set[tuple[int, str, str]]) -> list[str]:
-    """Cells said to have been read as 0 where the vendor never showed one."""
-    cells = ChannelStock.objects.filter(observed=0).order_by("pk")
-    rows = cells.values_list("connection", "listing__inventory_id", "channel_location__external_id")
-    return [f"{item} at {place} is said to have been read as 0" for _, item, place in set(rows) - zeros]
-
-
-def acknowledged_but_lost(judged: set[int]) -> list[str]:
-    """Events called applied whose order we do not have as the event told of it."""
-    done = InboundEvent.objects.filter(state=InboundEvent.State.DONE).exclude(topic__startswith="storestudio/")
-    done = [event for event in done.filter(topic__icontains="order").order_by("pk") if event.pk not in judged]
+def acknowledged_but_lost(new: set[int], judged: set[int]) -> list[str]:
+    """Events called applied whose order we do not have as the event told of it; those looked at join `judged`."""
+    if not new:
+        return []
+    done = list(InboundEvent.objects.filter(pk__in=new).order_by("pk"))
     wrong: list[str] = []
     for connection in Connection.objects.filter(pk__in={event.connection_id for event in done}).order_by("pk"):
         connector = registry.connect(connection.channel, account=credentials.account(connection))

@@ -35,8 +35,17 @@ class Killed(BaseException):
 class Link(DatabaseWrapper):
     """One party's connection."""
 
-    def __init__(self, settings: dict, *, party: str, clock: Clock, on_statement: Callable[[Link, str], None]) -> None:
+    def __init__(
+        self,
+        settings: dict,
+        *,
+        party: str,
+        clock: Clock,
+        on_statement: Callable[[Link, str], None],
+        sessions: list[psycopg.Connection],
+    ) -> None:
         super().__init__(settings, "default")
+        self.sessions = sessions
         self.party, self.clock, self.on_statement = party, clock, on_statement
         self.told: float | None = None
         self.is_dead = False
@@ -66,6 +75,10 @@ class Link(DatabaseWrapper):
         self.told = None
         super().connect()
 
+    def get_new_connection(self, conn_params: dict) -> psycopg.Connection:
+        """A session that a dead process left, if there is one."""
+        return self.sessions.pop() if self.sessions else super().get_new_connection(conn_params)
+
     def _rollback(self) -> None:
         self.told = None  # a setting made in a transaction goes with it
         super()._rollback()
@@ -79,11 +92,17 @@ class Link(DatabaseWrapper):
         super()._commit()
         self.on_statement(self, "COMMITTED")
 
-    def die(self) -> None:
-        """The process is gone, and its connection with it; the server undoes what was not committed."""
-        if self.connection is not None and not self.connection.closed:
-            self.connection.close()
-        self.is_dead = True
+    def die(self) -> psycopg.Connection | None:
+        """The process is gone; the server undoes what was not committed. Gives the session, for another process.
+
+        A real server ends it. But to it the next process's session is no other than this one rolled back, and a new one
+        has every plan to make, for a third of what a schedule costs.
+        """
+        link, self.connection, self.is_dead = self.connection, None, True
+        if link is None or link.closed or self.errors_occurred:
+            return None
+        link.rollback()
+        return link
 
 
 def settings_of(name: str) -> dict:
@@ -101,6 +120,7 @@ class Parties:
     def __init__(self, database: str, clock: Clock) -> None:
         self.settings, self.clock = settings_of(database), clock
         self.links: dict[str, Link] = {}
+        self.sessions: list[psycopg.Connection] = []  # of processes that died
         self.on_statement: Callable[[Link, str], None] = lambda link, sql: None
 
     def link(self, party: str) -> Link:
@@ -112,8 +132,15 @@ class Parties:
                 party=party,
                 clock=self.clock,
                 on_statement=lambda link, sql: self.on_statement(link, sql),
+                sessions=self.sessions,
             )
         return found
+
+    def kill(self, link: Link) -> None:
+        """The process at work there dies."""
+        session = link.die()
+        if session is not None:
+            self.sessions.append(session)
 
     @contextmanager
     def working(self, party: str) -> Iterator[Link]:
@@ -136,6 +163,8 @@ class Parties:
             for one in self.links.values()
             if one.party in STUDIO and one.connection is not None and not one.connection.closed
         ]
+        while self.sessions:
+            self.sessions.pop().close()
         with self.administrator() as cursor:
             for one in ours:
                 cursor.execute("SELECT pg_terminate_backend(%s, 5000)", [one.connection.info.backend_pid])
@@ -157,6 +186,9 @@ class Parties:
             if not link.is_dead:
                 link.close()
         self.links.clear()
+        for session in self.sessions:
+            session.close()
+        self.sessions.clear()
 
 
 def parameters(settings: dict, database: str) -> dict:

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
+from pathlib import Path
 
 import django
 
@@ -25,7 +26,7 @@ django.setup()
 from tests.simulation import clock, theatres  # noqa: E402 - Django first
 from tests.simulation.playing import Outcome, shrink  # noqa: E402
 
-FAILURES_MAX = 3  # of one process: then it stops, for they are likely one
+FAILURES_MAX = 3  # of one process: then it stops, for they are likely one; more of a long run
 TRIES_MAX = 40  # to find a shorter schedule, for others wait meanwhile
 TELL_EVERY_S = 10.0
 
@@ -40,6 +41,7 @@ class Report:
     cpu_s: float = 0.0
     rest_s_max: float = 0.0
     steps: Counter[str] = field(default_factory=Counter)
+    struck: Counter[str] = field(default_factory=Counter)
     failures: list[int] = field(default_factory=list)
 
     @staticmethod
@@ -47,7 +49,8 @@ class Report:
         """One schedule."""
         return Report(
             played=1, statements=outcome.statements, calls=outcome.calls, cpu_s=cpu_s, rest_s_max=outcome.rest_s,
-            steps=Counter(one.name for one in outcome.schedule), failures=[outcome.seed] if outcome.wrong else [],
+            steps=Counter(one.name for one in outcome.schedule),
+            struck=outcome.struck, failures=[outcome.seed] if outcome.wrong else [],
         )  # fmt: skip
 
     def __iadd__(self, other: Report) -> Report:
@@ -55,13 +58,14 @@ class Report:
         self.calls, self.rest_s_max = self.calls + other.calls, max(self.rest_s_max, other.rest_s_max)
         self.cpu_s += other.cpu_s
         self.steps.update(other.steps)
+        self.struck.update(other.struck)
         self.failures += other.failures
         return self
 
 
 def play_some(number: int, seeds: Sequence[int], told: Queue[Report | str]) -> None:
     """One process: its own database, its share of the seeds. Tells each schedule, and what broke it."""
-    failures = 0
+    failures, failures_max = 0, max(FAILURES_MAX, len(seeds) // 100)
     try:
         with theatres.opened(f"simulation_{os.getpid()}_{number}") as theatre:
             for seed in seeds:
@@ -72,7 +76,7 @@ def play_some(number: int, seeds: Sequence[int], told: Queue[Report | str]) -> N
                     failures += 1
                     told.put(described(outcome))
                     told.put(described(shrink(theatre, outcome, tries_max=TRIES_MAX), shrunk=True))
-                if failures >= FAILURES_MAX:
+                if failures >= failures_max:
                     told.put(f"process {number} stops after {failures} failures")
                     break
     except Exception:
@@ -88,10 +92,11 @@ def described(outcome: Outcome, *, shrunk: bool = False) -> str:
     return "\n".join(lines)
 
 
-def play_many(*, seed: int, schedules: int, processes: int) -> Report:
+def play_many(*, seed: int, schedules: int, processes: int, report: Path | None = None) -> Report:
     """Play `schedules` seeds from `seed` on; says how far it is, and what fails as soon as it has.
 
-    `played` falls short of `schedules` where a process stopped or died.
+    `report` is rewritten with the figures so far each time. `played` falls short of `schedules` where a process stopped
+    or died.
     """
     context = multiprocessing.get_context("spawn")
     told: Queue[Report | str] = context.Queue()
@@ -113,7 +118,27 @@ def play_many(*, seed: int, schedules: int, processes: int) -> Report:
             if now_s - said_s >= TELL_EVERY_S:
                 said_s = now_s
                 print(_progress(total, schedules, now_s - began_s), flush=True)
+                if report is not None:
+                    report.write_text("\n".join(figures(total, seed=seed, schedules=schedules, took_s=now_s - began_s)))
     return total
+
+
+def figures(total: Report, *, seed: int, schedules: int, took_s: float) -> list[str]:
+    """What was played, in lines."""
+    each = max(total.played, 1)
+    lines = [
+        f"{total.played} schedules from seed {seed}, {sum(total.steps.values())} steps, in {took_s:.0f} s "
+        f"({total.played / took_s:.1f} a second); a schedule on average: {total.cpu_s / each:.2f} s of processor "
+        f"beside PostgreSQL's, {total.statements / each:.0f} statements and {total.calls / each:.0f} calls; "
+        f"all at rest at most {total.rest_s_max:.0f} s (of the schedule's time) after the last fault",
+        "steps: " + ", ".join(f"{name} {count}" for name, count in total.steps.most_common()),
+        f"{sum(total.struck.values())} faults: " + ", ".join(f"{kind} {n}" for kind, n in total.struck.most_common()),
+    ]
+    if total.failures:
+        lines.append(f"FAILED: seeds {', '.join(map(str, sorted(total.failures)))}")
+    if total.played < schedules:
+        lines.append(f"NOT PLAYED: {schedules - total.played} of {schedules}")
+    return lines
 
 
 def _next(told: Queue[Report | str], running: Sequence[BaseProcess]) -> Report | str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter as Tally
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from tests.simulation.transport import Call, Network
 CALLS = (
     "rate_limited", "server_error", "timeout_after", "half_batch", "refused", "cut_before", "cut_after", "thinned",
 )  # fmt: skip
+
+OURS = ("refused", "cut_before", "cut_after", "thinned")  # on the way, not at the stand-in
 
 # Where the stand-ins keep what they show.
 STOCK_TABLES = ("_inventorylevel", "_inventorycount", "_lightspeed_level", "_woocommerce_product")
@@ -55,6 +58,7 @@ class Mishaps:
     calls: list[str] = field(default_factory=list)  # of the next calls to a vendor, one each; "" for none
     storm: dict[str, float] = field(default_factory=dict)  # what webhooks suffer, with which probability
     total: int = 0  # statements of ours
+    struck: Tally[str] = field(default_factory=Tally)  # faults that befell somebody, by kind
     on_stock_moved: Callable[[], None] = lambda: None  # a vendor may show other numbers from now on
     web_is_away: bool = False  # no webhook finds our web process
     under_way: str = ""  # the fault of the call now at the vendor's
@@ -102,8 +106,9 @@ class Mishaps:
         mishap = self.mishap
         assert mishap is not None
         mishap.has_struck = True
+        self.struck[mishap.kind] += 1
         if mishap.kind == "killed":
-            link.die()
+            self.parties.kill(link)
             raise Killed
         if mishap.kind == "severed":
             self.parties.sever(link)
@@ -120,6 +125,7 @@ class Mishaps:
 
     def _on_call(self, call: Call) -> None:
         if self.web_is_away and call.url.startswith(transport.STUDIO):
+            self.struck["webhook refused"] += 1
             raise requests.ConnectionError("connection refused")
         if call.party not in STUDIO:
             return
@@ -128,6 +134,8 @@ class Mishaps:
             raise AssertionError(f"{call.method} {call.url} was called inside a transaction")
         self._on_statement(link, "CALL")
         self.under_way = self.calls.pop(0) if self.calls else ""
+        if self.under_way in OURS:
+            self.struck[self.under_way] += 1
         if self.under_way == "refused":
             raise requests.ConnectTimeout("no connection was made")
         if self.under_way == "cut_before":
@@ -150,10 +158,12 @@ class Mishaps:
         if operation.startswith("webhook"):
             if random.random() >= self.storm.get(kind, 0.0):
                 return None
+            self.struck[f"webhook {kind}"] += 1
             return Fault(vendor=vendor, kind=kind, params={"delay_s_max": 90.0})
         if self.under_way != kind:
             return None
         self.under_way = ""
+        self.struck[kind] += 1
         return Fault(vendor=vendor, kind=kind)
 
     def switch(self, name: str, default: Any) -> Any:

@@ -12,10 +12,11 @@ import logging
 import random
 import signal
 import traceback
+from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 
 import psycopg
@@ -73,6 +74,7 @@ class Outcome:
     rest_s: float
     statements: int
     calls: int
+    struck: Tally[str]
 
 
 def plan(seed: int) -> tuple[Planned, ...]:
@@ -234,7 +236,7 @@ class Theatre:
         return Outcome(
             seed=seed, schedule=tuple(schedule), wrong=wrong, lines=tuple(play.lines),
             digest=self.network.digest.hexdigest()[:16], rest_s=rest_s, statements=self.mishaps.total,
-            calls=self.network.calls,
+            calls=self.network.calls, struck=Tally(self.mishaps.struck),
         )  # fmt: skip
 
     def _begin(self, state: str, seed: str, *, at_s: float) -> None:
@@ -251,6 +253,7 @@ class Theatre:
         self.mishaps.cease()
         self.mishaps.on_stock_moved = lambda: None
         self.mishaps.total, self.mishaps.switches = 0, dict(shop.SWITCHES)
+        self.mishaps.struck.clear()
         self.network.digest, self.network.calls = hashlib.sha256(), 0
         webhooks._doors.clear()
         self.chance.sow(seed)
@@ -308,8 +311,7 @@ def _come_to_rest(play: Play) -> None:
         if moved:
             continue
         with play.parties.working("judge"):
-            waiting = settling.waiting(merchant)
-            unread = Connection.objects.exclude(state="closed").exclude(swept_at__gt=began).count()
+            waiting, unread = settling.waiting(merchant), _unread(began)
             if waiting.nothing and not unread and _stays_at_rest(play, merchant):
                 return
         wait_s, is_asked = _next_due_s(play)
@@ -318,6 +320,15 @@ def _come_to_rest(play: Play) -> None:
     raise Breach(
         [f"not at rest {play.clock.elapsed_s - began_s:.0f} s after the last fault: {waiting}; {unread} unread"]
     )
+
+
+def _unread(since: datetime) -> int:
+    """Connections whose numbers were not read again since then."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM channels_connection WHERE state <> 'closed' AND (swept_at > %s) IS NOT TRUE", [since]
+        )
+        return int(cursor.fetchone()[0])
 
 
 def _stays_at_rest(play: Play, merchant: Merchant) -> bool:
