@@ -25,6 +25,7 @@ from inventory.orders import Hold, LineState, OrderState, ReturnState
 from inventory.routing import deciding
 
 ZERO = Decimal(0)
+Shares = dict[int, Decimal]  # units by place
 
 
 @dataclass(frozen=True)
@@ -179,14 +180,21 @@ def _describe(
     for line, offer in zip(wish.lines, offers, strict=True):
         if line.location_id is None and line.line_id not in before:
             loose[offer.variant_id] += line.goods.quantity
-    chosen = _chosen(merchant_id, routed_as, loose, by_variant, wish.address, now=now) if loose else {}
+    chosen = _chosen(merchant_id, routed_as, loose, by_variant, places, wish.address, now=now) if loose else {}
     lines = []
     for line, offer in zip(wish.lines, offers, strict=True):
         if line.fulfilled > line.goods.quantity and not wish.is_cancelled:
             raise Impossible(f"line {line.line_id}: {line.fulfilled} have left of {line.goods.quantity}")
         was = before.get(line.line_id)
         best = max(places, key=lambda place: (offer.by_location.get(place, ZERO), -place))
-        place = line.location_id or (was and _place_of(was)) or chosen.get(offer.variant_id, best)
+        place = line.location_id or (was and _place_of(was)) or None
+        if place is None:
+            shares = _share(chosen.get(offer.variant_id, {}), line.goods.quantity, best=best)
+            holds = _first_holds(shares, fulfilled=line.fulfilled, is_cancelled=wish.is_cancelled)
+        else:
+            holds = _holds(
+                was, place=place, quantity=line.goods.quantity, fulfilled=line.fulfilled, is_cancelled=wish.is_cancelled
+            )
         lines.append(
             LineState(
                 external_id=line.line_id,
@@ -195,12 +203,9 @@ def _describe(
                 sku=offer.sku,
                 title=line.title,
                 quantity=line.goods.quantity,
-                holds=_holds(
-                    was, place=place, quantity=line.goods.quantity, fulfilled=line.fulfilled,
-                    is_cancelled=wish.is_cancelled,
-                ),
+                holds=holds,
             )
-        )  # fmt: skip
+        )
     return lines, site.is_routed(wanted=loose, offered=by_variant)
 
 
@@ -209,16 +214,69 @@ def _chosen(
     routed_as: str,
     wanted: Mapping[int, Decimal],
     offered: Mapping[int, Offer],
+    places: Sequence[int],
     address: Address | None,
     *,
     now: datetime,
-) -> dict[int, int]:
-    """The place that each variant leaves from by the shop's rules; one in parts: from where most of it is."""
+) -> dict[int, Shares]:
+    """How many of each variant leave from where by the shop's rules, the most first.
+
+    Where no way gives all of it, what there is, from no more places than may share an order; what is missing then is
+    more than there is at the first of them, and a collision says so. A shop that never splits has it all at one place.
+    """
     plans = site.ways(
         merchant_id=merchant_id, reference=routed_as, wanted=wanted, offered=offered, address=address, now=now
     )
-    takes = sorted(plans[0].takes, key=lambda take: take.quantity) if plans else []
-    return {take.variant_id: take.place_id for take in takes}
+    shares: defaultdict[int, Shares] = defaultdict(dict)
+    if plans:
+        for take in sorted(plans[0].takes, key=lambda take: (-take.quantity, take.place_id)):
+            shares[take.variant_id][take.place_id] = take.quantity
+        return shares
+    places_max = deciding.policy_of(merchant_id=merchant_id).places_max
+    if places_max == 1:
+        return {}
+    for place in _that_have_most(wanted, offered, places)[:places_max]:
+        for variant_id, units in wanted.items():
+            missing = units - sum(shares[variant_id].values(), ZERO)
+            given = min(missing, offered[variant_id].by_location.get(place, ZERO))
+            if given > 0:
+                shares[variant_id][place] = given
+    return shares
+
+
+def _that_have_most(wanted: Mapping[int, Decimal], offered: Mapping[int, Offer], places: Sequence[int]) -> list[int]:
+    """Places by how much of what is wanted they have, the most first."""
+
+    def has(place: int) -> Decimal:
+        return sum((min(units, offered[one].by_location.get(place, ZERO)) for one, units in wanted.items()), ZERO)
+
+    return sorted(places, key=lambda place: (-has(place), place))
+
+
+def _share(left: Shares, quantity: Decimal, *, best: int) -> Shares:
+    """A line's part of what leaves from where, taken off `left`; what is missing is at the first, or at `best`."""
+    first = next(iter(left), best)
+    shares: Shares = {}
+    for place in list(left):
+        units = min(left[place], quantity)
+        if units > 0:
+            shares[place] = units
+            left[place] -= units
+            quantity -= units
+    if quantity > 0 or not shares:
+        shares[first] = shares.get(first, ZERO) + quantity
+    return shares
+
+
+def _first_holds(shares: Shares, *, fulfilled: Decimal, is_cancelled: bool) -> list[Hold]:
+    """What a line that is new holds where: what has left did so from the first places."""
+    holds, left = [], fulfilled
+    for number, (place, units) in enumerate(shares.items(), start=1):
+        gone = left if number == len(shares) else min(left, units)
+        left -= gone
+        waits = ZERO if is_cancelled else units - gone
+        holds.append(Hold(place, committed=waits, fulfilled=gone))
+    return sorted(holds, key=lambda hold: hold.location_id)
 
 
 def _place_of(line: LineState) -> int | None:

@@ -6,6 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from channels import collisions
+from channels.models import Collision
+from inventory import verify
 from inventory.models import Location, Order, OrderHold, RoutingDecision
 from inventory.routing import deciding
 from inventory.routing.deciding import Policy
@@ -78,3 +81,46 @@ def test_an_order_with_the_same_goods_on_two_lines_is_routed_by_their_sum(shop):
     held = OrderHold.objects.filter(line__order__external_id="1003").order_by("line__external_id")
     assert list(held.values_list("location_id", "committed")) == [(paris, 2), (paris, 2)]
     assert leeds != paris
+
+
+def held_of(order_id):
+    rows = OrderHold.objects.filter(line__order__external_id=order_id).order_by("line__external_id", "location_id")
+    return [
+        (row.line.external_id, row.location_id, row.committed, row.fulfilled) for row in rows.select_related("line")
+    ]
+
+
+def put(shop, order_id, *lines):
+    lines = [{"sku": "MUG", "line_id": str(n)} | line for n, line in enumerate(lines, start=1)]
+    made = shop.api.post("/orders", {"order_id": order_id, "lines": lines, "address": LEEDS})
+    assert made.status_code == 201, made.content
+
+
+def test_an_order_larger_than_any_place_is_split_where_the_shop_allows_it_and_else_is_a_collision(shop):
+    leeds, paris = (place.pk for place in shop.places)
+    put(shop, "whole", {"quantity": 7})
+    assert held_of("whole") == [("1", leeds, 7, 0)]
+    assert Collision.objects.get(closed_at=None).missing == 2
+    assert shop.api.post("/orders/whole/cancel").status_code == 200
+    collisions.sweep(merchant_id=shop.site.merchant_id)
+    policy = Policy(("fewest_splits", "closest"), places_max=2)
+    deciding.set_policy(merchant=shop.site.merchant, actor=shop.owner, policy=policy)
+    put(shop, "split", {"quantity": 4, "fulfilled": 4}, {"quantity": 3, "fulfilled": 2})
+    assert held_of("split") == [("1", leeds, 0, 4), ("2", leeds, 0, 1), ("2", paris, 1, 1)]
+    assert [shop.level("MUG", place).available for place in (0, 1)] == [0, 3]
+    assert not Collision.objects.filter(closed_at=None).exists()
+    assert [take["quantity"] for take in RoutingDecision.objects.get(order__external_id="split").takes] == ["5", "2"]
+    assert verify.verify().breaches == []
+
+
+def test_what_no_number_of_places_has_is_taken_from_where_it_is_and_the_rest_is_a_collision(shop):
+    leeds, paris = (place.pk for place in shop.places)
+    policy = Policy(("fewest_splits", "closest"), places_max=2)
+    deciding.set_policy(merchant=shop.site.merchant, actor=shop.owner, policy=policy)
+    shop.api.hold("cart-1", ("MUG", 2), address=PARIS)
+    put(shop, "more", {"quantity": 11}, {"quantity": 1, "sku": "BOWL"})
+    assert held_of("more") == [("1", leeds, 8, 0), ("1", paris, 3, 0), ("2", leeds, 1, 0)]
+    assert Collision.objects.get(closed_at=None).missing == 3
+    shop.api.call("PUT", "/orders/more", {"lines": [{"line_id": "1", "sku": "MUG", "quantity": 8}]})
+    assert sum(committed for _, _, committed, _ in held_of("more")) == 8
+    assert verify.verify().breaches == []
