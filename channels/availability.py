@@ -22,10 +22,12 @@ ZERO = Decimal(0)
 @dataclass(frozen=True)
 class Promise:
     """Units that may be sold beyond what is there, at one place: `kind` is backorder or preorder; `units` in all, of
-    which `left` can still be sold now. `dates`: when those left are there, the soonest first; `promised_date`: all."""
+    which `taken` are sold and `left` can still be sold now. `dates`: when those left are there, the soonest first;
+    `promised_date`: all."""
 
     kind: str
     units: Decimal
+    taken: Decimal
     left: Decimal
     promised_date: date
     message: str
@@ -103,17 +105,40 @@ def beyond(*, variant_ids: Collection[int]) -> dict[tuple[int, int], Decimal]:
         return {(variant_id, location_id): units for variant_id, location_id, units in cursor.fetchall()}
 
 
-def of_cells(*, cell_ids: Sequence[int]) -> list[Publishable]:
-    """What these cells should show now, and why; three queries, whatever their number."""
+def of_cells(*, cell_ids: Sequence[int], instead: Mapping[int, date | None] | None = None) -> list[Publishable]:
+    """What these cells should show now, and why; three queries, whatever their number.
+
+    `instead`: promised by these days of some arrivals in place of their own (the numbers are those of now).
+    """
+    rows = _rows(cell_ids)
+    owed = [_owed(row) for row in rows]
+    when = dates([one for one in owed if one is not None], instead=instead)
+    return [_publishable(row, one, when) for row, one in zip(rows, owed, strict=True)]
+
+
+def of_the_last(*, units: Mapping[int, Decimal]) -> dict[int, Dated]:
+    """Of the units that were promised last at each cell: how many are not there yet, and by when all of them are.
+
+    A cell is missing where all of them are there, or nobody knows when. Call before anybody else is promised any.
+    """
+    owed: dict[int, Owed] = {}
+    for row in _rows(list(units)):
+        one = _owed(row)
+        later = min(units[row["cell_id"]], one.taken) if one is not None else ZERO
+        if one is not None and later > 0:
+            owed[row["cell_id"]] = replace(one, taken=one.taken - later, left=later)
+    when = dates(list(owed.values()))
+    found = {cell: Dated(one.left, when[one][-1].day) for cell, one in owed.items()}
+    return {cell: dated for cell, dated in found.items() if dated.day < date.max}
+
+
+def _rows(cell_ids: Sequence[int]) -> list[dict[str, Any]]:
     if not cell_ids:
         return []
     with database.cursor() as cursor:
         cursor.execute(_OF_CELLS, {"cells": list(cell_ids)})
         names = [column[0] for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-    owed = [_owed(row) for row in rows]
-    when = dates([one for one in owed if one is not None])
-    return [_publishable(row, one, when) for row, one in zip(rows, owed, strict=True)]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _owed(row: Mapping[str, Any]) -> Owed | None:
@@ -144,6 +169,7 @@ def _publishable(row: Mapping[str, Any], owed: Owed | None, when: Mapping[Owed, 
         promise = Promise(
             kind=row["oversell"],
             units=row["extra"],
+            taken=owed.taken,
             left=owed.left,
             promised_date=found[-1].day,
             message=row["message"],

@@ -38,12 +38,13 @@ class Owed:
     is_vouched: bool
 
 
-def dates(owed: Sequence[Owed]) -> dict[Owed, Sequence[Dated]]:
+def dates(owed: Sequence[Owed], *, instead: Mapping[int, date | None] | None = None) -> dict[Owed, Sequence[Dated]]:
     """The day of what is left of each, the soonest first, never empty; with nothing left, when the last of it is there.
 
-    No query where the shop vouches for all of it; five otherwise, whatever their number.
+    `instead`: other days of some arrivals, as they were or might be. No query where the shop vouches for all of it;
+    five otherwise, whatever their number.
     """
-    coming = _arriving([one for one in owed if not one.is_vouched])
+    coming = _arriving([one for one in owed if not one.is_vouched], instead or {})
     return {one: _dates(one, coming.get((one.variant_id, one.location_id), ())) for one in owed}
 
 
@@ -60,7 +61,7 @@ def _dates(owed: Owed, coming: Sequence[Dated]) -> Sequence[Dated]:
     return found or [Dated(ZERO, in_time[-1].day)]
 
 
-def _arriving(owed: Sequence[Owed]) -> Mapping[Cell, Sequence[Dated]]:
+def _arriving(owed: Sequence[Owed], instead: Mapping[int, date | None]) -> Mapping[Cell, Sequence[Dated]]:
     """What each day brings to each cell, from today on; of a bundle, how many more its parts make up by then."""
     if not owed:
         return {}
@@ -71,8 +72,9 @@ def _arriving(owed: Sequence[Owed]) -> Mapping[Cell, Sequence[Dated]]:
     today = incoming.today(merchant)
     by_cell: defaultdict[Cell, defaultdict[date, Decimal]] = defaultdict(lambda: defaultdict(lambda: ZERO))
     for line in incoming.schedule(variant_ids=ids | parts):
-        if line.expected_date is not None and line.expected_date >= today:
-            by_cell[line.variant_id, line.location_id][line.expected_date] += line.units
+        day = instead.get(line.arrival_id, line.expected_date)
+        if day is not None and day >= today:
+            by_cell[line.variant_id, line.location_id][day] += line.units
     there = bundles.available(merchant_id=merchant.pk, variant_ids=parts) if parts else {}
     return {
         cell: _made_by_day(made_of[cell[0]], cell[1], by_cell, there)

@@ -490,6 +490,8 @@ class ReservationLine(models.Model):
         Bundle, on_delete=models.PROTECT, null=True, related_name="+", help_text="Its parts are what is held."
     )
     quantity = quantity_field()
+    later = quantity_field(null=True, default=None, help_text="So many of them were not there yet when they were held.")
+    promised_date = models.DateField(null=True, help_text="When the asker was told that all of those are there.")
 
     class Meta:
         constraints = [

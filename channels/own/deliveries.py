@@ -12,7 +12,7 @@ import json
 import random
 import uuid
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -23,7 +23,7 @@ from channels import incidents, registry
 from channels.connectors.own import client
 from channels.connectors.own.client import Answer, Message
 from channels.models import Connection
-from channels.own import documents, endpoints
+from channels.own import days, documents, endpoints
 from channels.own.models import Topic, WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from inventory.models import Reservation
 from storestudio.accounts import audit
@@ -91,8 +91,13 @@ def make_up() -> int:
     now = timezone.now()
     with transaction.atomic():
         new = list(WebhookMessage.objects.filter(body="").order_by("pk").select_for_update(skip_locked=True)[:AT_ONCE])
-        for message in new:
-            message.body = _body(message)
+        said = [(message, _body(message)) for message in new]
+        new = [message for message, body in said if body]
+        WebhookMessage.objects.filter(pk__in=[message.pk for message, body in said if not body]).delete()
+        for message, body in said:
+            message.body = body
+            if not body:
+                continue
             listening = WebhookEndpoint.objects.filter(
                 connection=message.connection_id, is_on=True, removed_at=None, topics__contains=[message.topic]
             )
@@ -107,7 +112,12 @@ def make_up() -> int:
 
 
 def _body(message: WebhookMessage) -> str:
+    """The message's bytes; "" where there is nothing to tell after all."""
     data: documents.Json = {}
+    if message.topic == Topic.AVAILABILITY:
+        data = {"availability": _moved(message)}
+        if not data["availability"]:
+            return ""
     if message.reservation_id:
         hold = Reservation.objects.select_related("order").get(pk=message.reservation_id)
         data = {"hold": documents.hold(hold, now=message.created_at)}
@@ -115,6 +125,15 @@ def _body(message: WebhookMessage) -> str:
         data = {"order": documents.order(message.order), "change": message.change}
     document = {"type": message.topic, "timestamp": documents.moment(message.created_at), "data": data}
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+
+
+def _moved(message: WebhookMessage) -> list[documents.Json]:
+    before = message.change["before"]
+    found = days.moved(
+        site_id=message.connection_id, merchant_id=message.merchant_id, arrival_id=message.change["arrival"],
+        before=date.fromisoformat(before) if before else None,
+    )  # fmt: skip
+    return [documents.moved(one.offer, location_id=one.location_id, promise_now=one.promise) for one in found]
 
 
 def _claim() -> list[WebhookDelivery]:

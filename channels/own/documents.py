@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,9 +10,11 @@ from typing import Any
 from channels.availability import Promise
 from channels.connectors.own.connector import as_number
 from channels.own import orders
+from channels.own.holds import HeldLine
 from channels.own.site import Offer
+from channels.promises import Dated
 from inventory import reservations
-from inventory.models import Location, Order, Reservation
+from inventory.models import Location, Order, Reservation, ReservationLine
 
 Json = dict[str, Any]
 
@@ -23,21 +24,11 @@ def moment(when: datetime | None) -> str | None:
     return when.astimezone(UTC).isoformat().replace("+00:00", "Z") if when else None
 
 
-@dataclass(frozen=True)
-class HeldLine:
-    """Units of one variant held at one place."""
-
-    variant_id: int
-    sku: str
-    location_id: int
-    quantity: Decimal
-
-
 def hold(one: Reservation, *, now: datetime, lines: Sequence[HeldLine] | None = None) -> Json:
     """A hold as it is at `now`; one query for its lines where they are not given."""
     if lines is None:
         rows = reservations.lines_of(one)
-        lines = [HeldLine(row.variant_id, row.variant.sku, row.location_id, row.quantity) for row in rows]
+        lines = [HeldLine(row.variant_id, row.variant.sku, row.location_id, row.quantity, _later(row)) for row in rows]
     return {
         "id": str(one.public_id),
         "state": reservations.state_at(one, now=now),
@@ -52,14 +43,26 @@ def hold(one: Reservation, *, now: datetime, lines: Sequence[HeldLine] | None = 
                 "sku": line.sku,
                 "location_id": line.location_id,
                 "quantity": as_number(line.quantity),
+                "promise": dated(line.later),
             }
             for line in lines
         ],
     }
 
 
+def _later(row: ReservationLine) -> Dated | None:
+    return Dated(row.later, row.promised_date) if row.later and row.promised_date else None
+
+
+def dated(one: Dated | None) -> Json | None:
+    """Units that were promised for a day."""
+    return None if one is None else {"quantity": as_number(one.units), "promised_date": one.day.isoformat()}
+
+
 def order(one: Order) -> Json:
-    """An order as we have it; two queries."""
+    """An order as we have it; three queries."""
+    held = ReservationLine.objects.filter(reservation__order=one, promised_date__isnull=False)
+    promised = {(row.variant_id, row.location_id): _later(row) for row in held}
     return {
         "order_id": one.external_id,
         "number": one.number,
@@ -68,11 +71,11 @@ def order(one: Order) -> Json:
         "updated_at": moment(one.external_updated_at),
         "total": None if one.total is None else str(one.total),
         "currency": one.currency,
-        "lines": [_line(now) for now in orders.lines_of(one)],
+        "lines": [_line(now, promised) for now in orders.lines_of(one)],
     }
 
 
-def _line(now: orders.LineNow) -> Json:
+def _line(now: orders.LineNow, promised: Mapping[tuple[int, int], Dated | None]) -> Json:
     line = now.line
     return {
         "line_id": line.external_id,
@@ -87,6 +90,7 @@ def _line(now: orders.LineNow) -> Json:
                 "location_id": hold.location_id,
                 "waiting": as_number(hold.committed),
                 "fulfilled": as_number(hold.fulfilled),
+                "promise": dated(promised.get((line.variant_id or 0, hold.location_id))) if hold.committed else None,
             }
             for hold in now.holds
             if hold.committed or hold.fulfilled
@@ -119,6 +123,16 @@ def offer(
             }
             for place, number in places.items()
         ],
+    }
+
+
+def moved(one: Offer, *, location_id: int, promise_now: Promise | None) -> Json:
+    """The number at one place with the days of what of it is not there yet."""
+    return {
+        "variant_id": one.variant_id,
+        "location_id": location_id,
+        "available": as_number(one.by_location.get(location_id, Decimal(0))),
+        "promise": None if promise_now is None else promise(promise_now),
     }
 
 

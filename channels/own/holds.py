@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,8 +15,9 @@ from django.db import transaction
 
 from channels.own import orders, site
 from channels.own.site import Address, Asked, Offer
+from channels.promises import Dated
 from inventory import ledger, reservations
-from inventory.models import Order, Reservation
+from inventory.models import Order, Reservation, ReservationLine
 from inventory.reservations import Want
 from inventory.routing import deciding
 from inventory.routing.engine import Plan, Take
@@ -27,11 +29,22 @@ Totals = dict[int, Decimal]
 
 @dataclass(frozen=True)
 class Held:
-    """A hold, whether it is new, and its lines where they are known without asking: (variant, SKU, place, units)."""
+    """A hold, whether it is new, and its lines where they are known without asking."""
 
     reservation: Reservation
     is_new: bool
-    lines: list[tuple[int, str, int, Decimal]] | None = None
+    lines: list[HeldLine] | None = None
+
+
+@dataclass(frozen=True)
+class HeldLine:
+    """Units of one variant held at one place; `later`: what of them was not there yet, and when it is to be."""
+
+    variant_id: int
+    sku: str
+    location_id: int
+    quantity: Decimal
+    later: Dated | None = None
 
 
 @dataclass(frozen=True)
@@ -99,28 +112,48 @@ def grant(*, site_id: int, merchant_id: int, wish: HoldWish, now: datetime) -> H
             _, by_variant = site.find(site_id=site_id, merchant_id=merchant_id, asked=wish.lines)
             plans = _plans(wish, wanted, by_variant, merchant_id=merchant_id, key=key, now=now)
     for plan in plans[:PLANS_TRIED]:
+        is_ahead = any(take.place_id in by_variant[take.variant_id].promising for take in plan.takes)
+        later: dict[tuple[int, int], Dated] = {}
         try:
-            granted = reservations.grant(
-                merchant_id=merchant_id,
-                key=key,
-                content=content,
-                wants=[Want(take.variant_id, take.place_id, take.quantity) for take in plan.takes],
-                now=now,
-                expires_at=now + wish.ttl,
-                channel_id=site_id,
-                reference=wish.reference,
-            )
+            # What is sold before it is there gets its day under the levels' locks: nobody is promised it meanwhile.
+            with transaction.atomic() if is_ahead else nullcontext():
+                granted = reservations.grant(
+                    merchant_id=merchant_id,
+                    key=key,
+                    content=content,
+                    wants=[Want(take.variant_id, take.place_id, take.quantity) for take in plan.takes],
+                    now=now,
+                    expires_at=now + wish.ttl,
+                    channel_id=site_id,
+                    reference=wish.reference,
+                )
+                if is_ahead and granted.is_new:
+                    later = _keep_days(site_id, granted.reservation, plan)
         except ledger.InsufficientStock:
             continue
         if plan != plans[0]:
             deciding.took(merchant_id=merchant_id, reference=_routed_as(key), plan=plan)
         lines = [
-            (take.variant_id, by_variant[take.variant_id].sku, take.place_id, take.quantity) for take in plan.takes
-        ]
+            HeldLine(
+                take.variant_id, by_variant[take.variant_id].sku, take.place_id, take.quantity,
+                later.get((take.variant_id, take.place_id)),
+            )
+            for take in plan.takes
+        ]  # fmt: skip
         return Held(granted.reservation, granted.is_new, lines if granted.is_new else None)
     if plans:  # sold out between looking and taking
         by_variant = site.offers(site_id=site_id, merchant_id=merchant_id, variant_ids=wanted)
     raise _refusal(site_id, wish, wanted, by_variant)
+
+
+def _keep_days(site_id: int, hold: Reservation, plan: Plan) -> dict[tuple[int, int], Dated]:
+    """When what was held before it is there will be: told to the site, and kept with the hold and its order."""
+    later = site.later(site_id=site_id, units={(take.variant_id, take.place_id): take.quantity for take in plan.takes})
+    for (variant_id, location_id), dated in later.items():
+        ReservationLine.objects.filter(reservation=hold, variant=variant_id, location=location_id).update(
+            later=dated.units, promised_date=dated.day
+        )
+    return later
 
 
 def _totals(lines: Sequence[Asked], offered: Sequence[Offer]) -> Totals:

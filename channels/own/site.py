@@ -15,7 +15,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from channels import availability, connections, credentials, publisher, registry
-from channels.models import CellPolicy, ChannelLocation, Connection, ConnectionWork, Listing
+from channels.models import CellPolicy, ChannelLocation, ChannelStock, Connection, ConnectionWork, Listing
+from channels.promises import Dated
 from inventory import identifiers
 from inventory.models import Location
 from inventory.names import variants_by_sku
@@ -75,6 +76,7 @@ class Offer:
     sku: str
     is_whole_unit: bool
     by_location: dict[int, Decimal] = field(default_factory=dict)
+    promising: set[int] = field(default_factory=set)  # places where it may be sold before it is there
 
     @property
     def total(self) -> Decimal:
@@ -84,12 +86,14 @@ class Offer:
 
 # A number below zero is a debt of the shelf, nothing to offer.
 _OFFERS = """
-SELECT v.id, v.sku, v.is_whole_unit, cl.location_id, greatest(c.desired, 0)
+SELECT v.id, v.sku, v.is_whole_unit, cl.location_id, greatest(c.desired, 0),
+       coalesce(y.oversell IN ('backorder', 'preorder'), false)
 FROM inventory_variant v
 JOIN channels_listing l
   ON l.connection_id = %(site)s AND l.variant_id = v.id AND l.link = 'linked' AND l.deleted_at IS NULL
 LEFT JOIN channels_channelstock c ON c.listing_id = l.id
 LEFT JOIN channels_channellocation cl ON cl.id = c.channel_location_id AND cl.is_active
+LEFT JOIN channels_cellpolicy y ON y.cell_id = c.id
 WHERE v.merchant_id = %(merchant)s AND v.archived_at IS NULL
   AND (v.id = ANY(%(variants)s) OR v.sku_key = ANY(%(sku_keys)s))
 ORDER BY v.id, cl.location_id
@@ -103,6 +107,21 @@ def promises(*, site_id: int, variant_ids: Collection[int]) -> dict[tuple[int, i
     )
     found = availability.of_cells(cell_ids=list(cells.values_list("cell", flat=True)))
     return {(one.variant_id, one.location_id): one.promise for one in found if one.promise is not None}
+
+
+def later(*, site_id: int, units: Mapping[tuple[int, int], Decimal]) -> dict[tuple[int, int], Dated]:
+    """Of units that were promised a moment ago, by (variant, location): what is not there yet, and when it is."""
+    rows = ChannelStock.objects.filter(
+        connection=site_id, listing__variant__in={variant for variant, _ in units},
+        channel_location__location__in={place for _, place in units}, policy__oversell__in=availability.PROMISING,
+    ).values_list("pk", "listing__variant", "channel_location__location")  # fmt: skip
+    cells = {
+        cell: (variant_id, place)
+        for cell, variant_id, place in rows
+        if variant_id is not None and place is not None and (variant_id, place) in units
+    }
+    found = availability.of_the_last(units={cell: units[name] for cell, name in cells.items()})
+    return {cells[cell]: dated for cell, dated in found.items()}
 
 
 def offers(
@@ -121,10 +140,12 @@ def offers(
     found: dict[int, Offer] = {}
     with database.cursor() as cursor:
         cursor.execute(_OFFERS, values)
-        for variant_id, sku, is_whole_unit, location_id, number in cursor.fetchall():
+        for variant_id, sku, is_whole_unit, location_id, number, is_promising in cursor.fetchall():
             offer = found.setdefault(variant_id, Offer(variant_id, sku, is_whole_unit))
             if location_id is not None:
                 offer.by_location[location_id] = number or ZERO
+                if is_promising:
+                    offer.promising.add(location_id)
     return found
 
 

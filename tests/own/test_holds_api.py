@@ -115,7 +115,7 @@ def test_a_hold_becomes_an_order_in_one_instant_and_once() -> None:
         assert answer.status_code == 200
         (line,) = answer.json()["lines"]
         assert (line["quantity"], line["places"]) == (
-            2, [{"location_id": shop.places[0].pk, "waiting": 2, "fulfilled": 0}],
+            2, [{"location_id": shop.places[0].pk, "waiting": 2, "fulfilled": 0, "promise": None}],
         )  # fmt: skip
     level = shop.level("MUG")
     assert (level.reserved, level.committed, level.available) == (0, 2, 3)

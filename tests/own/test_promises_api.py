@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import timedelta
 from decimal import Decimal
@@ -12,6 +13,8 @@ from django.utils.timezone import now as utc_now
 
 from channels import rules
 from channels.models import AvailabilityRule
+from channels.own import deliveries, endpoints
+from channels.own.models import WebhookDelivery, WebhookMessage
 from inventory import arrivals, bundles, incoming, verify
 from inventory.models import Arrival
 from tests.own.shops import Shop, a_site
@@ -70,6 +73,66 @@ def test_a_hold_takes_what_is_promised_and_no_more_and_becomes_an_order() -> Non
     made = shop.api.post(f"/holds/{held.json()['id']}/convert", {"order_id": "1042"})
     assert (made.status_code, shop.level("MUG").committed) == (200, 3)
     assert verify.verify().breaches == []
+
+
+def test_a_hold_says_how_many_come_by_which_day_and_its_order_carries_it_on() -> None:
+    shop = a_site(units=1)
+    backorder(shop)
+    expect(shop, "MUG", 4, days=7)
+    expect(shop, "MUG", 2, days=9)
+    first = shop.api.hold("cart-1", ("MUG", 3), ("BOWL", 1)).json()
+    said = [{"quantity": 2, "promised_date": iso(shop, 7)}, None]
+    assert [line["promise"] for line in first["lines"]] == said
+    second = shop.api.hold("cart-2", ("MUG", 3)).json()  # two of the first delivery and one of the second
+    assert second["lines"][0]["promise"] == {"quantity": 3, "promised_date": iso(shop, 9)}
+    for answer in (shop.api.hold("cart-1", ("MUG", 3), ("BOWL", 1)), shop.api.get(f"/holds/{first['id']}")):
+        assert answer.json()["lines"] == first["lines"]
+    made = shop.api.post(f"/holds/{first['id']}/convert", {"order_id": "1042"})
+    assert [line["places"][0]["promise"] for line in made.json()["lines"]] == said
+    assert shop.api.get("/orders/1042").json() == made.json()
+    left = shop.api.post("/orders/1042/fulfil", {}).json()
+    assert [line["places"][0]["promise"] for line in left["lines"]] == [None, None]
+
+
+def told(shop: Shop) -> list[Any]:
+    """What the site is told of days that were moved, since the last time."""
+    deliveries.make_up()
+    rows = list(WebhookMessage.objects.exclude(body="").order_by("pk"))
+    assert WebhookDelivery.objects.count() == len(rows)
+    WebhookMessage.objects.all().delete()
+    return [json.loads(row.body)["data"]["availability"] for row in rows]
+
+
+def test_a_day_that_was_moved_is_told_where_buyers_see_or_were_told_another() -> None:
+    shop = a_site(units=1)
+    backorder(shop, variant=shop.variants["MUG"])
+    endpoints.add(site=shop.site, url="http://127.0.0.1:9/hooks", topics=["availability.changed"], actor=shop.owner)
+    mugs, bowls = expect(shop, "MUG", 4, days=7), expect(shop, "BOWL", 4, days=7)
+
+    def move(arrival: Arrival, days: int | None) -> list[Any]:
+        day = None if days is None else incoming.today(shop.site.merchant) + timedelta(days=days)
+        arrivals.reschedule(merchant=shop.site.merchant, actor=shop.owner, arrival_id=arrival.pk, expected_date=day)
+        return told(shop)
+
+    (lines,) = move(mugs, 12)
+    (line,) = lines
+    cell = {"variant_id": shop.variants["MUG"].pk, "location_id": shop.places[0].pk}
+    assert line == cell | {"available": 5, "promise": offer(shop)["locations"][0]["promise"]}
+    assert (line["promise"]["promised_date"], line["promise"]["quantity"]) == (iso(shop, 12), 4)
+    assert move(mugs, 12) == []
+    assert move(bowls, 12) == []  # nobody sells it ahead
+    assert shop.api.hold("cart-1", ("MUG", 5)).status_code == 201
+    ((line,),) = move(mugs, 14)  # nothing of it can be sold any more, but it was
+    assert (line["available"], line["promise"]["quantity"], line["promise"]["promised_date"]) == (0, 0, iso(shop, 14))
+    ((line,),) = move(mugs, None)
+    assert (line["available"], line["promise"]) == (0, None)
+    ((line,),) = move(mugs, 9)
+    assert line["promise"]["promised_date"] == iso(shop, 9)
+    day = incoming.today(shop.site.merchant) + timedelta(days=30)
+    says = {"oversell": "preorder", "oversell_max": Decimal(9), "promised_date": day}
+    AvailabilityRule.objects.all().delete()
+    backorder(shop, variant=shop.variants["MUG"], **says)
+    assert move(mugs, 16) == []  # the shop's own word stands
 
 
 def test_control_without_a_rule_a_hold_takes_only_what_is_there() -> None:

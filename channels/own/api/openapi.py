@@ -213,6 +213,10 @@ def _webhook(topic: Topic) -> Json:
             "type": "object", "required": ["variant_id", "location_id", "available"],
             "properties": {
                 "variant_id": {"type": "integer"}, "location_id": {"type": "integer"}, "available": number,
+                "promise": {
+                    "anyOf": [{"$ref": REF.format(model="PromiseOut")}, {"type": "null"}],
+                    "description": "Told where the day of a delivery was moved; where it is left out, ask for it.",
+                },
             },
         }  # fmt: skip
         data = {

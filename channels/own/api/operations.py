@@ -149,8 +149,7 @@ def _hold(call: Call) -> Reply:
         site_id=call.caller.connection_id, merchant_id=call.caller.merchant_id, wish=wish, now=call.now
     )
     hold, headers = granted.reservation, {"Location": f"/api/v1/holds/{granted.reservation.public_id}"}
-    lines = None if granted.lines is None else [documents.HeldLine(*line) for line in granted.lines]
-    document = documents.hold(hold, now=call.now, lines=lines)
+    document = documents.hold(hold, now=call.now, lines=granted.lines)
     if granted.is_new:
         return Reply(document, 201, headers)
     return Reply(document, 200, headers | {"Idempotent-Replayed": "true"})
@@ -254,14 +253,15 @@ def _return(call: Call) -> Reply:
 _HOLD_EXAMPLE: Json = {
     "id": "6f9f1f1c-5d0e-4c0b-9d6a-0f5d2a6c8a11", "state": "held", "reference": "cart 81",
     "created_at": "2026-11-28T10:00:00Z", "expires_at": "2026-11-28T10:15:00Z", "ended_at": None, "order_id": None,
-    "lines": [{"variant_id": 4711, "sku": "LNO-M-SAND", "location_id": 3, "quantity": 2}],
+    "lines": [{"variant_id": 4711, "sku": "LNO-M-SAND", "location_id": 3, "quantity": 2,
+               "promise": {"quantity": 1, "promised_date": "2026-12-05"}}],
 }  # fmt: skip
 _ORDER_EXAMPLE: Json = {
     "order_id": "1042", "number": "#1042", "state": "open", "placed_at": "2026-11-28T10:12:00Z",
     "updated_at": "2026-11-28T10:12:00Z", "total": "98.00", "currency": "GBP",
     "lines": [{
         "line_id": "1", "variant_id": 4711, "sku": "LNO-M-SAND", "quantity": 2, "fulfilled": 0, "restocked": 0,
-        "written_off": 0, "places": [{"location_id": 3, "waiting": 2, "fulfilled": 0}],
+        "written_off": 0, "places": [{"location_id": 3, "waiting": 2, "fulfilled": 0, "promise": None}],
     }],
 }  # fmt: skip
 _OFFER_EXAMPLE: Json = {
@@ -295,7 +295,8 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         "POST", "/holds", "createHold", "Holds", Scope.HOLDS_WRITE, "Hold units for a while",
         "All lines are held at one place, or nothing is. Two lines for the same thing are judged together. The units "
-        "are gone from every other channel at once, and come back when the time is over.",
+        "are gone from every other channel at once, and come back when the time is over. Of units that are sold before "
+        "they are there, `promise` says how many and by which day; the order that the hold becomes carries it on.",
         _hold, {201: (shapes.Hold, "Held."), 200: (shapes.Hold, "Held before, under the same key.")}, (KEY,),
         shapes.HoldIn,
         ("insufficient-stock", "whole-units-only", "key-reused", "unknown-goods", "unknown-location", "site-paused"),

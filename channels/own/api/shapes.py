@@ -305,6 +305,14 @@ Number = Annotated[
     ),
 ]
 Moment = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
+
+
+class DatedPromise(Out):
+    """Units that were not there when they were promised."""
+
+    quantity: Annotated[Number, Field(description="How many of the line are there later.")]
+    promised_date: Annotated[Day, Field(description="When all of them are, as it was told then.")]
 
 
 class HeldLine(Out):
@@ -312,6 +320,7 @@ class HeldLine(Out):
     sku: str
     location_id: int
     quantity: Number
+    promise: Annotated[DatedPromise | None, Field(description="Null where all of it was there.")]
 
 
 class Hold(Out):
@@ -331,6 +340,9 @@ class PlaceNow(Out):
     location_id: int
     waiting: Number
     fulfilled: Number
+    promise: Annotated[
+        DatedPromise | None, Field(description="What its hold promised for a later day, while it waits.")
+    ]
 
 
 class OrderLineOut(Out):
@@ -353,9 +365,6 @@ class Order(Out):
     total: str | None
     currency: str
     lines: list[OrderLineOut]
-
-
-Day = Annotated[str, WithJsonSchema({"type": "string", "format": "date"})]
 
 
 class DatedUnits(Out):

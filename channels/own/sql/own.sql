@@ -50,6 +50,26 @@ END $$;
 CREATE OR REPLACE TRIGGER own_hold_ended AFTER UPDATE ON inventory_reservation
     REFERENCING OLD TABLE AS before_rows NEW TABLE AS now_rows FOR EACH STATEMENT EXECUTE FUNCTION own_hold_ended();
 
+-- A delivery's day was moved: a site that sells, or sold, on it may have other days to tell its buyers. What changed is
+-- worked out when the message is made up; a message with nothing to tell is dropped there.
+CREATE OR REPLACE FUNCTION own_day_moved() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO own_webhookmessage (merchant_id, connection_id, message_id, topic, change, body, created_at)
+    SELECT NEW.merchant_id, n.id, 'msg_' || replace(gen_random_uuid()::text, '-', ''), 'availability.changed',
+           jsonb_build_object('arrival', NEW.id, 'before', OLD.expected_date), '', clock_timestamp()
+    FROM channels_connection n
+    WHERE n.merchant_id = NEW.merchant_id AND n.channel = 'own' AND n.state <> 'closed'
+      AND EXISTS (SELECT FROM own_webhookendpoint e
+                  WHERE e.connection_id = n.id AND e.is_on AND e.removed_at IS NULL
+                    AND 'availability.changed' = ANY(e.topics))
+      AND EXISTS (SELECT FROM channels_cellpolicy y JOIN channels_channelstock c ON c.id = y.cell_id
+                  WHERE c.connection_id = n.id AND y.oversell IN ('backorder', 'preorder'));
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER own_day_moved AFTER UPDATE OF expected_date ON inventory_arrival FOR EACH ROW
+    WHEN (OLD.expected_date IS DISTINCT FROM NEW.expected_date AND NEW.state = 'open')
+    EXECUTE FUNCTION own_day_moved();
+
 -- The site lists every variant at every place, and follows them: new ones, other names, archived and brought back.
 -- Returns the cells that are new. What is excluded there stays excluded.
 CREATE OR REPLACE FUNCTION own_follow_catalog(p_connection bigint, p_merchant bigint) RETURNS SETOF bigint
