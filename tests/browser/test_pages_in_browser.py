@@ -25,6 +25,11 @@ from tests.browser.travelling import Answer
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 VARIANTS = [(width, theme) for width in (1440, 390) for theme in ("light", "dark")]
+# Colours pass over into those of the other theme, if in no time: axe would see some of each.
+SETTLED = """async () => {
+    await new Promise(requestAnimationFrame);
+    await Promise.allSettled(document.getAnimations().map(one => one.finished));
+}"""
 # Where to keep a picture of every page that is looked at; nowhere unless asked.
 PICTURES = os.environ.get("PICTURES_DIR", "")
 
@@ -40,9 +45,10 @@ def open_context(browser: Any, *, width: int, theme: str) -> Any:
     return browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce")
 
 
-def problems_of(page: Any) -> list[str]:
-    """What axe finds, each with its place and what it saw there."""
-    found = Axe().run(page).response["violations"]
+def problems_of(page: Any, rules: Sequence[str] = ()) -> list[str]:
+    """What axe finds, each with its place and what it saw there; by all its rules, or by these."""
+    options = {"resultTypes": ["violations"]} | ({"runOnly": list(rules)} if rules else {})
+    found = Axe().run(page, options=options).response["violations"]
     return [
         f"{rule['id']} at {node['target']}: {node.get('failureSummary', '')[:300]}"
         for rule in found
@@ -80,30 +86,39 @@ def look_at(
     status: int = 200,
     ways: Sequence[tuple[int, str]] = VARIANTS,
 ) -> list[str]:
-    """What is wrong with these pages, in these widths and themes; a picture of each where asked."""
+    """What is wrong with these pages, in these widths and themes; a picture of each where asked.
+
+    Each is opened once, then looked at in every way: by all rules at each width, in its other theme by its colours.
+    """
     found: list[str] = []
-    for width, theme in ways:
-        context = open_context(browser, width=width, theme=theme)
-        if user is not None:
-            sign_in(context, client, live_server, user)
-        page = context.new_page()
-        said: list[str] = []
-        page.on("console", lambda line, said=said: said.append(line.text) if line.type == "error" else None)
-        page.on("pageerror", lambda error, said=said: said.append(str(error)))
-        for page_name, path in paths.items():
-            wanted = path.status if isinstance(path, Answer) else status
-            answer = arrive(page, live_server.url, path)
+    context = open_context(browser, width=ways[0][0], theme=ways[0][1])
+    if user is not None:
+        sign_in(context, client, live_server, user)
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda line: said.append(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    for page_name, path in paths.items():
+        wanted = path.status if isinstance(path, Answer) else status
+        answer = arrive(page, live_server.url, path)
+        if answer.status != wanted:
+            found.append(f"{name}-{page_name}: answered {answer.status}")
+        widths = set()
+        for width, theme in ways:
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            page.evaluate(SETTLED)
             where = f"{name}-{page_name}-{width}-{theme}"
-            if answer.status != wanted:
-                found.append(f"{where}: answered {answer.status}")
-            found += [f"{where}: {problem}" for problem in problems_of(page)]
-            found += [f"{where}: {line}" for line in said if f"status of {wanted} " not in line]
-            said.clear()
+            rules = ["color-contrast"] if width in widths else []
+            widths.add(width)
+            found += [f"{where}: {problem}" for problem in problems_of(page, rules)]
             if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
                 found.append(f"{where}: scrolls sideways")
             if PICTURES:
                 page.screenshot(path=Path(PICTURES) / f"{where}.png", full_page=True)
-        context.close()
+        found += [f"{name}-{page_name}: {line}" for line in said if f"status of {wanted} " not in line]
+        said.clear()
+    context.close()
     return found
 
 
