@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
+from django.utils.timezone import now as utc_now
 
 from channels import incidents, registry, rules
 from channels.asking import Destination
@@ -18,7 +19,7 @@ from channels.models import AvailabilityRule, ChannelLocation, Connection
 from channels.order_items import EditableLine
 from channels.ports import OrderOption
 from channels.refunding import Returnable
-from inventory import paging, queries
+from inventory import incoming, paging, queries
 from inventory.forms import UNITS_MAX, FocusedForm, UnitsField
 from inventory.models import Location, OrderHold, Variant
 from storestudio.accounts import numbers
@@ -320,6 +321,8 @@ class RuleForm(FocusedForm):
             self.add_error(missing, "Say both: which channel sells first, and when the others may.")
         if found["starts_at"] and found["ends_at"] and found["ends_at"] <= found["starts_at"]:
             self.add_error("ends_at", "It must end after it begins.")
+        elif found["ends_at"] and found["ends_at"] <= utc_now() and self._is_new("ends_at", found["ends_at"]):
+            self.add_error("ends_at", "That moment is over: the rule would never hold.")
         says = (*self.PLAIN[:6], "is_paused", "is_tracked", "sells_from", "first_until")
         if not self.errors and not any(found.get(name) not in (None, "") for name in says):
             self.add_error(None, "This rule says nothing yet: fill in at least one setting.")
@@ -354,6 +357,13 @@ class RuleForm(FocusedForm):
             found.get(name) not in (None, "") for name in ("oversell_max", "promised_date", "message")
         ):
             self.add_error("oversell", "Choose backorder or pre-order, or leave the promise empty.")
+        day = found.get("promised_date")
+        if day and day < incoming.today(self.merchant) and self._is_new("promised_date", day):
+            self.add_error("promised_date", "That day is over: nothing would be promised.")
+
+    def _is_new(self, name: str, typed: Any) -> bool:
+        """Whether it was typed now; what a rule said all along may be over."""
+        return self.current is None or getattr(self.current, name) != typed
 
     def rule(self) -> AvailabilityRule:
         """The rule as typed, not saved."""

@@ -61,7 +61,10 @@ def _looked_after(user: User) -> list[Merchant]:
 
 
 def _part(request: HttpRequest, merchants: list[Merchant]) -> SafeString:
-    everything = health.fleet_lines(merchants=merchants, now=utc_now())
+    search = request.GET.get("q", "").strip()
+    found = health.fleet_lines(merchants=merchants, now=utc_now())
+    words = search.casefold()
+    everything = [one for one in found if words in f"{one.merchant.name} {one.connection.label}".casefold()]
     needing = [one for one in everything if one.concerns]
     needs_only = request.GET.get("show") == "attention"
     by = request.GET.get("sort", "")
@@ -71,6 +74,7 @@ def _part(request: HttpRequest, merchants: list[Merchant]) -> SafeString:
         "total": len(everything),
         "needing": len(needing),
         "needs_only": needs_only,
+        "search": search,
         "sort": by,
         "promised_s": health.PROMISED_S,
     }

@@ -112,6 +112,15 @@ def test_filter_and_sorting_put_trouble_in_sight(client, staff):
     assert "<html" not in part
 
 
+def test_a_shop_is_found_by_its_name_and_the_search_stays_while_sorting(client, staff):
+    shop(staff, "Ash")
+    shop(staff, "Birch")
+    page = client.get(reverse("fleet"), {"q": "birch", "sort": "state"})
+    assert labels(page) == ["Till of Birch"]
+    assert "?q=birch&amp;sort=drift" in page.content.decode()
+    assert "called so" in client.get(reverse("fleet"), {"q": "cedar"}).content.decode()
+
+
 def test_lag_is_told_for_both_ways_apart(staff):
     connection = shop(staff, "Ash")
     line = answered(connection, seconds=20)

@@ -79,6 +79,8 @@ def test_what_is_typed_comes_back_when_a_rule_is_changed(shop, client):
         ({"share_percent": "150"}, "less than or equal to 100"),
         ({"what": "variant", "sku": "NOT-THERE"}, "No item has this SKU"),
         ({"what": "category"}, "Choose which category"),
+        ({"oversell": "preorder", "promised_date": "2020-02-29"}, "That day is over"),
+        ({"ends_at": "2020-02-29T10:30"}, "never hold"),
         ({"sku": "CND-1"}, "and names “CND-1”"),
         ({"message": "Soon"}, "Choose backorder or pre-order"),
         ({"first_until": "2027-01-02T10:30"}, "Say both"),
