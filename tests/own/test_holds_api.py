@@ -75,7 +75,7 @@ def test_everything_is_held_at_one_place_the_first_that_has_all() -> None:
     assert refused["shortages"][0]["available"] == 1
     assert shop.api.hold("c", ("MUG", 3)).json()["shortages"][0]["available"] == 2
     elsewhere = shop.api.hold("d", ("MUG", 1), location_id=999_999)
-    assert (elsewhere.status_code, elsewhere.json()["type"]) == (404, "/api/docs#unknown-location")
+    assert (elsewhere.status_code, elsewhere.json()["type"]) == (409, "/api/docs#unknown-location")
 
 
 def test_a_hold_past_its_time_has_expired_though_nobody_swept_it() -> None:
@@ -164,14 +164,14 @@ def test_goods_are_known_by_key_by_former_sku_and_as_soon_as_they_exist() -> Non
     factories.VariantAliasFactory(variant=shop.variants["MUG"], value="OLD-MUG", key="OLDMUG")
     alias = shop.variants["MUG"].aliases.get()
     answer = shop.api.hold("a", (alias.value, 1))
-    assert answer.status_code in (201, 404)
+    assert answer.status_code in (201, 409)
     by_key = {"lines": [{"variant_id": shop.variants["MUG"].pk, "quantity": 1}]}
     assert shop.api.post("/holds", by_key, **{"Idempotency-Key": "b"}).status_code == 201
     shop.variants["NEW"] = factories.VariantFactory(merchant=shop.site.merchant, sku="NEW")
     shop.put_on_shelf("NEW", 3)
     assert shop.api.hold("c", ("NEW", 2)).status_code == 201
     unknown = shop.api.hold("d", ("MUG", 1), ("NOTHING", 1))
-    assert (unknown.status_code, unknown.json()["names"]) == (404, ["NOTHING"])
+    assert (unknown.status_code, unknown.json()["names"]) == (409, ["NOTHING"])
 
 
 def test_a_paused_site_promises_nothing_and_its_orders_still_count() -> None:

@@ -121,7 +121,7 @@ def test_a_return_goes_to_the_shelf_that_is_named() -> None:
     assert shop.api.post("/orders/1042/returns", {"return_id": "r", "lines": [back]}).status_code == 200
     assert shop.level("MUG", 1).available == 2
     elsewhere = {**back, "location_id": 999_999}
-    assert shop.api.post("/orders/1042/returns", {"return_id": "r", "lines": [elsewhere]}).status_code == 404
+    assert shop.api.post("/orders/1042/returns", {"return_id": "r", "lines": [elsewhere]}).status_code == 409
 
 
 def test_an_older_description_is_refused() -> None:

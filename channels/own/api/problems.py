@@ -28,10 +28,6 @@ KINDS = {
         Kind(
             "not-found", 404, "There is no such thing", "Check the address and the id; ids of other shops are unknown."
         ),
-        Kind(
-            "unknown-goods", 404, "Something is not sold here", "`names` are SKUs or variants this site does not list."
-        ),
-        Kind("unknown-location", 404, "There is no such location", "`GET /api/v1/locations` lists them."),
         Kind("method-not-allowed", 405, "The address takes another method", "`Allow` names those it takes."),
         Kind(
             "insufficient-stock",
@@ -39,6 +35,11 @@ KINDS = {
             "Not enough: nothing was held",
             "`shortages` says of what and how many there are.",
         ),
+        # Not 404: what the address names is there, what the request names besides is not.
+        Kind(
+            "unknown-goods", 409, "Something is not sold here", "`names` are SKUs or variants this site does not list."
+        ),
+        Kind("unknown-location", 409, "There is no such location", "`GET /api/v1/locations` lists them."),
         Kind("whole-units-only", 409, "Sold by the piece", "`names` cannot be had in fractions."),
         Kind("hold-ended", 409, "The hold is no longer held", "`state` says how it ended. Make a new hold."),
         Kind(
