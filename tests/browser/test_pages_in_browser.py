@@ -138,11 +138,8 @@ def arrive(page: Any, base: str, path: str | Answer) -> Any:
 def test_pages_of_what_travels_have_no_accessibility_violation(browser, client, live_server, scene_name):
     scene = getattr(scenes, scene_name)()
     paths = travelling.travel(scene) if scene.variants else travelling.empty_paths(scene)
-    opened = {name: path for name, path in paths.items() if isinstance(path, str)}
-    ways = VARIANTS if PICTURES else CROSSWISE[:1]
-    found = look_at(browser, client, live_server, f"travel-{scene_name}", opened, scene.user, ways=ways)
-    # All of it on a phone, where it is narrow; the parts of the answers are looked at on a desk in other pages.
-    found += look_at(browser, client, live_server, f"travel-{scene_name}", paths, scene.user, ways=CROSSWISE[1:])
+    ways = VARIANTS if PICTURES else CROSSWISE
+    found = look_at(browser, client, live_server, f"travel-{scene_name}", paths, scene.user, ways=ways)
     assert not found, "\n".join(found)
 
 
@@ -327,6 +324,8 @@ def test_incidents_and_alerts_have_no_accessibility_violation(browser, client, l
         "none": f"{home}incidents/?q=nothing-like-that",
         "incident": f"{home}incidents/{first.pk}/",
         "alerts": f"{home}alerts/",
+        "lost": f"{home}channels/{scene.connections[1].pk}/",
+        "new": f"{home}channels/{scene.connections[2].pk}/",
     }
     ways = VARIANTS if PICTURES else CROSSWISE
     found = look_at(browser, client, live_server, "incidents", paths, scene.user, ways=ways)
