@@ -451,9 +451,9 @@ class OrderItemsForm(KeyedForm):
                 validators=[least, _whole] if is_whole else [least],
             )  # fmt: skip
             field.widget.attrs |= {"class": "units-field", "aria-label": f"Units of {one.name}"}
-        if OrderOption.ADD in options:
+        if OrderOption.ADD in options and places:
             self.fields["place"] = forms.TypedChoiceField(
-                label="Added items leave from", coerce=int, required=False, empty_value=None,
+                label="Added items leave from", coerce=int,
                 choices=[(place.pk, place.name) for place in places],
             )  # fmt: skip
         if OrderOption.WRITE_OFF not in options:
@@ -526,7 +526,7 @@ class RefundForm(KeyedForm):
         has_left = any(one.has_left for one in self.returnable)
         if has_left and places:
             self.fields["place"] = forms.TypedChoiceField(
-                label="It comes back to", coerce=int, required=False, empty_value=None,
+                label="It comes back to", coerce=int,
                 choices=[(place.pk, place.name) for place in places],
             )  # fmt: skip
         dropped = {

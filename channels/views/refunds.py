@@ -93,13 +93,10 @@ def _form(
     if quote is not None and data is not None:
         data = data.copy()
         data.setdefault("amount", "" if quote.amount is None else f"{quote.amount:.2f}")
-    form = RefundForm(
+    return RefundForm(
         data, rows=rows, places=list(_places(order).values()), options=choices.options, initial=initial,
         takes_fractions=bool(can and can.takes_fractions), with_amount=with_amount or quote is not None,
     )  # fmt: skip
-    if quote is not None:
-        form.fields["amount"].required = False  # shown for the first time: nothing was left out yet
-    return form
 
 
 def _page(request: ShopRequest, order: Order, form: RefundForm, *, is_wrong: bool = False) -> HttpResponse:
@@ -115,6 +112,8 @@ def _confirm(
     request: ShopRequest, order: Order, form: RefundForm, quote: RefundQuote | None, *, status: int = 200
 ) -> HttpResponse:
     form.is_valid()
+    if status == 200:
+        form.errors.pop("amount", None)  # shown for the first time: nothing was left out yet
     chosen = [(one, form.cleaned_data[one.name]) for one in form.returnable if form.cleaned_data.get(one.name)]
     context = {
         "order": order, "choices": asking.choices(order), "form": form, "quote": quote, "chosen": chosen,

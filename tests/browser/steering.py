@@ -77,6 +77,8 @@ def steer(scene: Scene) -> dict[str, str]:
         "order-asked": f"{scene.home}orders/{loser.pk}/",
         "order-move": f"{scene.home}orders/{loser.pk}/move/",
         "order-cancel": f"{scene.home}orders/{loser.pk}/cancel/",
+        "order-items": f"{scene.home}orders/{loser.pk}/items/",
+        "order-refund": f"{scene.home}orders/{loser.pk}/refund/",
     }
 
 
