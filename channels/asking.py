@@ -128,6 +128,13 @@ def cancel(*, order: Order, restocks: bool, pays_back: bool, note: str, key: uui
     return commands.ask(order=order, action=action, words=words, key=key, actor=actor)
 
 
+def places(order: Order) -> dict[int, Location]:
+    """Where the order's channel sells from, by key, the best rank first."""
+    mapped = ChannelLocation.objects.filter(connection=order.channel_id, is_active=True, location__isnull=False)
+    rows = Location.objects.filter(pk__in=mapped.values("location"), is_active=True)
+    return {place.pk: place for place in rows.order_by("rank", "name", "pk")}
+
+
 def name_of(line: OrderLine) -> str:
     """What a line is called in messages."""
     return line.sku or line.title or "an item"

@@ -7,6 +7,7 @@ the channel's to say too; what it refuses is shown in its own words.
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -160,7 +161,10 @@ def _parts(offered: Sequence[MoneyPart], amount: Decimal) -> list[MoneyPart]:
 def words_of(order: Order, wish: Wish, action: GiveBack) -> str:
     """What is asked, for people."""
     chosen = _chosen(order, wish)
-    items = ", ".join(f"{numbers.plain(units)} × {asking.name_of(one.line)}" for one, units in chosen)
+    by_name: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+    for one, units in chosen:
+        by_name[asking.name_of(one.line)] += units
+    items = ", ".join(f"{numbers.plain(units)} × {name}" for name, units in by_name.items())
     money = f"give {action.amount:.2f} {action.currency} back" if action.amount else "take back without money"
     if action.is_noted_only and action.amount:
         money = f"note that {action.amount:.2f} {action.currency} were given back"

@@ -10,11 +10,10 @@ from django.views.decorators.http import require_http_methods
 
 from channels import asking, commands, order_items, registry
 from channels.forms import OrderItemsForm
-from channels.models import ChannelLocation
 from channels.ports import OrderActionKind, OrderOption
 from channels.views.orders import asked, order_of
 from inventory.forms import LineForm, counted_lines
-from inventory.models import Location, Order
+from inventory.models import Order
 from inventory.views import scanning
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, shop_view
 
@@ -48,7 +47,7 @@ def _checked(
     request: ShopRequest, order: Order, form: OrderItemsForm, added: list[LineForm], *, is_sure: bool
 ) -> HttpResponse:
     said = form.cleaned_data
-    place = _places(order).get(said.get("place") or 0)
+    place = asking.places(order).get(said.get("place") or 0)
     items = order_items.Items(
         form.wanted(), [(line.variant.pk, line.cleaned_data["quantity"]) for line in added], place
     )  # fmt: skip
@@ -80,13 +79,6 @@ def _rescan(request: ShopRequest, order: Order, choices: asking.Choices, data: Q
     return _page(request, order, form, lines, is_wrong=bool(scanned.error), **scanned.context())
 
 
-def _places(order: Order) -> dict[int, Location]:
-    """Where the order's channel sells from."""
-    mapped = ChannelLocation.objects.filter(connection=order.channel_id, is_active=True, location__isnull=False)
-    rows = Location.objects.filter(pk__in=mapped.values("location"), is_active=True)
-    return {place.pk: place for place in rows.order_by("rank", "name", "pk")}
-
-
 def _form(
     order: Order, choices: asking.Choices, data: QueryDict | None = None, *, initial: dict[str, Any] | None = None
 ) -> OrderItemsForm:
@@ -94,7 +86,7 @@ def _form(
     where = next((place.pk for one in lines for place in one.places), None)
     can = registry.capabilities(choices.connection.channel) if choices.connection else None
     return OrderItemsForm(
-        data, lines=lines, places=list(_places(order).values()), options=choices.options,
+        data, lines=lines, places=list(asking.places(order).values()), options=choices.options,
         takes_fractions=bool(can and can.takes_fractions), initial={"place": where} | (initial or {}),
     )  # fmt: skip
 

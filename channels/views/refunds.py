@@ -10,10 +10,9 @@ from django.views.decorators.http import require_http_methods
 
 from channels import asking, commands, refunding, registry
 from channels.forms import RefundForm
-from channels.models import ChannelLocation
 from channels.ports import OrderActionKind, OrderOption, RefundQuote
 from channels.views.orders import asked, order_of
-from inventory.models import Location, Order
+from inventory.models import Order
 from storestudio.accounts.access import MAY_MANAGE, ShopRequest, shop_view
 
 
@@ -67,16 +66,9 @@ def _pay(request: ShopRequest, order: Order, choices: asking.Choices) -> HttpRes
 def _wish(order: Order, form: RefundForm) -> refunding.Wish:
     said = form.cleaned_data
     return refunding.Wish(
-        form.units(), said.get("restocks", True), _places(order).get(said.get("place") or 0),
+        form.units(), said.get("restocks", True), asking.places(order).get(said.get("place") or 0),
         said.get("is_noted_only", False), said["note"],
     )  # fmt: skip
-
-
-def _places(order: Order) -> dict[int, Location]:
-    mapped = ChannelLocation.objects.filter(connection=order.channel_id, is_active=True, location__isnull=False)
-    return {
-        place.pk: place for place in Location.objects.filter(pk__in=mapped.values("location")).order_by("name", "pk")
-    }
 
 
 def _form(
@@ -94,7 +86,7 @@ def _form(
         data = data.copy()
         data.setdefault("amount", "" if quote.amount is None else f"{quote.amount:.2f}")
     return RefundForm(
-        data, rows=rows, places=list(_places(order).values()), options=choices.options, initial=initial,
+        data, rows=rows, places=list(asking.places(order).values()), options=choices.options, initial=initial,
         takes_fractions=bool(can and can.takes_fractions), with_amount=with_amount or quote is not None,
     )  # fmt: skip
 
@@ -118,6 +110,6 @@ def _confirm(
     context = {
         "order": order, "choices": asking.choices(order), "form": form, "quote": quote, "chosen": chosen,
         "reckons": OrderOption.RECKONS in asking.choices(order).options,
-        "place": _places(order).get(form.cleaned_data.get("place") or 0),
+        "place": asking.places(order).get(form.cleaned_data.get("place") or 0),
     }  # fmt: skip
     return render(request, "channels/order_refund_confirm.html", context, status=status)

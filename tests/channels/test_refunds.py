@@ -93,7 +93,7 @@ def test_a_person_gives_back_units_and_money_once_and_the_webhook_brings_nothing
     for _ in range(2):  # the button pressed twice
         assert client.post(refund_url(order), typed | {"step": "pay", "amount": "18.00"}).status_code == 302
     command = ChannelCommand.objects.get()
-    assert command.words == "give 18.00 GBP back for 1 × MUG, 1 × MUG"
+    assert command.words == "give 18.00 GBP back for 2 × MUG"
     assert (shop.work(), state(command)) == (1, "done")
     assert Refund.objects.get().total == 18
     assert shop.levels("MUG") == [(18, 1), (21, 0)]
