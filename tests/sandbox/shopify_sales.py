@@ -113,7 +113,7 @@ class ShopifySales:
             fulfillment={"lineItemsByFulfillmentOrder": [entry]},
         )
 
-    def refund(self, order, units, restock_type, *, place=None):
+    def refund(self, order, units, restock_type, *, place=None, **more):
         line = {"lineItemId": line_of(order)["id"], "quantity": units, "restockType": restock_type}
         if place is not None:
             line["locationId"] = place.gid
@@ -121,7 +121,7 @@ class ShopifySales:
             "refundCreate",
             "$input: RefundInput!",
             "refund { id processedAt } userErrors { field message }",
-            input={"orderId": order["id"], "refundLineItems": [line]},
+            input={"orderId": order["id"], "refundLineItems": [line], **more},
         )
 
     def cancel(self, order, *, restock=True):

@@ -234,6 +234,54 @@ def test_no_more_is_refunded_than_there_is(sales):
     assert len(sales.order(order)["refunds"]) == 1
 
 
+SUGGESTED = """
+query($id: ID!, $lines: [RefundLineItemInput!]) {
+  order(id: $id) {
+    totalRefundedSet { shopMoney { amount } }
+    suggestedRefund(refundLineItems: $lines) {
+      amountSet { shopMoney { amount } }
+      maximumRefundableSet { shopMoney { amount } }
+      suggestedTransactions { gateway maximumRefundableSet { shopMoney { amount } } parentTransaction { id } }
+    }
+  }
+}
+"""
+
+
+def money_of(sales, order, units):
+    """What was given back, what `units` come to, the most there is, and the payments they would go to."""
+    lines = [{"lineItemId": line_of(order)["id"], "quantity": units}]
+    shown = sales.ask(SUGGESTED, id=order["id"], lines=lines)["order"]
+    told = shown["suggestedRefund"]
+    sums = [shown["totalRefundedSet"], told["amountSet"], told["maximumRefundableSet"]]
+    return [one["shopMoney"]["amount"] for one in sums], told["suggestedTransactions"]
+
+
+def test_no_more_money_is_given_back_than_was_paid_nor_by_another_payment(sales):
+    order = sales.place((sales.stock(street=5), 3))  # at 5.00
+    sums, (payment,) = money_of(sales, order, 2)
+    assert sums == ["0.00", "10.00", "15.00"]
+
+    def give(units, amount, parent=payment["parentTransaction"]["id"], **more):
+        part = {"orderId": order["id"], "kind": "REFUND", "gateway": payment["gateway"], "amount": amount}
+        parts = [part | {"parentId": parent}]
+        return sales.refund(order, units, "CANCEL", place=sales.street, transactions=parts, **more)["userErrors"]
+
+    assert give(1, "15.01")[0]["message"] == "Refund amount cannot be greater than the amount refundable"
+    assert give(1, "1.00", parent="gid://shopify/OrderTransaction/1")
+    assert sales.order(order)["refunds"] == []
+    assert give(1, "12.00") == []
+    assert sales.order(order)["displayFinancialStatus"] == "PARTIALLY_REFUNDED"
+    assert money_of(sales, order, 1)[0] == ["12.00", "3.00", "3.00"]
+    assert give(1, "4.00")
+    assert give(1, "4.00", allowOverRefunding=True) == []
+    assert money_of(sales, order, 1) == (["16.00", "0.00", "0.00"], [])
+    assert sales.refund(order, 1, "CANCEL", place=sales.street, transactions=[])["userErrors"] == []
+    assert money_of(sales, order, 1)[0][0] == "16.00"  # no transaction, no money
+    unpaid = sales.place((sales.stock(street=5, sku="BOWL"), 1), financialStatus="PENDING")
+    assert money_of(sales, unpaid, 1)[0] == ["0.00", "0.00", "0.00"]
+
+
 # Moving, editing, drafts
 
 

@@ -222,6 +222,20 @@ def test_a_refund_restocks_what_it_is_for_unless_told_otherwise(shop):
     assert shop.ask("POST", path, {"amount": "1"}).status_code == 500  # no gateway to give it back by
 
 
+def test_a_gateway_gives_money_back_and_the_refund_keeps_what_was_hung_on_it(shop):
+    body = {"set_paid": True, "payment_method": "stripe", "line_items": shop.lines(MUG=2)}
+    order = shop.call("POST", "/orders", body)
+    path, mark = f"/orders/{order['id']}/refunds", [{"key": "_who", "value": "us"}]
+    assert shop.ask("POST", path, {"amount": "19.01"}).status_code == 500  # two at 9.50
+    made = shop.call("POST", path, {"amount": "4.00", "meta_data": mark})
+    assert (made["refunded_payment"], made["meta_data"], made["amount"]) == (True, mark, "4.00")
+    assert shop.call("GET", path)[0]["meta_data"] == mark
+    assert shop.ask("POST", path, {"amount": "15.01"}).status_code == 500
+    noted = shop.call("POST", path, {"amount": "15.00", "api_refund": False})
+    assert (noted["refunded_payment"], shop.call("GET", f"/orders/{order['id']}")["status"]) == (False, "refunded")
+    assert shop.stock("MUG") == 8  # money alone
+
+
 def test_a_line_whose_quantity_is_changed_takes_or_gives_the_difference(shop):
     order = shop.order(MUG=2)
     change = {"line_items": [{"id": order["line_items"][0]["id"], "quantity": 5}]}
