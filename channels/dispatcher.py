@@ -21,39 +21,6 @@ from channels import registry
 QUEUED = timedelta(seconds=10)  # how long a message may wait for a free worker before the work is offered again
 RUNNING = timedelta(seconds=15)  # a worker works at most 5 s in one go; a dead one is missed this long at most
 
-_TAKE_DUE = """
-UPDATE channels_connectionwork w
-SET leased_until = clock_timestamp() + make_interval(secs => %s), lease = gen_random_uuid()
-FROM channels_connection n
-WHERE w.connection_id = n.id AND w.leased_until <= clock_timestamp()
-  AND (n.resting_until IS NULL OR n.resting_until <= clock_timestamp())
-  AND CASE w.kind
-      WHEN 'inbox' THEN n.state IN ('live', 'paused') AND EXISTS (
-          SELECT FROM channels_inboundevent e
-          WHERE e.connection_id = n.id AND e.state = 'pending' AND e.next_attempt_at <= clock_timestamp())
-      WHEN 'publish' THEN n.state = 'live' AND (EXISTS (
-          SELECT FROM channels_channelstock c
-          WHERE c.connection_id = n.id AND c.dirty_at IS NOT NULL AND c.write_id IS NULL AND c.blocked_reason = ''
-            AND c.drift_at IS NULL AND c.missing_at IS NULL AND c.held_by_id IS NULL
-            AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= clock_timestamp()))
-        OR EXISTS (
-          SELECT FROM channels_channelwrite cw
-          WHERE cw.connection_id = n.id AND cw.state = 'sending' AND cw.next_attempt_at <= clock_timestamp()))
-      WHEN 'commands' THEN n.state = 'live' AND EXISTS (
-          SELECT FROM channels_channelcommand m
-          WHERE m.connection_id = n.id AND m.state = 'waiting' AND m.next_attempt_at <= clock_timestamp())
-      WHEN 'poll' THEN n.state IN ('live', 'paused') AND (
-          n.polled_at IS NULL OR EXISTS (
-          SELECT FROM jsonb_each_text(%s::jsonb) every
-          WHERE every.key = n.channel AND n.polled_at <= clock_timestamp() - make_interval(secs => every.value::float8)
-        ) OR EXISTS (
-          SELECT FROM channels_channelstock c WHERE c.connection_id = n.id AND c.recheck_at <= clock_timestamp()))
-      WHEN 'webhooks' THEN n.state IN ('live', 'paused') AND n.approved_at IS NOT NULL
-          AND (n.subscriptions_due_at IS NULL OR n.subscriptions_due_at <= clock_timestamp())
-      END
-RETURNING w.connection_id, w.kind, w.lease
-"""
-
 
 @dataclass(frozen=True)
 class Work:
@@ -71,9 +38,11 @@ def _poll_every_s() -> str:
 
 
 def take_due() -> list[Work]:
-    """Lease all due work that nobody holds, in one statement; call outside a transaction."""
+    """Lease all due work that nobody holds (channels/sql/dispatch.sql); call outside a transaction."""
     with database.cursor() as cursor:
-        cursor.execute(_TAKE_DUE, [QUEUED.total_seconds(), _poll_every_s()])
+        cursor.execute(
+            "SELECT * FROM channels_take_due(make_interval(secs => %s), %s)", [QUEUED.total_seconds(), _poll_every_s()]
+        )
         return [Work(*row) for row in cursor.fetchall()]
 
 

@@ -31,8 +31,7 @@ def poll(*, connection_id: int) -> None:
         _read_changes(connection)
         reconcile.recheck_due(connection_id=connection_id)
         if _sweep_is_due(connection, now=started_at) and not inbox.is_behind(connection_id=connection_id):
-            reconcile.check_hot(connection_id=connection_id)
-            reconcile.sweep(connection_id=connection_id)
+            reconcile.read_next(connection_id=connection_id)
             Connection.objects.filter(pk=connection_id).update(swept_at=started_at)
     except ConnectorError as error:
         contact.failed(connection_id=connection_id, error=error)

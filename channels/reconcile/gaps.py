@@ -275,15 +275,16 @@ def news_came(*, connection_id: int, order_ids: Iterable[str]) -> int:
     ).update(cause=Cause.LATE)
 
 
-def settle_links(connection: Connection) -> None:
+def settle_links(*, connection_id: int) -> None:
     """Listings that were gone: healed where the catalog, read again, linked a new one to the variant; else asked."""
     gaps = list(
-        StockGap.objects.filter(connection=connection, state=State.OPEN, cause=Cause.LINK_BROKEN).select_related(
+        StockGap.objects.filter(connection=connection_id, state=State.OPEN, cause=Cause.LINK_BROKEN).select_related(
             "listing"
         )
     )
     if not gaps:
         return
+    connection = Connection.objects.get(pk=connection_id)
     alive = {
         listing.variant_id: listing
         for listing in Listing.objects.filter(

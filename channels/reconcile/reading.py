@@ -7,7 +7,7 @@ judged. A number that agrees costs nothing: of a whole reading only the sweep's 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -341,7 +341,7 @@ def recheck_due(*, connection_id: int) -> int:
     if inventory_ids:
         check(connection_id=connection_id, inventory_ids=inventory_ids, is_recheck=True)
         _rest(connection_id=connection_id, inventory_ids=inventory_ids)
-    gaps.settle_links(Connection.objects.get(pk=connection_id))
+    gaps.settle_links(connection_id=connection_id)
     return len(inventory_ids)
 
 
@@ -373,8 +373,17 @@ ORDER BY moved.times DESC, l.id LIMIT %(limit)s
 """
 
 
-def check_hot(*, connection_id: int, limit: int = HOT) -> Seen:
-    """Read the listings whose numbers moved most lately, at every poll. Raises ConnectorError."""
+def read_next(*, connection_id: int) -> None:
+    """What each poll reads: the next slice of the whole reading, and of what moved most lately all that was not in it.
+
+    Raises ConnectorError.
+    """
+    _, inventory_ids = _sweep(connection_id=connection_id, limit=None)
+    check_hot(connection_id=connection_id, but=inventory_ids)
+
+
+def check_hot(*, connection_id: int, limit: int = HOT, but: Collection[str] = ()) -> Seen:
+    """Read the listings whose numbers moved most lately, `but` those that were read just now. Raises ConnectorError."""
     connection = Connection.objects.get(pk=connection_id)
     since = timezone.now() - HOT_WITHIN
     values: dict[str, Any] = {
@@ -382,7 +391,7 @@ def check_hot(*, connection_id: int, limit: int = HOT) -> Seen:
     }  # fmt: skip
     with database.cursor() as cursor:
         cursor.execute(_HOT, values)
-        inventory_ids = [row[0] for row in cursor.fetchall()]
+        inventory_ids = [row[0] for row in cursor.fetchall() if row[0] not in but]
     return _read_and_observe(connection, inventory_ids, is_recheck=False) if inventory_ids else NOTHING
 
 
@@ -391,6 +400,12 @@ def sweep(*, connection_id: int, limit: int | None = None) -> Seen:
 
     `limit`: listings of the slice; by default so many that a whole reading takes half a day at the most.
     """
+    seen, _ = _sweep(connection_id=connection_id, limit=limit)
+    return seen
+
+
+def _sweep(*, connection_id: int, limit: int | None) -> tuple[Seen, Collection[str]]:
+    """What the slice showed, and the inventory ids it held."""
     connection = Connection.objects.get(pk=connection_id)
     running = _running(connection)
     size = limit or max(SWEEP_LISTINGS_MIN, running.listings // SWEEP_POLLS)
@@ -402,7 +417,7 @@ def sweep(*, connection_id: int, limit: int | None = None) -> Seen:
         asked = Asked(between=(running.last_listing_id, last))
         seen = observe(connection=connection, counts=counts, read_at=read_at, asked=asked, moves_age=False)
     _advance(running, seen, last_listing_id=last, is_last=len(inventory_ids) < size)
-    return seen
+    return seen, set(inventory_ids)
 
 
 _SLICE = """

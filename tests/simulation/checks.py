@@ -127,9 +127,10 @@ def _is_return(connection: Connection, external_id: str) -> bool:
 def at_rest(world: World) -> list[str]:
     """Once faults have ceased and nothing is under way: the world, the ledger and every channel tell the same."""
     merchant = Merchant.objects.get(pk=world.shop.merchant_id)
-    # A person had our number sent over the vendor's; or had changed it there, and a count took that in before we saw
-    # it: reason enough to tell a number to who sold.
-    wrong = settling.breaches(merchant, edited=world.decided | edited_cells(world))
+    # Somebody changed a number in a vendor's pages: until that is explained all channels are told less of those goods;
+    # or a count takes it in before we see it, or a person has our number sent over theirs. Reasons enough to tell who
+    # sold another number of those goods at that place.
+    wrong = settling.breaches(merchant, edited=sharing(world.decided | edited_cells(world)))
     return wrong + against_the_world(world) + orders(world) + questions(world)
 
 
@@ -140,6 +141,13 @@ def edited_cells(world: World) -> set[int]:
         "pk", "connection__channel", "listing__variant_id", "channel_location__location_id"
     )
     return {pk for pk, *cell in rows if tuple(cell) in edited}
+
+
+def sharing(cell_ids: set[int]) -> set[int]:
+    """These cells, and the other channels' of the same goods at the same place."""
+    rows = list(ChannelStock.objects.values_list("pk", "listing__variant_id", "channel_location__location_id"))
+    stock = {(variant, place) for pk, variant, place in rows if pk in cell_ids}
+    return {pk for pk, variant, place in rows if (variant, place) in stock}
 
 
 def against_the_world(world: World) -> list[str]:

@@ -77,7 +77,7 @@ def waiting(merchant: Merchant) -> Waiting:
 def breaches(merchant: Merchant, *, edited: Collection[int] = ()) -> list[str]:
     """Everything that does not agree, in words; empty where till, web shop and ledger tell the same.
 
-    `edited`: cells whose numbers people changed at the channel: reason enough to tell it another after its own sale.
+    `edited`: cells of goods whose number people changed at a channel: reason enough to tell another after an own sale.
     """
     ours = connections_of(merchant)
     wrong = [words for connection in ours for words in cell_breaches(connection)]
