@@ -8,7 +8,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from channels import connections, inbox, linking, polling, publisher, reconcile
+from channels.connectors.shopify import ShopifyConnector
 from channels.models import ChannelStock, ChannelWrite, ChannelWriteLine, Connection, InboundEvent, Incident
+from channels.reconcile import reading
 from channels.sandbox import bringup
 from channels.sandbox.goods import Goods, GoodsVariant
 from channels.sandbox.models import Fault
@@ -280,3 +282,24 @@ def test_our_own_write_comes_back_as_known(pair):
     cell = ChannelStock.objects.get(connection=pair.web, listing__sku="MUG-0")
     words = reconcile.check(connection_id=pair.web.pk, inventory_ids=[cell.listing.inventory_id])
     assert "this was us" in words
+
+
+def test_a_poll_reads_what_moved_most_beside_a_slice_of_all_and_nothing_twice(pair, monkeypatch):
+    monkeypatch.setattr(reading, "SWEEP_LISTINGS_MIN", 1)
+    adjust(pair, 0, -3)
+    publish(pair.web)
+    asked, read = [], ShopifyConnector.read_counts
+
+    def noting(connector, *, inventory_ids, location_ids):
+        asked.extend(inventory_ids)
+        return read(connector, inventory_ids=inventory_ids, location_ids=location_ids)
+
+    monkeypatch.setattr(ShopifyConnector, "read_counts", noting)
+    skus = dict(pair.web.listings.values_list("inventory_id", "sku"))
+    polls = []
+    for _ in range(3):
+        asked.clear()
+        Connection.objects.update(swept_at=None)
+        polling.poll(connection_id=pair.web.pk)
+        polls.append(sorted(skus[item] for item in asked))
+    assert sorted(polls) == [["MUG-0", "MUG-1"], ["MUG-1"], ["MUG-1", "MUG-2"]]
