@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from django.db import connection as database
@@ -74,17 +75,20 @@ SELECT (SELECT array_agg(wrong) FROM simulation.wrong() wrong),
 """
 
 
-def step(judged: set[int], zeros: set[tuple[int, str, str]]) -> list[str]:
-    """After every step. `judged`: events whose effect was seen before. `zeros`: cells the vendors showed a 0 for."""
+def step(judged: set[int], zeros: set[tuple[int, str, str]], *, set_back: timedelta) -> list[str]:
+    """After every step. `judged`: events whose effect was seen before. `zeros`: cells the vendors showed a 0 for.
+
+    `set_back`: how far the vendors' clock was set back; by so much the newer of two changes may bear the older time.
+    """
     with database.cursor() as cursor:
         cursor.execute(_STEP)
         wrong, shown, done = cursor.fetchone()
     made_up = {(int(connection), item, place) for connection, item, place in shown or ()} - zeros
     found = [f"{item} at {place} is said to have been read as 0" for _, item, place in sorted(made_up)]
-    return (wrong or []) + found + acknowledged_but_lost(set(done or ()) - judged, judged)
+    return (wrong or []) + found + acknowledged_but_lost(set(done or ()) - judged, judged, set_back)
 
 
-def acknowledged_but_lost(new: set[int], judged: set[int]) -> list[str]:
+def acknowledged_but_lost(new: set[int], judged: set[int], set_back: timedelta) -> list[str]:
     """Events called applied whose order we do not have as the event told of it; those looked at join `judged`."""
     if not new:
         return []
@@ -106,17 +110,19 @@ def acknowledged_but_lost(new: set[int], judged: set[int]) -> list[str]:
                 wrong.append(
                     f"{connection.label}: {event.topic} is called applied ({event.outcome}), its order is not there"
                 )
-            elif order is not None and not _has(order, ref):
+            elif order is not None and not _has(order, ref, set_back):
                 wrong.append(
                     f"{connection.label}: {event.topic} is called applied ({event.outcome}), the order is older"
                 )
     return wrong
 
 
-def _has(order: Order, ref) -> bool:
+def _has(order: Order, ref, set_back: timedelta) -> bool:
     if ref.version:
         return order.external_version >= ref.version
-    return ref.updated_at is None or applying.is_known(ref, order) or ref.updated_at <= order.external_updated_at
+    if ref.updated_at is None or applying.is_known(ref, order):
+        return True
+    return ref.updated_at - set_back <= order.external_updated_at
 
 
 def _is_return(connection: Connection, external_id: str) -> bool:

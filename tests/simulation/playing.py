@@ -268,7 +268,8 @@ class Theatre:
 
     def _check(self, play: Play) -> None:
         with self.parties.working("judge"):
-            wrong = checks.step(play.judged, play.zeros)
+            set_back = timedelta(seconds=max(0.0, -play.clock.off_s.get("vendor", 0.0)))
+            wrong = checks.step(play.judged, play.zeros, set_back=set_back)
         if wrong:
             raise Breach(wrong)
 
