@@ -16,11 +16,16 @@ BEGIN
           WHEN 'inbox' THEN n.state IN ('live', 'paused') AND EXISTS (
               SELECT FROM channels_inboundevent e
               WHERE e.connection_id = n.id AND e.state = 'pending' AND e.next_attempt_at <= clock_timestamp())
+          -- As publisher.due_cells says it: what it would not tell must not wake it, or it is woken for ever.
           WHEN 'publish' THEN n.state = 'live' AND (EXISTS (
               SELECT FROM channels_channelstock c
+              JOIN channels_listing l ON l.id = c.listing_id
+              JOIN channels_channellocation p ON p.id = c.channel_location_id
               WHERE c.connection_id = n.id AND c.dirty_at IS NOT NULL AND c.write_id IS NULL AND c.blocked_reason = ''
                 AND c.drift_at IS NULL AND c.missing_at IS NULL AND c.held_by_id IS NULL
-                AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= clock_timestamp()))
+                AND (c.next_attempt_at IS NULL OR c.next_attempt_at <= clock_timestamp())
+                AND c.desired IS DISTINCT FROM c.expected
+                AND l.link = 'linked' AND l.is_tracked AND l.deleted_at IS NULL AND p.is_active)
             OR EXISTS (
               SELECT FROM channels_channelwrite cw
               WHERE cw.connection_id = n.id AND cw.state = 'sending' AND cw.next_attempt_at <= clock_timestamp()))

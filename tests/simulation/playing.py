@@ -301,6 +301,7 @@ def _come_to_rest(play: Play) -> None:
     play.clock.sleep(POLLS_S)  # so that each feed is read once more
     with play.parties.working("judge"):
         merchant = Merchant.objects.get(pk=play.shop.merchant_id)
+    left: object = "work without end"
     for _ in range(ROUNDS_MAX):
         if play.clock.elapsed_s - began_s > REST_S_MAX:
             break
@@ -313,14 +314,13 @@ def _come_to_rest(play: Play) -> None:
             continue
         with play.parties.working("judge"):
             waiting, unread = settling.waiting(merchant), _unread(began)
+            left = f"{waiting}; {unread} unread"
             if waiting.nothing and not unread and _stays_at_rest(play, merchant):
                 return
         wait_s, is_asked = _next_due_s(play)
         if not (is_asked and _ask(play, waiting, unread)):
             play.clock.sleep(wait_s)
-    raise Breach(
-        [f"not at rest {play.clock.elapsed_s - began_s:.0f} s after the last fault: {waiting}; {unread} unread"]
-    )
+    raise Breach([f"not at rest {play.clock.elapsed_s - began_s:.0f} s after the last fault: {left}"])
 
 
 def _unread(since: datetime) -> int:
