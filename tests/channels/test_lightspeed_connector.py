@@ -15,10 +15,11 @@ import pytest
 from django.utils import timezone
 
 from channels import registry
-from channels.connectors.lightspeed import feeds, mapping, webhooks
+from channels.connectors.lightspeed import feeds, mapping, webhooks, writing
 from channels.ports import ConnectorError, CountWrite, HintKind, MalformedPayload, WriteOutcome
 from channels.sandbox.lightspeed.models import Adjustment, Level, Retailer, Token
 from channels.sandbox.models import Delivery, Fault, Switch
+from tests.channels.answers_with_holes import leave_out
 from tests.contract.adapters.lightspeed import ADAPTER
 from tests.contract.test_listings import change, outcomes, send
 
@@ -112,6 +113,28 @@ def test_of_a_half_written_batch_the_missing_half_is_told_again_and_nothing_twic
     assert [result.outcome for result in half] == [APPLIED, APPLIED, SKIPPED]
     assert [result.outcome for result in whole] == [APPLIED] * 3
     assert [level(shop, index) for index in range(3)] == [8, 8, 8]
+
+
+@pytest.mark.parametrize("mark", [0, 1])
+def test_what_the_answer_to_a_write_leaves_out_is_found_in_the_history_and_not_told_again(shop, connector, mark):
+    names = [variant.inventory_id for variant in shop.variants]
+    writes = [CountWrite(name, shop.location_ids[0], Decimal(10), Decimal(8), True, mark) for name in names]
+    leave_out(connector._client._session, call="POST /stock_adjustments", ids=names[:1])
+
+    results = connector.write_counts(writes=writes, idempotency_key="k", now=datetime.now(UTC))
+
+    assert [result.outcome for result in results] == [APPLIED] * 3
+    assert all(result.mark for result in results)
+
+
+def test_control_what_is_left_out_taken_for_not_done_counts_twice(shop, connector, monkeypatch):
+    monkeypatch.setattr(writing, "_done_before", lambda *_, **__: {})
+    leave_out(connector._client._session, call="POST /stock_adjustments", ids=[shop.variants[0].inventory_id])
+
+    outcomes = [tell(shop, connector, 0, 10, 8, is_first=True).outcome for _ in range(2)]
+
+    assert outcomes == [SKIPPED, APPLIED]
+    assert level(shop, 0) == 6
 
 
 def test_fractions_are_told_to_five_places(shop, connector):

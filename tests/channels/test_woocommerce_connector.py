@@ -25,8 +25,9 @@ from channels.ports import (
     WriteOutcome,
 )
 from channels.sandbox.models import Fault, Switch
-from channels.sandbox.woocommerce import accounts
+from channels.sandbox.woocommerce import accounts, batching
 from channels.sandbox.woocommerce.models import Product, Webhook
+from tests.channels.answers_with_holes import leave_out
 from tests.sandbox import woocommerce_shop
 
 URL = "https://studio.example.com/webhooks/woocommerce/a-token"
@@ -60,8 +61,9 @@ def write(row, before, after):
     return CountWrite(name_of(row), "shop", Decimal(before), Decimal(after))
 
 
-def tell(shop, *writes, key="key-1"):
-    return [result.outcome for result in connector(shop).write_counts(writes=writes, idempotency_key=key, now=NOW)]
+def tell(shop, *writes, key="key-1", by=None):
+    by = by or connector(shop)
+    return [result.outcome for result in by.write_counts(writes=writes, idempotency_key=key, now=NOW)]
 
 
 # --- numbers -----------------------------------------------------------------------------------------------------
@@ -138,6 +140,105 @@ def test_a_number_below_zero_is_read_as_it_is(shop):
 def test_a_fraction_a_plugin_allows_is_told_as_one():
     assert stock.entry(CountWrite("31", "shop", Decimal(2), Decimal("1.5")), key="k")["stock_quantity"] == 1.5
     assert stock.entry(CountWrite("31", "shop", Decimal(2), Decimal("1.000")), key="k")["stock_quantity"] == 1
+
+
+# --- answers with holes ------------------------------------------------------------------------------------------
+
+
+def three(shop):
+    """A product by itself and two variations of one, each a write from ten to seven."""
+    return [write(row, 10, 7) for row in (shop.mug, shop.shirt("S"), shop.shirt("M"))]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("sku", "calls"), [("MUG", "/products"), ("SHIRT-S", "/variations")])
+def test_what_the_answer_to_a_write_leaves_out_is_found_by_its_mark(shop, sku, calls):
+    by, row = connector(shop), Product.objects.get(sku=sku)
+    leave_out(by._client._session, call=f"POST {calls}/batch", ids=[row.pk])
+    assert tell(shop, *three(shop), by=by) == [APPLIED] * 3
+    assert shop.stock(sku) == 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_control_told_anew_under_another_key_our_own_number_passes_for_somebodys_edit(shop):
+    tell(shop, write(shop.mug, 10, 7))
+    assert tell(shop, write(shop.mug, 10, 7), key="key-2") == [STALE]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sale_between_a_write_and_the_look_for_its_mark_stays(shop, monkeypatch):
+    by = connector(shop)
+    made = leave_out(by._client._session, call="POST /products/batch", ids=[shop.mug.pk])
+    run = batching.run
+
+    def sold_right_after(body, **steps):
+        done = run(body, **steps)
+        Product.objects.filter(sku="MUG").update(stock_quantity=5)
+        return done
+
+    monkeypatch.setattr(batching, "run", sold_right_after)
+    (result,) = by.write_counts(writes=[write(shop.mug, 10, 7)], idempotency_key="k", now=NOW)
+    assert (result.outcome, result.quantity_after) == (APPLIED, 5)
+    assert [one.partition(" ")[0] for one in made] == ["GET", "POST", "GET"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_left_out_and_was_not_done_is_not_called_done_and_is_told_again(shop, monkeypatch):
+    run, shirts = batching.run, [write(shop.shirt(size), 10, 7) for size in ("S", "M")]
+    with monkeypatch.context() as patched:
+        patched.setattr(batching, "run", lambda body, **steps: run({"update": body["update"][:1]}, **steps))
+        assert tell(shop, *shirts) == [APPLIED, STALE]
+    assert (shop.stock("SHIRT-S"), shop.stock("SHIRT-M")) == (7, 10)
+    assert tell(shop, shirts[1], key="key-2") == [APPLIED]
+    assert shop.stock("SHIRT-M") == 7
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("sku", "calls"), [("MUG", "/products"), ("SHIRT-S", "/variations")])
+def test_what_the_reading_before_a_write_leaves_out_is_asked_for_by_itself(shop, sku, calls):
+    by, row = connector(shop), Product.objects.get(sku=sku)
+    made = leave_out(by._client._session, call=f"GET {calls}", ids=[row.pk])
+    assert tell(shop, *three(shop), by=by) == [APPLIED] * 3
+    assert (shop.stock("MUG"), shop.stock("SHIRT-S"), shop.stock("SHIRT-M")) == (7, 7, 7)
+    assert [one.rpartition("/")[2] for one in made if one.startswith("GET")].count(str(row.pk)) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_shop_that_leaves_a_product_out_of_every_list_is_told_its_number_all_the_same(shop):
+    by = connector(shop)
+    for call in ("GET /products", "POST /products/batch"):
+        leave_out(by._client._session, call=call, ids=[shop.mug.pk], times=9)
+    assert tell(shop, *three(shop), by=by) == [APPLIED] * 3
+    assert tell(shop, *three(shop), by=by) == [APPLIED] * 3
+    assert shop.stock("MUG") == 7
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_left_out_and_cannot_be_asked_for_by_itself_waits_and_is_not_called_gone(shop):
+    by = connector(shop)
+    leave_out(by._client._session, call="GET /products", ids=[shop.mug.pk])
+    Fault.objects.create(vendor="woocommerce", kind=Fault.Kind.SERVER_ERROR, operation="products.retrieve", remaining=1)
+    with pytest.raises(ConnectorError) as failed:
+        tell(shop, write(shop.mug, 10, 7), by=by)
+    assert not failed.value.permanent
+    assert tell(shop, write(shop.mug, 10, 7), by=by) == [APPLIED]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("force", ["true", "false"])
+def test_control_what_is_deleted_or_in_the_bin_is_gone(shop, force):
+    writes, shirt = three(shop), shop.shirt("S")
+    shop.call("DELETE", f"/products/{shop.mug.pk}", force=force)
+    shop.call("DELETE", f"/products/{shirt.parent_id}", force=force)
+    results = connector(shop).write_counts(writes=writes, idempotency_key="k", now=NOW)
+    assert [(result.outcome, result.message) for result in results] == [(REFUSED, stock.GONE)] * 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_control_a_variation_that_is_deleted_is_gone_and_its_neighbour_told(shop):
+    writes, shirt = three(shop)[1:], shop.shirt("S")
+    shop.call("DELETE", f"/products/{shirt.parent_id}/variations/{shirt.pk}", force="true")
+    assert tell(shop, *writes) == [REFUSED, APPLIED]
 
 
 # --- catalog and orders in pages -----------------------------------------------------------------------------------

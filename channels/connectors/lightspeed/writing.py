@@ -79,10 +79,16 @@ def write(client: Client, *, writes: Sequence[CountWrite], ours: Mapping[str, st
     waiting = [index for index in range(len(writes)) if index not in results]
     if waiting:
         results |= _tell(client, {index: writes[index] for index in waiting}, ours=ours)
+    left_out = {index: writes[index] for index in waiting if index not in results}
+    if left_out:
+        # What the answer does not show may have been done all the same. What was not is told again as a new write.
+        results |= dict.fromkeys(left_out, CountResult(WriteOutcome.SKIPPED))
+        results |= _done_before(client, left_out, ours=ours, now=now)
     return [results[index] for index in range(len(writes))]
 
 
 def _tell(client: Client, waiting: Mapping[int, CountWrite], *, ours: Mapping[str, str]) -> dict[int, CountResult]:
+    """What the answer shows as done."""
     body = {"stock_adjustments": [adjustment(one, ours=ours) for one in waiting.values()]}
     try:
         made = _by_cell(rows(client.adjust(body=body)))
@@ -90,12 +96,10 @@ def _tell(client: Client, waiting: Mapping[int, CountWrite], *, ours: Mapping[st
         if error.permanent and not error.needs_reconnect and len(waiting) > 1:
             error.lines = _to_blame(client, waiting)
         raise
-    # What the answer does not show was not done because of a neighbour: it is told again as a new write.
     return {
         index: CountResult(WriteOutcome.APPLIED, mark=version)
-        if (version := made.get((one.inventory_id, one.location_id), {}).get(one.to_quantity - one.from_quantity))
-        else CountResult(WriteOutcome.SKIPPED)
         for index, one in waiting.items()
+        if (version := made.get((one.inventory_id, one.location_id), {}).get(one.to_quantity - one.from_quantity))
     }
 
 
@@ -112,7 +116,7 @@ def _by_cell(adjustments: Sequence[Json]) -> dict[Cell, dict[Decimal, int]]:
 def _done_before(
     client: Client, asked: Mapping[int, CountWrite], *, ours: Mapping[str, str], now: datetime
 ) -> dict[int, CountResult]:
-    """Which of these an earlier attempt has carried out."""
+    """Which of these an earlier attempt has carried out, or this one without saying so."""
 
     def fetch(after: int) -> Json:
         return client.adjustments(after=after, size=feeds.SIZE)

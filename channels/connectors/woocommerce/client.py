@@ -74,6 +74,14 @@ class Client:
         """https://woocommerce.github.io/woocommerce-rest-api-docs/#list-all-product-variations"""
         return self._call("GET", f"/products/{product_id}/variations", params=params)
 
+    def get_product(self, product_id: str) -> Reply:
+        """https://woocommerce.github.io/woocommerce-rest-api-docs/#retrieve-a-product"""
+        return self._call("GET", f"/products/{product_id}")
+
+    def get_variation(self, product_id: str, variation_id: str) -> Reply:
+        """https://woocommerce.github.io/woocommerce-rest-api-docs/#retrieve-a-product-variation"""
+        return self._call("GET", f"/products/{product_id}/variations/{variation_id}")
+
     def update_product(self, product_id: str, body: Json) -> Reply:
         """https://woocommerce.github.io/woocommerce-rest-api-docs/#update-a-product"""
         return self._call("PUT", f"/products/{product_id}", body=body)

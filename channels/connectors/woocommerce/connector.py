@@ -58,7 +58,7 @@ class WooCommerceConnector:
 
     capabilities = Capabilities(
         write_mode=WriteMode.ABSOLUTE,
-        write_batch_max=20,  # up to as many products, two calls each: within a worker's lease
+        write_batch_max=20,  # up to as many products, two calls each, or a few more: within a worker's lease
         read_batch_max=100,
         number="available",
         can_be_set_negative=False,

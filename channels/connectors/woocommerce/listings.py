@@ -23,7 +23,6 @@ STOCK_KEYS = ("manage_stock", "stock_quantity", "backorders")
 GONE = "It is not there any more."
 CHANGED = "It was changed at WooCommerce meanwhile."
 UNCOUNTED = "WooCommerce sells what it does not count: it has no zero to stop at."
-GONE_CODES = {"woocommerce_rest_product_invalid_id", "woocommerce_rest_product_variation_invalid_id"}
 
 
 def read(client: Client, *, external_ids: Sequence[str]) -> list[ListingNow]:
@@ -149,7 +148,7 @@ def _told(write: ListingWrite, row: Mapping[str, Any] | None) -> ListingResult:
         return ListingResult(WriteOutcome.SKIPPED)
     error = row.get("error")
     if isinstance(error, dict):
-        if error.get("code") in GONE_CODES:
+        if error.get("code") in reading.GONE_CODES:
             return ListingResult(WriteOutcome.STALE, GONE)
         return ListingResult(WriteOutcome.REFUSED, f"{error.get('code')}: {error.get('message')}")
     product_id, _, variation_id = write.external_id.partition("/")

@@ -12,6 +12,9 @@ from channels.connectors.woocommerce.values import Json, by_product, chunks, id_
 from channels.ports import ConnectorError
 
 PAGES_MAX = 1_000  # a list that never ends must not keep a worker for ever
+GONE_CODES = {
+    "woocommerce_rest_product_invalid_id", "woocommerce_rest_product_variation_invalid_id", "rest_post_invalid_id",
+}  # fmt: skip
 OVERLAP = timedelta(seconds=2)  # bounds are exclusive, times are whole seconds
 
 
@@ -91,8 +94,8 @@ def products(client: Client, ids: Sequence[str]) -> list[Json]:
 
 
 def documents(client: Client, ids: Sequence[str]) -> dict[str, Json]:
-    """Products and variations by listing id; what is gone is missing. One call for all products, one for each product
-    whose variations are asked for."""
+    """Products and variations by listing id; what is gone is missing, and what an answer leaves out. One call for all
+    products, one for each product whose variations are asked for."""
     found: list[Json] = []
     for product_id, numbers in by_product(ids).items():
         if not product_id:
@@ -107,6 +110,24 @@ def _variations_if_there(client: Client, product_id: str, ids: Sequence[str]) ->
     try:
         return variations_of(client, product_id, ids)
     except ConnectorError as error:
-        if error.code in ("woocommerce_rest_product_invalid_id", "rest_post_invalid_id"):
+        if error.code in GONE_CODES:
             return []  # the product itself is gone
         raise
+
+
+def by_itself(client: Client, name: str) -> Json | None:
+    """The product or variation that a listing id names, asked for alone; None where WooCommerce says that it does not
+    have it, or has it in the bin: a list that leaves it out does not say so."""
+    product_id, _, variation_id = name.partition("/")
+    try:
+        if variation_id:
+            row = client.get_variation(product_id, variation_id).row
+            document = {**row, "type": "variation", "parent_id": int(product_id)}
+        else:
+            document = client.get_product(product_id).row
+    except ConnectorError as error:
+        if error.code in GONE_CODES:
+            return None
+        raise
+    # A variation can be had by its own number alone, too: that is another listing.
+    return document if document.get("status") != "trash" and id_of(document) == name else None

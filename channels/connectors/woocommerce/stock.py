@@ -4,6 +4,9 @@ WooCommerce sets a number and asks for no number before; it knows no idempotency
 before it is written, and a number that is not the one we believed is STALE. With the number goes a hidden meta entry
 that names the write: where an earlier attempt's answer was lost, its repeat finds the mark and leaves the number, which
 may have moved since, alone. A sale between the reading and the writing is overwritten; docs/vendor-checks.md says so.
+
+An answer may leave a product out, which says nothing about it: one missing from a reading is asked for by itself, one
+missing from the answer to a write is looked for by its mark.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from channels.ports import CountResult, CountWrite, WriteOutcome
 
 MARK = "_storestudio_write"
 GONE = "WooCommerce does not have it any more."
+NOT_TOLD = "WooCommerce left it out of its answer, and has not taken the number."
 NOT_COUNTED = "WooCommerce does not count it by itself: “Manage stock” is off there, or on for the whole product."
 
 
@@ -37,16 +41,38 @@ def write(client: Client, *, writes: Sequence[CountWrite], key: str) -> list[Cou
 
 def _write_group(client: Client, product_id: str, group: Sequence[CountWrite], *, key: str) -> dict[str, CountResult]:
     """Products by themselves, or the variations of one product: read, then written in one batch."""
-    there = reading.documents(client, [write.inventory_id for write in group])
-    settled = {write.inventory_id: _settled(write, there.get(write.inventory_id), key=key) for write in group}
-    results = {name: result for name, result in settled.items() if result is not None}
+    results = _look(client, group, key=key)
     to_write = [write for write in group if write.inventory_id not in results]
-    if to_write:
-        body = {"update": [entry(write, key=key) for write in to_write]}
-        reply = client.update_variations(product_id, body) if product_id else client.update_products(body)
-        told = {str(row.get("id")): row for row in reply.row.get("update") or []}
-        results |= {write.inventory_id: outcome(write, told.get(_number(write))) for write in to_write}
+    if not to_write:
+        return results
+    body = {"update": [entry(write, key=key) for write in to_write]}
+    reply = client.update_variations(product_id, body) if product_id else client.update_products(body)
+    told = {str(row.get("id")): row for row in reply.row.get("update") or []}
+    results |= {
+        write.inventory_id: outcome(write, told[_number(write)]) for write in to_write if _number(write) in told
+    }
+    return results | _left_out(client, [write for write in to_write if write.inventory_id not in results], key=key)
+
+
+def _look(client: Client, group: Sequence[CountWrite], *, key: str) -> dict[str, CountResult]:
+    """Read these; what needs no writing, or must not be written."""
+    there = reading.documents(client, [write.inventory_id for write in group])
+    results = {}
+    for write in group:
+        document = there.get(write.inventory_id) or reading.by_itself(client, write.inventory_id)
+        settled = _settled(write, document, key=key)
+        if settled is not None:
+            results[write.inventory_id] = settled
     return results
+
+
+def _left_out(client: Client, group: Sequence[CountWrite], *, key: str) -> dict[str, CountResult]:
+    """What became of writes that the answer does not name: done where their mark is found. What was not done is told
+    later by itself, so that it keeps no other waiting."""
+    not_told = {
+        write.inventory_id: CountResult(WriteOutcome.STALE, write.from_quantity, message=NOT_TOLD) for write in group
+    }
+    return not_told | _look(client, group, key=key)
 
 
 def _settled(write: CountWrite, document: Json | None, *, key: str) -> CountResult | None:
@@ -76,10 +102,8 @@ def entry(write: CountWrite, *, key: str) -> Json:
     }
 
 
-def outcome(write: CountWrite, row: Mapping[str, object] | None) -> CountResult:
-    """What the answer shows. An object that is not in it was not reached."""
-    if row is None:
-        return CountResult(WriteOutcome.SKIPPED)
+def outcome(write: CountWrite, row: Mapping[str, object]) -> CountResult:
+    """What the answer shows."""
     error = row.get("error")
     if isinstance(error, dict):
         return CountResult(WriteOutcome.REFUSED, message=f"{error.get('code')}: {error.get('message')}")
