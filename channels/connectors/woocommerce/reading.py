@@ -122,7 +122,7 @@ def by_itself(client: Client, name: str) -> Json | None:
     try:
         if variation_id:
             row = client.get_variation(product_id, variation_id).row
-            document = {**row, "type": "variation", "parent_id": int(product_id)}
+            document: Json = {**row, "type": "variation", "parent_id": int(product_id)}
         else:
             document = client.get_product(product_id).row
     except ConnectorError as error:
