@@ -171,7 +171,7 @@ def _state(
         total=order.total,
         currency=order.currency,
         clock_behind=clock_behind,
-        is_before_opening=connection.opened_at is None or order.placed_at + clock_behind < connection.opened_at,
+        is_before_opening=_is_before_opening(order, connection, clock_behind),
         event_id=event_id,
     )
 
@@ -205,6 +205,14 @@ def _likely_location(merchant_id: int, variant_id: int, names: _Names) -> int | 
     known = {place: units for (_, place), units in there.items() if place in set(names.locations.values())}
     best = min(known, key=lambda place: (-known[place], place), default=None)
     return best or next(iter(names.locations.values()), None)
+
+
+def _is_before_opening(order: ChannelOrder, connection: Connection, clock_behind: timedelta) -> bool:
+    """Whether the opening count saw it: history. A time in whole seconds is of any moment of its second."""
+    if connection.opened_at is None:
+        return True
+    within = timedelta(0) if order.placed_at.microsecond else timedelta(seconds=1)
+    return order.placed_at + clock_behind + within <= connection.opened_at
 
 
 def _returns(returns: Iterable[ReturnLine], names: _Names) -> list[orders.ReturnState]:

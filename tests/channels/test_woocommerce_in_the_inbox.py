@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -19,7 +19,7 @@ from channels.sandbox.goods import Goods, GoodsVariant
 from channels.sandbox.models import Delivery
 from channels.sandbox.woocommerce.models import Product, Site, Webhook
 from inventory import ledger, verify
-from inventory.models import StockLevel
+from inventory.models import Order, StockLevel
 from storestudio.accounts.models import Merchant, User
 from tests import factories
 from tests.channels.vendors_show import publish_all, shown
@@ -100,6 +100,27 @@ def test_a_sale_is_told_to_the_others_and_not_back(woo):
     assert not woo.writes.exists()
     assert not InboundEvent.objects.exclude(state=InboundEvent.State.DONE).filter(connection=woo).exists()
     assert verify.verify().breaches == []
+
+
+def test_a_sale_within_the_second_of_the_opening_is_not_taken_for_history(woo):
+    """WooCommerce tells times in whole seconds: that of this sale is before the moment it was really made."""
+    shop = shop_of(woo)
+    order = shop.order(MUG=1)
+    placed = datetime.fromisoformat(order["date_created_gmt"]).replace(tzinfo=UTC)
+    Connection.objects.filter(pk=woo.pk).update(opened_at=placed + timedelta(milliseconds=600))
+    hear(woo)
+    publish_all()
+    assert shown("MUG") == everywhere(9)
+    assert not woo.writes.exists()
+
+
+def test_control_a_sale_of_the_second_before_the_opening_is_history(woo):
+    shop = shop_of(woo)
+    order = shop.order(MUG=1)
+    placed = datetime.fromisoformat(order["date_created_gmt"]).replace(tzinfo=UTC)
+    Connection.objects.filter(pk=woo.pk).update(opened_at=placed + timedelta(seconds=1))
+    hear(woo)
+    assert Order.objects.get(channel_id=woo.pk).is_before_opening
 
 
 def test_an_orders_whole_life_leaves_every_number_right(woo):
