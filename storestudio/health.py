@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from psycopg_pool import PoolTimeout
 
+from storestudio.accounts.checks import halfway
 from storestudio.accounts.models import Heartbeat
 from storestudio.celery import app as celery_app
 
@@ -76,9 +77,12 @@ def migrations() -> None:
         return
     try:
         executor = MigrationExecutor(connection)
+        stuck = halfway(executor.loader)
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
         raise Missing(_first_line(error)) from None
+    if stuck:
+        raise Missing(stuck[0])
     if plan:
         raise Missing(f"{len(plan)} not applied, the first is {plan[0][0]}")
     _migrated.add(connection.alias)

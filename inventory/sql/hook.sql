@@ -11,5 +11,5 @@ CREATE TYPE inventory_posted AS (
     line int, movement_id bigint, level_id bigint, variant_id bigint, location_id bigint, seq bigint,
     on_hand numeric, committed numeric, reserved numeric, unavailable numeric, absorbed numeric,
     on_hand_after numeric, available_after numeric, is_replay boolean,
-    moved_channel boolean, occurred_at timestamptz, event_id bigint
+    moved_channel boolean, occurred_at timestamptz, event_id bigint, bundle_id bigint
 );

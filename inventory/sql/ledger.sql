@@ -1,8 +1,7 @@
--- The ledger's tables and its one function. Read by migration 0002; explained in docs/architecture.md.
+-- The ledger's tables and what guards them; explained in docs/architecture.md.
 
--- Django cannot declare a partitioned table: the plain one, still empty, makes way. Merchant, variant and location are
--- copied from the level by inventory_post and carry no foreign key of their own: each would cost a look-up a row.
-DROP TABLE inventory_stockmovement;
+-- Merchant, variant and location are copied from the level by inventory_post and carry no foreign key of their own: each
+-- would cost a look-up a row.
 CREATE SEQUENCE inventory_stockmovement_id_seq AS bigint;
 CREATE TABLE inventory_stockmovement (
     id bigint NOT NULL DEFAULT nextval('inventory_stockmovement_id_seq'),
@@ -29,12 +28,15 @@ CREATE TABLE inventory_stockmovement (
     order_id bigint REFERENCES inventory_order (id),
     actor_id bigint REFERENCES accounts_user (id),
     reason varchar(300) NOT NULL,
+    bundle_id bigint,
     PRIMARY KEY (id, recorded_at)
 ) PARTITION BY RANGE (recorded_at);
 ALTER SEQUENCE inventory_stockmovement_id_seq OWNED BY inventory_stockmovement.id;
 CREATE INDEX movement_of_cell ON inventory_stockmovement (level_id, seq DESC);
 CREATE INDEX movement_of_variant ON inventory_stockmovement (variant_id, recorded_at DESC);
 CREATE INDEX movement_of_order ON inventory_stockmovement (order_id) WHERE order_id IS NOT NULL;
+-- By when they were recorded: a block-range index, which costs the posting path next to nothing.
+CREATE INDEX movement_by_time ON inventory_stockmovement USING brin (recorded_at) WITH (pages_per_range = 16);
 
 -- Rows outside every month's partition land here rather than nowhere.
 CREATE TABLE inventory_stockmovement_default PARTITION OF inventory_stockmovement DEFAULT;
