@@ -73,8 +73,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("accounts", "0001_users_and_merchants"),
-        ("accounts", "__first__"),
         ("inventory", "0001_goods_and_ledger"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [

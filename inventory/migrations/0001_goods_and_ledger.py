@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("accounts", "0001_users_and_merchants"),
-        ("accounts", "__first__"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [

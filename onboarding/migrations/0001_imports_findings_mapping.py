@@ -27,9 +27,9 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("accounts", "0001_users_and_merchants"),
-        ("accounts", "__first__"),
         ("channels", "0001_connections_and_rules"),
         ("inventory", "0001_goods_and_ledger"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [

@@ -10,7 +10,7 @@ from django.db import connections
 from django.db.migrations.loader import MigrationLoader
 
 HINT = (
-    "Nothing was changed. Migrate with the last release that has those files, then with this one; "
+    "Nothing was changed. Migrate with the last release that has the earlier ones, then with this one; "
     "`SELECT app, name FROM django_migrations` says what is applied."
 )
 
