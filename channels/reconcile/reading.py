@@ -334,7 +334,7 @@ def recheck_due(*, connection_id: int) -> int:
     """Read cells again whose difference has lasted a grace; returns how many listings. Raises ConnectorError."""
     due = (
         ChannelStock.objects.filter(connection=connection_id, recheck_at__lte=timezone.now())
-        .order_by("recheck_at")
+        .order_by("recheck_at", "pk")
         .values_list("listing__inventory_id", flat=True)[:200]
     )
     inventory_ids = list(dict.fromkeys(due))

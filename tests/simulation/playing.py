@@ -30,6 +30,7 @@ from channels.sandbox import deliveries, standins
 from channels.sandbox.trading import settling
 from inventory.models import StockLevel
 from storestudio.accounts.models import Merchant
+from tests.contract.adapters import lightspeed
 from tests.simulation import checks, clock, databases, shop, steps, transport, urls  # noqa: F401 - the clock finds all
 from tests.simulation.mishaps import Mishaps
 from tests.simulation.world import World
@@ -256,6 +257,7 @@ class Theatre:
         self.mishaps.struck.clear()
         self.network.digest, self.network.calls = hashlib.sha256(), 0
         webhooks._doors.clear()
+        lightspeed._counter.cache_clear()
         self.chance.sow(seed)
 
     def _step(self, play: Play, one: Planned) -> None:
