@@ -7,8 +7,8 @@ judged. A number that agrees costs nothing: of a whole reading only the sweep's 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -27,20 +27,24 @@ from channels.reconcile.changes import read_stock_changes
 from channels.reconcile.gaps import GRACE
 
 DRIFT_AGAIN = timedelta(seconds=15)  # a drift whose cause came late explains itself: look again this often
-COPIED_FROM = 2000  # so many numbers go to the database by COPY
+COPIED_FROM = 500  # so many numbers go to the database by COPY
 COPIED_AT_ONCE = 5000
 SWEEP_POLLS = 1440  # a whole reading takes at most this many polls: half a day at one in 30 s
 SWEEP_LISTINGS_MIN = 40
 HOT = 20
 HOT_WITHIN = timedelta(hours=6)
-_ESCAPED = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _WORK_MEM = "SET LOCAL work_mem = '256MB'"  # a million rows compared in memory
 
 Places = Mapping[str, int]  # the channel's id of a place → ours
+Listings = Mapping[str, Sequence[int]]  # an inventory id, which several listings may share → their keys
 
-_UNNESTED = "SELECT * FROM unnest(%(items)s::text[], %(places)s::bigint[], %(numbers)s::numeric[])"
-_COPIED = "SELECT item, place, number FROM channels_reading"
-_READING = "CREATE TEMPORARY TABLE IF NOT EXISTS channels_reading (item text, place bigint, number numeric)"
+_UNNESTED = """
+SELECT l.id, s.place, s.number
+FROM unnest(%(items)s::text[], %(places)s::bigint[], %(numbers)s::numeric[]) AS s(item, place, number)
+JOIN channels_listing l ON l.connection_id = %(connection)s AND l.inventory_id = s.item
+"""
+_COPIED = "SELECT listing, place, number FROM channels_reading"
+_READING = "CREATE TEMPORARY TABLE IF NOT EXISTS channels_reading (listing bigint, place bigint, number numeric)"
 
 # The ordinary case first: most numbers agree, and nothing about their cells needs to be written. Only the others are
 # named. `{join}` is LEFT where the answer should have named every cell of `{which}`: then what it left out is told.
@@ -55,14 +59,15 @@ FROM (
                %(moves_age)s OR c.observed IS DISTINCT FROM s.number OR c.expected <> s.number OR c.doubt <> 0
                OR c.recheck_at IS NOT NULL OR c.drift_at IS NOT NULL OR c.missing_at IS NOT NULL) AS is_news
     FROM channels_channelstock c
-    JOIN channels_listing l ON l.id = c.listing_id AND l.connection_id = c.connection_id
-    {join} JOIN ({said}) s(item, place, number) ON s.item = l.inventory_id AND s.place = c.channel_location_id
+    {join} JOIN ({said}) s(listing, place, number) ON s.listing = c.listing_id AND s.place = c.channel_location_id
     WHERE c.connection_id = %(connection)s AND {which}
 ) compared
 """
-
-# Said of both tables: the planner concludes it for neither from the other.
-_BETWEEN = "c.listing_id > %(after)s AND c.listing_id <= %(until)s AND l.id > %(after)s AND l.id <= %(until)s"
+_OF_SLICE = "c.listing_id > %(after)s AND c.listing_id <= %(until)s"
+_OF_ASKED = """
+c.listing_id = ANY(ARRAY(
+    SELECT id FROM channels_listing WHERE connection_id = %(connection)s AND inventory_id = ANY(%(asked)s)))
+"""
 
 # `recheck_at` is set on the first sight of a difference; one that is still there a grace later is ripe to be judged.
 _OBSERVE = """
@@ -143,11 +148,24 @@ NOTHING = Seen(0, 0, 0)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """The listings an answer should name: by inventory id, which several may share, or by a range of their keys."""
+class Slice:
+    """Listings of a whole reading in the order of their keys: those that are counted next above the key `after`."""
 
-    inventory_ids: Sequence[str] = ()
-    between: tuple[int, int] | None = None  # all the connection's listings above the first key, up to the second
+    after: int
+    inventory_ids: Sequence[str]
+    keys: Sequence[int]
+
+    def by_inventory_id(self) -> Listings:
+        """The keys of each."""
+        found = dict(zip(self.inventory_ids, zip(self.keys, strict=True), strict=True))
+        return found if len(found) == len(self.keys) else _grouped(zip(self.inventory_ids, self.keys, strict=True))
+
+
+def _grouped(pairs: Iterable[tuple[str, int]]) -> Listings:
+    grouped: dict[str, list[int]] = defaultdict(list)
+    for inventory_id, key in pairs:
+        grouped[inventory_id].append(key)
+    return grouped
 
 
 def check(*, connection_id: int, inventory_ids: Sequence[str], is_recheck: bool = False) -> str:
@@ -170,7 +188,7 @@ def _read_and_observe(connection: Connection, inventory_ids: Sequence[str], *, i
     read_at, counts = timezone.now(), _read(connection, inventory_ids)
     return observe(
         connection=connection, counts=counts, read_at=read_at, is_recheck=is_recheck,
-        asked=Asked(inventory_ids),
+        asked=inventory_ids,
     )  # fmt: skip
 
 
@@ -201,12 +219,13 @@ def observe(
     counts: Sequence[Count],
     read_at: datetime,
     is_recheck: bool = False,
-    asked: Asked | None = None,
+    asked: Slice | Sequence[str] | None = None,
     moves_age: bool = True,
 ) -> Seen:
     """Record what the channel said and judge the differences that lasted.
 
-    A pair it did not mention stays as it was: unknown. Of the listings `asked` for, such pairs are marked missing.
+    A pair it did not mention stays as it was: unknown. Of the listings `asked` for, by inventory id or as a slice of
+    all, such pairs are marked missing.
     `moves_age` False: the age of what agrees is the sweep's, and its cell is not touched. Locks the cells that change.
     Call outside a transaction where rechecking: what is judged may be read again at the channel.
     """
@@ -248,49 +267,54 @@ def _count_topics(connection: Connection) -> set[str]:
 
 
 def _compare(
-    counts: Sequence[Count], places: Places, values: dict[str, Any], asked: Asked | None
+    counts: Sequence[Count], places: Places, values: dict[str, Any], asked: Slice | Sequence[str] | None
 ) -> tuple[int, dict[int, Decimal], list[int]]:
     """How many numbers are of cells we keep; cell → number where something is to be written; cells left out."""
     which, join = "TRUE", "INNER"
     extra: dict[str, Any] = {}
-    if asked is not None and asked.between is not None:
-        join, which = "LEFT", _BETWEEN
-        extra = {"after": asked.between[0], "until": asked.between[1]}
+    if isinstance(asked, Slice):
+        join, which = "LEFT", _OF_SLICE
+        extra = {"after": asked.after, "until": asked.keys[-1]}
     elif asked is not None:
-        join, which = "LEFT", "l.inventory_id = ANY(%(asked)s)"
-        extra = {"asked": list(asked.inventory_ids)}
-    with database.cursor() as cursor, _said(cursor, counts, places) as (said, arrays):
+        join, which = "LEFT", _OF_ASKED
+        extra = {"asked": list(asked)}
+    with database.cursor() as cursor:
+        if len(counts) < COPIED_FROM:
+            said, arrays = _UNNESTED, _arrays(counts, places)
+        else:
+            said, arrays = _COPIED, {}
+            listings = asked.by_inventory_id() if isinstance(asked, Slice) else _listings(counts, values["connection"])
+            _copy(cursor, counts, places, listings)
         cursor.execute(_COMPARE.format(said=said, join=join, which=which), values | extra | arrays)
         told, ids, shown, gone = cursor.fetchone()
     return told, dict(zip(ids or (), shown or (), strict=True)), gone or []
 
 
-@contextmanager
-def _said(cursor: Any, counts: Sequence[Count], places: Places) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The numbers at known places as a query: arrays where they are few, else copied into a table of this session."""
-    if len(counts) < COPIED_FROM:
-        # The last word on a cell counts, should an answer name it twice.
-        last = {(one.inventory_id, places[one.location_id]): one for one in counts if one.location_id in places}
-        numbers = [one.quantity for one in last.values()]
-        yield _UNNESTED, {"items": [item for item, _ in last], "places": [pk for _, pk in last], "numbers": numbers}
-        return
+def _arrays(counts: Sequence[Count], places: Places) -> dict[str, Any]:
+    # The last word on a cell counts, should an answer name it twice.
+    last = {(one.inventory_id, places[one.location_id]): one for one in counts if one.location_id in places}
+    numbers = [one.quantity for one in last.values()]
+    return {"items": [item for item, _ in last], "places": [pk for _, pk in last], "numbers": numbers}
+
+
+def _listings(counts: Sequence[Count], connection_id: int) -> Listings:
+    named = Listing.objects.filter(connection=connection_id, inventory_id__in={one.inventory_id for one in counts})
+    return _grouped(named.values_list("inventory_id", "pk"))
+
+
+def _copy(cursor: Any, counts: Sequence[Count], places: Places, listings: Listings) -> None:
+    """The numbers of what we know, copied into a table of this session under our own keys: compared twice as fast."""
     cursor.execute(f"{_READING} ON COMMIT DELETE ROWS")
-    with cursor.copy("COPY channels_reading (item, place, number) FROM STDIN") as copy:
+    with cursor.copy("COPY channels_reading (listing, place, number) FROM STDIN") as copy:
         for start in range(0, len(counts), COPIED_AT_ONCE):
-            copy.write(_lines(counts[start : start + COPIED_AT_ONCE], places))
+            lines = [
+                f"{key}\t{places[one.location_id]}\t{one.quantity}\n"
+                for one in counts[start : start + COPIED_AT_ONCE]
+                if one.location_id in places
+                for key in listings.get(one.inventory_id, ())
+            ]
+            copy.write("".join(lines))
     cursor.execute(_WORK_MEM)
-    yield _COPIED, {}
-
-
-def _lines(counts: Sequence[Count], places: Places) -> str:
-    """As COPY reads them. Ids that hold a mark of its own are seldom: only then is each escaped."""
-    known = [one for one in counts if one.location_id in places]
-    text = "".join([f"{one.inventory_id}\t{places[one.location_id]}\t{one.quantity}\n" for one in known])
-    if "\\" not in text and "\r" not in text and (text.count("\t"), text.count("\n")) == (2 * len(known), len(known)):
-        return text
-    return "".join(
-        [f"{one.inventory_id.translate(_ESCAPED)}\t{places[one.location_id]}\t{one.quantity}\n" for one in known]
-    )
 
 
 def _record(
@@ -409,31 +433,30 @@ def _sweep(*, connection_id: int, limit: int | None) -> tuple[Seen, Collection[s
     connection = Connection.objects.get(pk=connection_id)
     running = _running(connection)
     size = limit or max(SWEEP_LISTINGS_MIN, running.listings // SWEEP_POLLS)
-    inventory_ids, last = slice_of(connection, after=running.last_listing_id, size=size)
+    found = slice_of(connection, after=running.last_listing_id, size=size)
     seen = NOTHING
-    if last is not None:
+    if found.keys:
         read_at = timezone.now()
-        counts = _read(connection, list(dict.fromkeys(inventory_ids)))
-        asked = Asked(between=(running.last_listing_id, last))
-        seen = observe(connection=connection, counts=counts, read_at=read_at, asked=asked, moves_age=False)
-    _advance(running, seen, last_listing_id=last, is_last=len(inventory_ids) < size)
-    return seen, set(inventory_ids)
+        counts = _read(connection, list(dict.fromkeys(found.inventory_ids)))
+        seen = observe(connection=connection, counts=counts, read_at=read_at, asked=found, moves_age=False)
+    _advance(running, seen, found, is_last=len(found.keys) < size)
+    return seen, set(found.inventory_ids)
 
 
 _SLICE = """
-SELECT array_agg(inventory_id ORDER BY id), max(id) FROM (
+SELECT array_agg(inventory_id ORDER BY id), array_agg(id ORDER BY id) FROM (
     SELECT id, inventory_id FROM channels_listing
     WHERE connection_id = %s AND link = 'linked' AND is_tracked AND deleted_at IS NULL AND id > %s ORDER BY id LIMIT %s
 ) slice
 """
 
 
-def slice_of(connection: Connection, *, after: int, size: int) -> tuple[list[str], int | None]:
-    """The next listings that are counted, in the order of their keys: their inventory ids, and the last one's key."""
+def slice_of(connection: Connection, *, after: int, size: int) -> Slice:
+    """The next listings that are counted."""
     with database.cursor() as cursor:
         cursor.execute(_SLICE, [connection.pk, after, size])
-        inventory_ids, last = cursor.fetchone()
-    return inventory_ids or [], last
+        inventory_ids, keys = cursor.fetchone()
+    return Slice(after, inventory_ids or [], keys or [])
 
 
 def _running(connection: Connection) -> StockSweep:
@@ -450,10 +473,10 @@ def _running(connection: Connection) -> StockSweep:
     return made
 
 
-def _advance(running: StockSweep, seen: Seen, *, last_listing_id: int | None, is_last: bool) -> None:
+def _advance(running: StockSweep, seen: Seen, done: Slice, *, is_last: bool) -> None:
     now = timezone.now()
     StockSweep.objects.filter(pk=running.pk).update(
-        last_listing_id=last_listing_id or running.last_listing_id,
+        last_listing_id=done.keys[-1] if done.keys else running.last_listing_id,
         cells=F("cells") + seen.cells,
         differing=F("differing") + seen.differing,
         missing=F("missing") + seen.missing,
