@@ -13,7 +13,7 @@ from decimal import Decimal
 import pytest
 import responses
 
-from channels.connectors.woocommerce import WooCommerceConnector, stock, webhooks
+from channels.connectors.woocommerce import WooCommerceConnector, listings, stock, webhooks
 from channels.ports import (
     Account,
     ConnectorError,
@@ -288,19 +288,43 @@ def test_a_price_typed_by_hand_is_found_by_when_it_changed(shop):
 # --- listings ------------------------------------------------------------------------------------------------------
 
 
-def send(shop, *changes):
+def send(shop, *changes, by=None):
     names = [name_of(row) for row, _ in changes]
     there = {now.external_id: now for now in connector(shop).read_listings(external_ids=names)}
     writes = [
         ListingWrite(name_of(row), name_of(row), str(row.parent_id or row.pk), there[name_of(row)].own, after)
         for row, after in changes
     ]
-    return list(connector(shop).write_listings(writes=writes, idempotency_key="k", now=NOW))
+    return list((by or connector(shop)).write_listings(writes=writes, idempotency_key="k", now=NOW))
 
 
 def options_of(shop):
     (product,) = [row for row in shop.call("GET", "/products") if row["type"] == "variable"]
     return [(one["name"], one["options"]) for one in product["attributes"]]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("sku", "calls"), [("MUG", "/products"), ("SHIRT-S", "/variations")])
+def test_a_listing_that_a_reading_leaves_out_is_there_and_its_fields_are_written(shop, sku, calls):
+    by, row = connector(shop), Product.objects.get(sku=sku)
+    leave_out(by._client._session, call=f"GET {calls}", ids=[row.pk], times=2)
+    assert [now.external_id for now in by.read_listings(external_ids=[name_of(row)])] == [name_of(row)]
+    (result,) = send(shop, (row, ListingFields(sku="NEW-SKU")), by=by)
+    assert result.outcome is APPLIED
+    row.refresh_from_db()
+    assert row.sku == "NEW-SKU"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("force", ["true", "false"])
+def test_control_a_listing_that_is_deleted_or_in_the_bin_is_not_read_nor_written(shop, force):
+    mug = shop.mug
+    (was,) = connector(shop).read_listings(external_ids=[name_of(mug)])
+    shop.call("DELETE", f"/products/{mug.pk}", force=force)
+    assert connector(shop).read_listings(external_ids=[name_of(mug)]) == []
+    change = ListingWrite(name_of(mug), name_of(mug), str(mug.pk), was.own, ListingFields(sku="NEW-SKU"))
+    (result,) = connector(shop).write_listings(writes=[change], idempotency_key="k", now=NOW)
+    assert (result.outcome, result.message) == (STALE, listings.GONE)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -27,7 +27,7 @@ UNCOUNTED = "WooCommerce sells what it does not count: it has no zero to stop at
 
 def read(client: Client, *, external_ids: Sequence[str]) -> list[ListingNow]:
     """Listings as they are now; what is gone is missing."""
-    return [now(document) for document in reading.documents(client, external_ids).values()]
+    return [now(document) for document in reading.surely(client, external_ids).values()]
 
 
 def now(document: Json) -> ListingNow:
@@ -47,7 +47,7 @@ def now(document: Json) -> ListingNow:
 
 def write(client: Client, *, writes: Sequence[ListingWrite]) -> list[ListingResult]:
     """One batch for all products, and for each product with variations one, after its attributes where they change."""
-    there = reading.documents(client, [one.external_id for one in writes])
+    there = reading.surely(client, [one.external_id for one in writes])
     results: dict[str, ListingResult] = {}
     open_ones: dict[str, ListingWrite] = {}
     for one in writes:

@@ -115,9 +115,15 @@ def _variations_if_there(client: Client, product_id: str, ids: Sequence[str]) ->
         raise
 
 
-def by_itself(client: Client, name: str) -> Json | None:
-    """The product or variation that a listing id names, asked for alone; None where WooCommerce says that it does not
-    have it, or has it in the bin: a list that leaves it out does not say so."""
+def surely(client: Client, ids: Sequence[str]) -> dict[str, Json]:
+    """Products and variations by listing id; missing is only what WooCommerce says that it does not have: what a list
+    leaves out is asked for by itself."""
+    found = documents(client, ids)
+    return found | {name: document for name in ids if name not in found and (document := _by_itself(client, name))}
+
+
+def _by_itself(client: Client, name: str) -> Json | None:
+    """None where it is gone, or in the bin."""
     product_id, _, variation_id = name.partition("/")
     try:
         if variation_id:

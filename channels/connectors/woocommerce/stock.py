@@ -56,11 +56,10 @@ def _write_group(client: Client, product_id: str, group: Sequence[CountWrite], *
 
 def _look(client: Client, group: Sequence[CountWrite], *, key: str) -> dict[str, CountResult]:
     """Read these; what needs no writing, or must not be written."""
-    there = reading.documents(client, [write.inventory_id for write in group])
+    there = reading.surely(client, [write.inventory_id for write in group])
     results = {}
     for write in group:
-        document = there.get(write.inventory_id) or reading.by_itself(client, write.inventory_id)
-        settled = _settled(write, document, key=key)
+        settled = _settled(write, there.get(write.inventory_id), key=key)
         if settled is not None:
             results[write.inventory_id] = settled
     return results
