@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+from django.utils import timezone
 
 from channels import collisions, credentials, incidents
 from channels.models import ChannelLocation, Connection, Listing
@@ -27,10 +29,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Found:
-    """Orders as a channel told them, and how far its clock, which their times are of, is behind ours."""
+    """Orders as a channel told them, when they were asked for, and how far its clock, of which their times are, is
+    behind ours."""
 
     orders: Sequence[ChannelOrder]
     clock_behind: timedelta = timedelta(0)
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,8 @@ def fetch(*, connection: Connection, order_ids: Sequence[str]) -> Found:
     """Read orders at the channel. Raises ConnectorError."""
 
     def read(connector: Connector) -> Found:
-        return Found(connector.fetch_orders(order_ids=order_ids), connector.meter.clock_behind)
+        read_at = timezone.now()
+        return Found(connector.fetch_orders(order_ids=order_ids), connector.meter.clock_behind, read_at)
 
     return credentials.with_fresh_token(connection.pk, read)
 
@@ -71,10 +76,7 @@ def apply_orders(
     whole = [order for order in found.orders if not order.return_of]
     whole += _missing_sources(connection, documents, whole)
     names = _names(connection, whole)
-    states = [
-        _state(connection, order, names, event_id=events.get(order.external_id), clock_behind=found.clock_behind)
-        for order in whole
-    ]
+    states = [_state(connection, order, names, event_id=events.get(order.external_id), found=found) for order in whole]
     outcomes = _apply_states(connection, states)
     for document in documents:
         outcomes[document.external_id] = _apply_document(
@@ -85,17 +87,19 @@ def apply_orders(
     return outcomes
 
 
-def is_known(ref: OrderRef, order: Order) -> bool:
+def is_known(ref: OrderRef, order: Order, *, heard_at: datetime) -> bool:
     """Whether what we applied is at least as new as the change told of.
 
-    Times to the second may hide a second change within it: equal ones of that kind are read once more.
+    Times to the second may hide a second change within it: equal ones of that kind are read once more. So are older
+    ones that were heard of long after we read the order: the channel's clock may have been set back.
     """
     if ref.version:
         return ref.version <= order.external_version
     if ref.updated_at is None:
         return False
-    is_exact = ref.updated_at.microsecond != 0
-    return ref.updated_at < order.external_updated_at or (is_exact and ref.updated_at == order.external_updated_at)
+    if ref.updated_at == order.external_updated_at:
+        return ref.updated_at.microsecond != 0
+    return ref.updated_at < order.external_updated_at and not orders.is_asked_later(heard_at, than=order)
 
 
 def _missing_sources(
@@ -156,7 +160,7 @@ def _lines_by_sku(connection: Connection, whole: Sequence[ChannelOrder]) -> dict
 
 
 def _state(
-    connection: Connection, order: ChannelOrder, names: _Names, *, event_id: int | None, clock_behind: timedelta
+    connection: Connection, order: ChannelOrder, names: _Names, *, event_id: int | None, found: Found
 ) -> orders.OrderState:
     return orders.OrderState(
         external_id=order.external_id,
@@ -170,8 +174,9 @@ def _state(
         returns=_returns(order.returns, names),
         total=order.total,
         currency=order.currency,
-        clock_behind=clock_behind,
-        is_before_opening=_is_before_opening(order, connection, clock_behind),
+        clock_behind=found.clock_behind,
+        read_at=found.read_at,
+        is_before_opening=_is_before_opening(order, connection, found.clock_behind),
         event_id=event_id,
     )
 

@@ -145,7 +145,7 @@ def _drop_known_orders(connection: Connection, batch: _Batch) -> None:
         for event in _distinct(batch.by_order)
         if (ref := batch.orders_told.get(event.pk)) is not None
         and ref.external_id in applied
-        and applying.is_known(ref, applied[ref.external_id])
+        and applying.is_known(ref, applied[ref.external_id], heard_at=event.received_at)
     ]
     if known:
         # A message that comes after its order was found in the feed: late, not missed.

@@ -275,7 +275,6 @@ class ChannelStock(MerchantOwned):
                 fields=["connection", "recheck_at"], name="channelstock_recheck", condition=Q(recheck_at__isnull=False)
             ),
             models.Index(fields=["channel_location"], name="channelstock_of_location"),
-            models.Index(fields=["connection", "observed_at"], name="channelstock_by_age"),
             models.Index(fields=["merchant"], name="channelstock_drift", condition=Q(drift_at__isnull=False)),
             models.Index(fields=["merchant"], name="channelstock_blocked", condition=~Q(blocked_reason="")),
             models.Index(fields=["merchant"], name="channelstock_dirty", condition=Q(dirty_at__isnull=False)),

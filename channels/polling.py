@@ -67,7 +67,7 @@ def _read_orders(connection: Connection, *, started_at: datetime) -> None:
             return connector.fetch_orders_since(since=since, cursor=cursor, location_ids=places)
 
         page = credentials.with_fresh_token(connection.pk, read)
-        _hint(connection, page)
+        _hint(connection, page, asked_at=started_at)
         read_until, resume = page.read_until or read_until, page.resume or resume
         cursor = page.next_cursor
         if not cursor:
@@ -77,7 +77,7 @@ def _read_orders(connection: Connection, *, started_at: datetime) -> None:
     Connection.objects.filter(pk=connection.pk).update(orders_read_until=read_until or started_at, orders_cursor=resume)
 
 
-def _hint(connection: Connection, page: OrdersPage) -> None:
+def _hint(connection: Connection, page: OrdersPage, *, asked_at: datetime) -> None:
     """One hint an order that changed since we applied it; the same change polled twice is one hint.
 
     A time to the second that we have applied may hide a later change within it: that is one hint more.
@@ -94,7 +94,7 @@ def _hint(connection: Connection, page: OrdersPage) -> None:
         known = applied.get(ref.external_id)
         if known is None and ref.is_over:
             continue
-        if known is None or not applying.is_known(ref, known):
+        if known is None or not applying.is_known(ref, known, heard_at=asked_at):
             stamp = ref.version or (ref.updated_at and ref.updated_at.isoformat())
             again = ":again" if known is not None and ref.updated_at == known.external_updated_at else ""
             key = f"poll:{ref.external_id}:{stamp}{again}"

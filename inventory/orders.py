@@ -19,6 +19,7 @@ from inventory import bundles, ledger
 from inventory.models import Order, OrderHold, OrderLine, OrderReturn
 
 ZERO = Decimal(0)
+ANSWERS_LAG = timedelta(seconds=20)  # what a channel answers is at most so old
 Kind = ledger.Kind
 
 
@@ -61,7 +62,7 @@ class OrderState:
     """A whole order as its channel describes it now; all its lines, and all returns it tells of itself.
 
     `left_at`: when the last of what left did so; None where the channel does not tell. `clock_behind`: how far the
-    clock that all these times are of is behind ours.
+    clock that all these times are of is behind ours. `read_at`: when we asked for this, by our clock, where we did.
     """
 
     external_id: str
@@ -78,6 +79,7 @@ class OrderState:
     event_id: int | None = None
     left_at: datetime | None = None
     clock_behind: timedelta = timedelta(0)
+    read_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,18 @@ def _post(merchant_id: int, channel_id: int, entries: Sequence[ledger.Entry], *,
     ledger.post(merchant_id=merchant_id, source=f"channel:{channel_id}", entries=entries, channel_id=channel_id)
 
 
+def is_asked_later(at: datetime | None, *, than: Order) -> bool:
+    """Whether something asked for then is surely newer than what was applied, whatever time it bears.
+
+    A channel may answer from a copy that lags by seconds, but not by so many: its clock was set back in between.
+    """
+    return at is not None and than.read_at is not None and at > than.read_at + ANSWERS_LAG
+
+
 def _is_older(state: OrderState, *, than: Order) -> bool:
-    return (state.version, state.updated_at) < (than.external_version, than.external_updated_at)
+    if state.version != than.external_version:
+        return state.version < than.external_version
+    return state.updated_at < than.external_updated_at and not is_asked_later(state.read_at, than=than)
 
 
 def _locked(*, merchant_id: int, channel_id: int, states: Sequence[OrderState]) -> dict[str, _Known]:
@@ -248,7 +260,17 @@ def _store(known: Iterable[_Known]) -> None:
     known = list(known)
     Order.objects.bulk_update(
         [one.order for one in known],
-        ["number", "placed_at", "external_updated_at", "external_version", "total", "currency", "revision", "state"],
+        [
+            "number",
+            "placed_at",
+            "external_updated_at",
+            "external_version",
+            "read_at",
+            "total",
+            "currency",
+            "revision",
+            "state",
+        ],
     )
     _store_rows(
         OrderLine,
@@ -285,7 +307,7 @@ def _bring(one: _Known, state: OrderState) -> list[ledger.Entry]:
     order = one.order
     order.number = state.number[:60]
     order.placed_at, order.external_updated_at = state.placed_at, state.updated_at
-    order.external_version = state.version
+    order.external_version, order.read_at = state.version, state.read_at
     order.total, order.currency = state.total, state.currency
     order.revision += 1
     for described in state.lines:

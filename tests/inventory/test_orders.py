@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -125,6 +126,30 @@ def test_an_older_description_is_ignored(shop):
     shop.apply(shop.state(shop.line(shop.hold(shop.here, fulfilled=2)), version=5))
     assert shop.apply(shop.state(shop.line(shop.hold(shop.here, committed=2)), version=4))[0].is_stale
     assert shop.level(shop.here) == (8, 0)
+
+
+@pytest.mark.parametrize(
+    ("versions", "asked_after", "is_older"),
+    [
+        ((0, 0), orders.ANSWERS_LAG * 2, False),
+        ((0, 0), orders.ANSWERS_LAG / 2, True),  # control: a copy that lags answers so
+        ((0, 0), None, True),  # control: nobody asked, it was told
+        ((5, 4), orders.ANSWERS_LAG * 2, True),  # control: versions are no times
+    ],
+    ids=["asked for long after", "asked for soon after", "told", "of an older version"],
+)
+def test_what_was_asked_for_long_after_is_newer_though_the_channels_clock_was_set_back(
+    shop, versions, asked_after, is_older
+):
+    first = shop.state(shop.line(shop.hold(shop.here, fulfilled=2)), read_at=NOON)
+    back = shop.state(
+        shop.line(shop.hold(shop.here, fulfilled=2)), returns=[shop.back(1, where=shop.here)],
+        read_at=asked_after and NOON + asked_after,
+    )  # fmt: skip
+    earlier = first.updated_at - timedelta(seconds=5)
+    shop.apply(replace(first, version=versions[0]))
+    (result,) = shop.apply(replace(back, version=versions[1], updated_at=earlier))
+    assert (result.is_stale, shop.level(shop.here)) == (is_older, (8 if is_older else 9, 0))
 
 
 def test_a_promise_that_moves_to_another_location_and_is_cancelled_leaves_nothing_behind(shop):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection as database
@@ -110,17 +110,17 @@ def acknowledged_but_lost(new: set[int], judged: set[int], set_back: timedelta) 
                 wrong.append(
                     f"{connection.label}: {event.topic} is called applied ({event.outcome}), its order is not there"
                 )
-            elif order is not None and not _has(order, ref, set_back):
+            elif order is not None and not _has(order, ref, set_back, heard_at=event.received_at):
                 wrong.append(
                     f"{connection.label}: {event.topic} is called applied ({event.outcome}), the order is older"
                 )
     return wrong
 
 
-def _has(order: Order, ref, set_back: timedelta) -> bool:
+def _has(order: Order, ref, set_back: timedelta, *, heard_at: datetime) -> bool:
     if ref.version:
         return order.external_version >= ref.version
-    if ref.updated_at is None or applying.is_known(ref, order):
+    if ref.updated_at is None or applying.is_known(ref, order, heard_at=heard_at):
         return True
     return ref.updated_at - set_back <= order.external_updated_at
 

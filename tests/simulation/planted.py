@@ -178,3 +178,10 @@ def clock_behind_ours_believed() -> Iterator[None]:
     """A channel's clock is behind ours: what it sells just after the opening is taken for history, and lost."""
     with mock.patch.object(ports, "CLOCKS_APART", timedelta(days=1)):
         yield
+
+
+@found
+def clock_set_back_between_changes() -> Iterator[None]:
+    """A channel's clock is set back between two changes of one order: the second is passed over as the older one."""
+    with mock.patch.object(orders, "ANSWERS_LAG", timedelta(days=1)):
+        yield
