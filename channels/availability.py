@@ -119,14 +119,19 @@ def of_cells(*, cell_ids: Sequence[int], instead: Mapping[int, date | None] | No
 def of_the_last(*, units: Mapping[int, Decimal]) -> dict[int, Dated]:
     """Of the units that were promised last at each cell: how many are not there yet, and by when all of them are.
 
-    A cell is missing where all of them are there, or nobody knows when. Call before anybody else is promised any.
+    A cell is missing where all of them are there, or nobody knows when. Units beyond what the rules let be promised,
+    which an order may have taken all the same, are not among them. Call before anybody else is promised any.
     """
     owed: dict[int, Owed] = {}
     for row in _rows(list(units)):
         one = _owed(row)
-        later = min(units[row["cell_id"]], one.taken) if one is not None else ZERO
-        if one is not None and later > 0:
-            owed[row["cell_id"]] = replace(one, taken=one.taken - later, left=later)
+        if one is None:
+            continue
+        before = one.taken - min(units[row["cell_id"]], one.taken)
+        # An order takes more than may be promised where the customer has it already: no day is known for those.
+        later = min(one.taken, row["extra"]) - before
+        if later > 0:
+            owed[row["cell_id"]] = replace(one, taken=before, left=later)
     when = dates(list(owed.values()))
     found = {cell: Dated(one.left, when[one][-1].day) for cell, one in owed.items()}
     return {cell: dated for cell, dated in found.items() if dated.day < date.max}

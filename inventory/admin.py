@@ -414,6 +414,7 @@ class OrderHoldAdmin(ReadOnlyRows):
 
     list_display = [
         "pk", linked("line"), linked("location"), units("committed"), units("fulfilled"), units("restocked"),
+        units("later"), "promised_date",
     ]  # fmt: skip
     list_select_related = ["line", "location"]
     paginator = BigRows.paginator

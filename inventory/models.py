@@ -579,10 +579,18 @@ class OrderHold(models.Model):
     committed = quantity_field()
     fulfilled = quantity_field()
     restocked = quantity_field()
+    later = quantity_field(
+        null=True, default=None, help_text="So many of what was committed were not there yet, and promised for a day."
+    )
+    promised_date = models.DateField(null=True, help_text="When the buyer was told that all of those are there.")
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["line", "location"], name="orderhold_one_per_line_and_location"),
+            models.CheckConstraint(
+                condition=Q(later=None, promised_date=None) | Q(later__gt=0, promised_date__isnull=False),
+                name="orderhold_later_has_a_day",
+            ),
             models.CheckConstraint(
                 condition=Q(committed__gte=0, fulfilled__gte=0, restocked__gte=0),
                 name="orderhold_not_negative",
@@ -592,6 +600,12 @@ class OrderHold(models.Model):
 
     def __str__(self) -> str:
         return f"line {self.line_id} at location {self.location_id}"
+
+    @property
+    def still_later(self) -> Decimal:
+        """How many of what waits were promised for `promised_date`; those that were there leave first."""
+        units: Decimal = min(self.later or ZERO, self.committed)
+        return units
 
 
 class OrderReturn(models.Model):

@@ -14,7 +14,7 @@ from channels.own.holds import HeldLine
 from channels.own.site import Offer
 from channels.promises import Dated
 from inventory import reservations
-from inventory.models import Location, Order, Reservation, ReservationLine
+from inventory.models import Location, Order, OrderHold, Reservation, ReservationLine
 
 Json = dict[str, Any]
 
@@ -54,15 +54,17 @@ def _later(row: ReservationLine) -> Dated | None:
     return Dated(row.later, row.promised_date) if row.later and row.promised_date else None
 
 
+def _still_later(hold: OrderHold) -> Dated | None:
+    return Dated(hold.still_later, hold.promised_date) if hold.still_later and hold.promised_date else None
+
+
 def dated(one: Dated | None) -> Json | None:
     """Units that were promised for a day."""
     return None if one is None else {"quantity": as_number(one.units), "promised_date": one.day.isoformat()}
 
 
 def order(one: Order) -> Json:
-    """An order as we have it; three queries."""
-    held = ReservationLine.objects.filter(reservation__order=one, promised_date__isnull=False)
-    promised = {(row.variant_id, row.location_id): _later(row) for row in held}
+    """An order as we have it; two queries."""
     return {
         "order_id": one.external_id,
         "number": one.number,
@@ -71,11 +73,11 @@ def order(one: Order) -> Json:
         "updated_at": moment(one.external_updated_at),
         "total": None if one.total is None else str(one.total),
         "currency": one.currency,
-        "lines": [_line(now, promised) for now in orders.lines_of(one)],
+        "lines": [_line(now) for now in orders.lines_of(one)],
     }
 
 
-def _line(now: orders.LineNow, promised: Mapping[tuple[int, int], Dated | None]) -> Json:
+def _line(now: orders.LineNow) -> Json:
     line = now.line
     return {
         "line_id": line.external_id,
@@ -90,7 +92,7 @@ def _line(now: orders.LineNow, promised: Mapping[tuple[int, int], Dated | None])
                 "location_id": hold.location_id,
                 "waiting": as_number(hold.committed),
                 "fulfilled": as_number(hold.fulfilled),
-                "promise": dated(promised.get((line.variant_id or 0, hold.location_id))) if hold.committed else None,
+                "promise": dated(_still_later(hold)),
             }
             for hold in now.holds
             if hold.committed or hold.fulfilled

@@ -6,7 +6,6 @@ return by its own id. What the site sold is a fact and is recorded even where th
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +15,8 @@ from django.db import connection as database
 from django.db import transaction
 
 from channels import collisions
-from channels.own import site
+from channels.own import placing, promising, site
+from channels.own.placing import More, Shares
 from channels.own.site import Address, Asked, Offer
 from inventory import orders as ledger_orders
 from inventory import reservations
@@ -25,7 +25,6 @@ from inventory.orders import Hold, LineState, OrderState, ReturnState
 from inventory.routing import deciding
 
 ZERO = Decimal(0)
-Shares = dict[int, Decimal]  # units by place
 
 
 @dataclass(frozen=True)
@@ -155,9 +154,10 @@ def put(*, site_id: int, merchant_id: int, wish: OrderWish, now: datetime) -> tu
 
 
 def _put(site_id: int, merchant_id: int, wish: OrderWish, *, known: Order | None, now: datetime) -> Order:
-    routed_as = f"order:{site_id}:{wish.head.order_id}"
+    # Each state that more was wanted in has a decision of its own, so that the page says why of each.
+    routed_as = f"order:{site_id}:{wish.head.order_id}" + (f":{known.external_version + 1}" if known else "")
     lines, was_routed = _describe(site_id, merchant_id, wish, known, routed_as=routed_as, now=now)
-    order = _apply(site_id, merchant_id, wish.head, lines, is_cancelled=wish.is_cancelled, known=known, now=now)
+    order = _bring(site_id, merchant_id, wish.head, lines, is_cancelled=wish.is_cancelled, known=known, now=now)
     if was_routed:
         deciding.belongs_to_order(merchant_id=merchant_id, reference=routed_as, order_id=order.pk)
     return order
@@ -176,135 +176,63 @@ def _describe(
     if strange or not places:
         raise UnknownPlace(*strange)
     before = {state.external_id: state for state in _as_it_stands(known)} if known else {}
-    loose: defaultdict[int, Decimal] = defaultdict(lambda: ZERO)
-    for line, offer in zip(wish.lines, offers, strict=True):
-        if line.location_id is None and line.line_id not in before:
-            loose[offer.variant_id] += line.goods.quantity
-    chosen = _chosen(merchant_id, routed_as, loose, by_variant, places, wish.address, now=now) if loose else {}
-    lines = []
-    for line, offer in zip(wish.lines, offers, strict=True):
-        if line.fulfilled > line.goods.quantity and not wish.is_cancelled:
-            raise Impossible(f"line {line.line_id}: {line.fulfilled} have left of {line.goods.quantity}")
-        was = before.get(line.line_id)
-        best = max(places, key=lambda place: (offer.by_location.get(place, ZERO), -place))
-        place = line.location_id or (was and _place_of(was)) or None
-        if place is None:
-            shares = _share(chosen.get(offer.variant_id, {}), line.goods.quantity, best=best)
-            holds = _first_holds(shares, fulfilled=line.fulfilled, is_cancelled=wish.is_cancelled)
-        else:
-            holds = _holds(
-                was, place=place, quantity=line.goods.quantity, fulfilled=line.fulfilled, is_cancelled=wish.is_cancelled
-            )
-        lines.append(
-            LineState(
-                external_id=line.line_id,
-                listing_external_id=str(offer.variant_id),
-                variant_id=offer.variant_id,
-                sku=offer.sku,
-                title=line.title,
-                quantity=line.goods.quantity,
-                holds=holds,
-            )
-        )
-    return lines, site.is_routed(wanted=loose, offered=by_variant)
-
-
-def _chosen(
-    merchant_id: int,
-    routed_as: str,
-    wanted: Mapping[int, Decimal],
-    offered: Mapping[int, Offer],
-    places: Sequence[int],
-    address: Address | None,
-    *,
-    now: datetime,
-) -> dict[int, Shares]:
-    """How many of each variant leave from where by the shop's rules, the most first.
-
-    Where no way gives all of it, what there is, from no more places than may share an order; what is missing then is
-    more than there is at the first of them, and a collision says so. A shop that never splits has it all at one place.
-    """
-    plans = site.ways(
-        merchant_id=merchant_id, reference=routed_as, wanted=wanted, offered=offered, address=address, now=now
-    )
-    shares: defaultdict[int, Shares] = defaultdict(dict)
-    if plans:
-        for take in sorted(plans[0].takes, key=lambda take: (-take.quantity, take.place_id)):
-            shares[take.variant_id][take.place_id] = take.quantity
-        return shares
-    places_max = deciding.policy_of(merchant_id=merchant_id).places_max
-    if places_max == 1:
-        return {}
-    for place in _that_have_most(wanted, offered, places)[:places_max]:
-        for variant_id, units in wanted.items():
-            missing = units - sum(shares[variant_id].values(), ZERO)
-            given = min(missing, offered[variant_id].by_location.get(place, ZERO))
-            if given > 0:
-                shares[variant_id][place] = given
-    return shares
-
-
-def _that_have_most(wanted: Mapping[int, Decimal], offered: Mapping[int, Offer], places: Sequence[int]) -> list[int]:
-    """Places by how much of what is wanted they have, the most first."""
-
-    def has(place: int) -> Decimal:
-        return sum((min(units, offered[one].by_location.get(place, ZERO)) for one, units in wanted.items()), ZERO)
-
-    return sorted(places, key=lambda place: (-has(place), place))
-
-
-def _share(left: Shares, quantity: Decimal, *, best: int) -> Shares:
-    """A line's part of what leaves from where, taken off `left`; what is missing is at the first, or at `best`."""
-    first = next(iter(left), best)
-    shares: Shares = {}
-    for place in list(left):
-        units = min(left[place], quantity)
-        if units > 0:
-            shares[place] = units
-            left[place] -= units
-            quantity -= units
-    if quantity > 0 or not shares:
-        shares[first] = shares.get(first, ZERO) + quantity
-    return shares
-
-
-def _first_holds(shares: Shares, *, fulfilled: Decimal, is_cancelled: bool) -> list[Hold]:
-    """What a line that is new holds where: what has left did so from the first places."""
-    holds, left = [], fulfilled
-    for number, (place, units) in enumerate(shares.items(), start=1):
-        gone = left if number == len(shares) else min(left, units)
-        left -= gone
-        waits = ZERO if is_cancelled else units - gone
-        holds.append(Hold(place, committed=waits, fulfilled=gone))
-    return sorted(holds, key=lambda hold: hold.location_id)
-
-
-def _place_of(line: LineState) -> int | None:
-    """Where a line's units wait, or else where they left from last."""
-    waiting = [hold.location_id for hold in line.holds if hold.committed]
-    return next(iter(waiting), None) or next((hold.location_id for hold in line.holds), None)
-
-
-def _holds(
-    was: LineState | None, *, place: int, quantity: Decimal, fulfilled: Decimal, is_cancelled: bool
-) -> list[Hold]:
-    gone = {hold.location_id: hold.fulfilled for hold in was.holds if hold.fulfilled} if was else {}
-    more = fulfilled - sum(gone.values(), ZERO)
-    if more < 0:
-        raise Impossible(f"{sum(gone.values())} have left already, which cannot be undone: send a return")
-    gone[place] = gone.get(place, ZERO) + more
-    waits = ZERO if is_cancelled else quantity - fulfilled
-    # Units that the shop sent to another place stay there; the site need not know of it.
-    elsewhere = {} if was is None else {h.location_id: h.committed for h in was.holds if h.location_id != place}
-    waiting: dict[int, Decimal] = {}
-    for location, units in elsewhere.items():
-        waiting[location] = min(units, waits)
-        waits -= waiting[location]
-    waiting[place] = waits
-    return [
-        Hold(location, committed=waiting.get(location, ZERO), fulfilled=gone.get(location, ZERO))
-        for location in sorted(gone.keys() | waiting.keys())
+    more = [
+        found
+        for line, offer in zip(wish.lines, offers, strict=True)
+        if (found := _more(line, offer, before.get(line.line_id), is_cancelled=wish.is_cancelled)) is not None
     ]
+    named = {line.line_id for line in wish.lines}
+    used = {
+        hold.location_id for one in before.values() if one.external_id in named for hold in one.holds if hold.committed
+    }
+    placed = placing.place(
+        merchant_id=merchant_id, reference=routed_as, more=more, offered=by_variant, places=places, used=used,
+        address=wish.address, now=now,
+    )  # fmt: skip
+    lines = [
+        LineState(
+            external_id=line.line_id,
+            listing_external_id=str(offer.variant_id),
+            variant_id=offer.variant_id,
+            sku=offer.sku,
+            title=line.title,
+            quantity=line.goods.quantity,
+            holds=_holds(
+                line, before.get(line.line_id), placed.by_line.get(line.line_id), is_cancelled=wish.is_cancelled
+            ),
+        )
+        for line, offer in zip(wish.lines, offers, strict=True)
+    ]
+    return lines, placed.was_routed
+
+
+def _more(line: LineWish, offer: Offer, was: LineState | None, *, is_cancelled: bool) -> More | None:
+    """What of a line waits nowhere yet and may leave from anywhere."""
+    if line.location_id is not None:
+        return None
+    home = placing.place_of(was) if was else None
+    if was is None or home is None:
+        return More(line.line_id, offer.variant_id, line.goods.quantity)
+    quantity = line.goods.quantity - placing.units_of(was)
+    return More(line.line_id, offer.variant_id, quantity, home) if quantity > 0 and not is_cancelled else None
+
+
+def _holds(line: LineWish, was: LineState | None, shares: Shares | None, *, is_cancelled: bool) -> list[Hold]:
+    """What the line holds where. Raises Impossible."""
+    if line.fulfilled > line.goods.quantity and not is_cancelled:
+        raise Impossible(f"line {line.line_id}: {line.fulfilled} have left of {line.goods.quantity}")
+    gone = sum((hold.fulfilled for hold in was.holds), ZERO) if was else ZERO
+    if line.fulfilled < gone:
+        raise Impossible(f"{gone} have left already, which cannot be undone: send a return")
+    home = line.location_id or (placing.place_of(was) if was else None)
+    if home is None:
+        return placing.first_holds(shares or {}, fulfilled=line.fulfilled, is_cancelled=is_cancelled)
+    if was is not None and shares is not None:
+        return placing.grown(was, shares, home=home, fulfilled=line.fulfilled)
+    return placing.holds_at(
+        was, home=home, is_named=line.location_id is not None, quantity=line.goods.quantity, fulfilled=line.fulfilled,
+        is_cancelled=is_cancelled,
+    )  # fmt: skip
 
 
 def _as_it_stands(order: Order) -> list[LineState]:
@@ -324,6 +252,23 @@ def _as_it_stands(order: Order) -> list[LineState]:
         )
         for line in OrderLine.objects.filter(order=order).order_by("pk")
     ]
+
+
+def _bring(
+    site_id: int,
+    merchant_id: int,
+    head: OrderHead,
+    lines: Sequence[LineState],
+    *,
+    is_cancelled: bool,
+    known: Order | None,
+    now: datetime,
+) -> Order:
+    """Apply the state, and give what waits since its days."""
+    before = promising.waiting(known)
+    order = _apply(site_id, merchant_id, head, lines, is_cancelled=is_cancelled, known=known, now=now)
+    promising.keep(site_id=site_id, order=order, before=before)
+    return order
 
 
 def _apply(
@@ -362,19 +307,22 @@ def _apply(
 def from_hold(*, site_id: int, hold: Reservation, order: OrderHead, now: datetime) -> Order:
     """The order that a hold became, its lines numbered 1, 2, 3 … as the hold's are. Call in the transaction that
     ends the hold."""
+    held = reservations.lines_of(hold)
     lines = [
         LineState(
             external_id=str(number),
-            listing_external_id=str(held.variant_id),
-            variant_id=held.variant_id,
-            sku=held.variant.sku,
+            listing_external_id=str(one.variant_id),
+            variant_id=one.variant_id,
+            sku=one.variant.sku,
             title="",
-            quantity=held.quantity,
-            holds=[Hold(held.location_id, committed=held.quantity)],
+            quantity=one.quantity,
+            holds=[Hold(one.location_id, committed=one.quantity)],
         )
-        for number, held in enumerate(reservations.lines_of(hold), start=1)
+        for number, one in enumerate(held, start=1)
     ]
-    return _apply(site_id, hold.merchant_id, order, lines, is_cancelled=False, known=None, now=now)
+    made = _apply(site_id, hold.merchant_id, order, lines, is_cancelled=False, known=None, now=now)
+    promising.carry(order=made, held=held)
+    return made
 
 
 def cancel(*, site_id: int, order_id: str, now: datetime) -> Order:
@@ -456,7 +404,7 @@ def edit(
 def _swapped(line: LineState, swap: Swap) -> list[Hold]:
     """The line's holds with so many units less, or more, waiting. Raises Impossible where more have left."""
     if swap.after > swap.before:
-        place = swap.location_id or _place_of(line)
+        place = swap.location_id or placing.place_of(line)
         if place is None:
             raise Impossible(f"line {line.external_id} waits nowhere")
         held = {hold.location_id: hold for hold in line.holds}
@@ -509,7 +457,7 @@ def _left(line: LineState, total: Decimal) -> list[Hold]:
 def _again(order: Order, lines: Sequence[LineState], *, is_cancelled: bool, now: datetime) -> Order:
     head = OrderHead(order.external_id, order.number, order.placed_at, None, order.total, order.currency)
     later = max(now, order.external_updated_at)
-    return _apply(
+    return _bring(
         order.channel_id, order.merchant_id, head, lines, is_cancelled=is_cancelled, known=order, now=later
     )  # fmt: skip
 
@@ -528,7 +476,7 @@ def give_back(*, site_id: int, order_id: str, return_id: str, backs: Sequence[Ba
         for back in backs:
             if back.line_id not in lines:
                 raise Impossible(f"there is no line {back.line_id}")
-            place = back.location_id or _place_of(lines[back.line_id])
+            place = back.location_id or placing.place_of(lines[back.line_id])
             if back.is_restocked and place not in places:
                 raise UnknownPlace(place)
             returns.append(ReturnState(back.line_id, back.quantity, place if back.is_restocked else None))

@@ -249,21 +249,30 @@ def ways(
     offered: Mapping[int, Offer],
     address: Address | None,
     now: datetime,
+    used: frozenset[int] = frozenset(),
 ) -> list[Plan]:
     """The ways to ship all that is wanted (units by variant), first the one that the shop's rules chose; may be empty.
 
     The rules are asked, and what they said is kept under `reference`, only where more than one place has any of it.
+    `used`: places that ship another part of the order already.
     """
     by_place = _by_place(wanted, offered)
     point = None
     if address is not None and address.latitude is not None and address.longitude is not None:
         point = Point(address.latitude, address.longitude)
-    question = Question(wanted=wanted, offered=by_place, destination=point, asked_at=now)
-    alone = engine.plans(question=question, places=[Place(place, "") for place in by_place], places_max=1)
+    question = Question(wanted=wanted, offered=by_place, destination=point, asked_at=now, used=used)
+    places_max = deciding.policy_of(merchant_id=merchant_id).places_max if used else 1
+    alone = engine.plans(question=question, places=[Place(place, "") for place in by_place], places_max=places_max)
     if not is_routed(wanted=wanted, offered=offered):
         return alone
     chosen = deciding.choose(
-        merchant_id=merchant_id, reference=reference, wanted=wanted, offered=by_place, destination=point, now=now
+        merchant_id=merchant_id,
+        reference=reference,
+        wanted=wanted,
+        offered=by_place,
+        destination=point,
+        now=now,
+        used=used,
     ).plan
     # The others may have to do where the chosen one's units go to somebody else this very moment.
     return [] if chosen is None else [chosen, *(plan for plan in alone if plan != chosen)]

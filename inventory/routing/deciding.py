@@ -74,15 +74,17 @@ def choose(
     offered: Mapping[int, Mapping[int, Decimal]],
     destination: Point | None,
     now: datetime,
+    used: frozenset[int] = frozenset(),
 ) -> Decision:
     """Decide which places ship `wanted` (units by variant) and keep the decision with its reasons.
 
     `offered`: units by place and variant that may be promised there. Nothing is locked or promised: the caller asks the
-    ledger, which may refuse. The same reference again decides anew and replaces what was kept.
+    ledger, which may refuse. The same reference again decides anew and replaces what was kept. `used`: places that ship
+    another part of the order already.
     """
     policy = policy_of(merchant_id=merchant_id)
     places = places_of(merchant_id=merchant_id, ids=offered.keys(), now=now)
-    question = Question(wanted=wanted, offered=offered, destination=destination, asked_at=now)
+    question = Question(wanted=wanted, offered=offered, destination=destination, asked_at=now, used=used)
     decision = engine.decide(question=question, places=places, rules=policy.rules, places_max=policy.places_max)
     kept = RoutingDecision(
         merchant_id=merchant_id,
@@ -216,6 +218,7 @@ def _to_json(question: Question, places: Sequence[Place]) -> dict[str, Any]:
         "wanted": {str(variant): str(units) for variant, units in question.wanted.items()},
         "to": [there.latitude, there.longitude] if there else None,
         "at": question.asked_at.isoformat(),
+        "used": sorted(question.used),
         "places": [
             {
                 "id": place.id,
@@ -255,5 +258,6 @@ def _from_json(kept: Mapping[str, Any]) -> tuple[Question, list[Place]]:
         offered=offered,
         destination=Point(*kept["to"]) if kept["to"] else None,
         asked_at=datetime.fromisoformat(kept["at"]),
+        used=frozenset(kept.get("used", ())),
     )
     return question, places

@@ -46,12 +46,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Question:
-    """What is wanted (units by variant), what each place can give (units by variant), where to, and when asked."""
+    """What is wanted (units by variant), what each place can give (units by variant), where to, and when asked.
+
+    `used`: places that ship another part of the order already; they are among those that share it.
+    """
 
     wanted: Mapping[int, Decimal]
     offered: Mapping[int, Mapping[int, Decimal]]
     destination: Point | None
     asked_at: datetime
+    used: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, order=True)
@@ -143,6 +147,8 @@ def plans(*, question: Question, places: Sequence[Place], places_max: int) -> li
     found: dict[Plan, None] = {}
     for size in range(1, min(places_max, PLACES_AT_ONCE_MAX) + 1):
         for order in permutations(useful if size == 1 else useful[:CANDIDATES_MAX], size):
+            if len(question.used.union(order)) > max(places_max, len(question.used)):
+                continue
             plan = _fill(question, order)
             if plan is not None:
                 found.setdefault(plan)
@@ -196,12 +202,12 @@ def _names(plan: Plan, places: Mapping[int, Place]) -> str:
 
 
 def _complete(plan: Plan, question: Question, places: Mapping[int, Place]) -> _Verdict:
-    whole = len(plan.place_ids) == 1
+    whole = len(question.used.union(plan.place_ids)) == 1
     return _Verdict(0 if whole else 1, "all from one place" if whole else "in parts")
 
 
 def _fewest(plan: Plan, question: Question, places: Mapping[int, Place]) -> _Verdict:
-    parcels = len(plan.place_ids)
+    parcels = len(question.used.union(plan.place_ids))
     return _Verdict(parcels, "1 parcel" if parcels == 1 else f"{parcels} parcels")
 
 

@@ -6,17 +6,21 @@ import json
 import uuid
 from datetime import timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test import Client
 from django.utils.timezone import now as utc_now
 
 from channels import rules
-from channels.models import AvailabilityRule
-from channels.own import deliveries, endpoints
+from channels.models import AvailabilityRule, Incident
+from channels.own import deliveries, endpoints, orders
 from channels.own.models import WebhookDelivery, WebhookMessage
 from inventory import arrivals, bundles, incoming, verify
-from inventory.models import Arrival
+from inventory.models import Arrival, Order, OrderHold
+from inventory.templatetags import stock
 from tests.own.shops import Shop, a_site
 
 pytestmark = pytest.mark.django_db
@@ -92,6 +96,113 @@ def test_a_hold_says_how_many_come_by_which_day_and_its_order_carries_it_on() ->
     assert shop.api.get("/orders/1042").json() == made.json()
     left = shop.api.post("/orders/1042/fulfil", {}).json()
     assert [line["places"][0]["promise"] for line in left["lines"]] == [None, None]
+
+
+def line(quantity: int, sku: str = "MUG", line_id: str = "1", **more: Any) -> dict[str, Any]:
+    return {"line_id": line_id, "sku": sku, "quantity": quantity} | more
+
+
+def promised(answer: Any) -> list[Any]:
+    """Of each line, what each of its places promises."""
+    assert answer.status_code in (200, 201), answer.content
+    return [[place["promise"] for place in line["places"]] for line in answer.json()["lines"]]
+
+
+def by(shop: Shop, quantity: int, days: int) -> dict[str, Any]:
+    return {"quantity": quantity, "promised_date": iso(shop, days)}
+
+
+def test_an_order_without_a_hold_says_the_days_that_a_hold_would() -> None:
+    shop = a_site(units=1)
+    backorder(shop)
+    expect(shop, "MUG", 4, days=7)
+    expect(shop, "MUG", 2, days=9)
+    first = {"order_id": "1042", "lines": [line(3), line(1, "BOWL", "2")]}
+    made = shop.api.post("/orders", first)
+    assert promised(made) == [[by(shop, 2, 7)], [None]]
+    for answer in (shop.api.post("/orders", first), shop.api.get("/orders/1042")):
+        assert answer.json() == made.json()
+    second = shop.api.post("/orders", {"order_id": "1043", "lines": [line(1), line(2, line_id="2")]})
+    assert promised(second) == [[by(shop, 1, 9)], [by(shop, 2, 9)]]  # two of the first delivery, one of the second
+    held = shop.api.hold("cart-1", ("MUG", 1))  # the last one, as the orders left it
+    assert held.json()["lines"][0]["promise"] == by(shop, 1, 9)
+    assert promised(shop.api.get("/orders/1042")) == promised(made)
+
+
+def test_the_first_lines_of_an_order_get_what_is_there() -> None:
+    shop = a_site(units=3)
+    backorder(shop)
+    expect(shop, "MUG", 4, days=7)
+    lines = [line(2), line(2, line_id="2"), line(1, line_id="3")]
+    assert promised(shop.api.post("/orders", {"order_id": "1042", "lines": lines})) == [
+        [None], [by(shop, 1, 7)], [by(shop, 1, 7)],
+    ]  # fmt: skip
+
+
+def test_what_an_order_takes_beyond_all_that_comes_has_no_day_and_is_a_collision() -> None:
+    shop = a_site(units=1)
+    backorder(shop)
+    expect(shop, "MUG", 4, days=7)
+    assert promised(shop.api.post("/orders", {"order_id": "1042", "lines": [line(9)]})) == [[by(shop, 4, 7)]]
+    assert promised(shop.api.post("/orders", {"order_id": "1043", "lines": [line(1)]})) == [[None]]
+    assert Incident.objects.standing().filter(kind="oversold").exists()
+    assert verify.verify().breaches == []
+
+
+def test_a_promised_day_follows_an_order_that_grows_shrinks_leaves_and_moves() -> None:
+    shop = a_site(units=1)
+    backorder(shop)
+    expect(shop, "MUG", 4, days=7)
+    expect(shop, "MUG", 2, days=9)
+
+    def put(quantity: int, **more: Any) -> list[Any]:
+        return promised(shop.api.call("PUT", "/orders/1042", {"lines": [line(quantity, **more)]}))
+
+    assert put(3) == [[by(shop, 2, 7)]]
+    assert put(6) == put(6) == [[by(shop, 5, 9)]]
+    assert put(2) == [[by(shop, 2, 9)]]  # the one that is there may be anybody's now
+    assert put(2, fulfilled=1) == [[by(shop, 1, 9)]]
+    assert promised(shop.api.post("/orders/1042/fulfil", {})) == [[None]]
+    shop.put_on_shelf("MUG", 5, place=1)
+    shop.api.post("/orders", {"order_id": "1043", "lines": [line(1, location_id=shop.places[0].pk)]})
+    orders.move(
+        site_id=shop.site.pk, order_id="1043", from_location_id=shop.places[0].pk, to_location_id=shop.places[1].pk,
+        units={"1": Decimal(1)}, now=utc_now(),
+    )  # fmt: skip
+    assert promised(shop.api.get("/orders/1043")) == [[None]]  # it is there
+
+
+def test_the_orders_page_says_which_units_are_promised_for_which_day(client: Client) -> None:
+    shop = a_site(units=1)
+    backorder(shop)
+    expect(shop, "MUG", 4, days=7)
+    shop.api.post("/orders", {"order_id": "1042", "lines": [line(3), line(1, "BOWL", "2")]})
+    client.force_login(shop.owner)
+    address = f"/{shop.site.merchant.slug}/orders/{Order.objects.get().pk}/"
+    says = f"2 of them promised for {stock.day(incoming.today(shop.site.merchant) + timedelta(days=7))}"
+    assert client.get(address).content.decode().count("promised for") == 1
+    assert says in client.get(address).content.decode()
+    shop.api.post("/orders/1042/fulfil", {})
+    assert "promised for" not in client.get(address).content.decode()
+
+
+def test_control_without_a_rule_an_order_of_what_is_not_there_is_promised_no_day() -> None:
+    shop = a_site(units=1)
+    expect(shop, "MUG", 4)
+    assert promised(shop.api.post("/orders", {"order_id": "1042", "lines": [line(3)]})) == [[None]]
+
+
+def test_the_days_of_orders_that_were_holds_before_are_kept_with_where_they_wait() -> None:
+    shop = a_site(units=1)
+    backorder(shop)
+    expect(shop, "MUG", 4, days=7)
+    hold = shop.api.hold("cart-1", ("MUG", 3)).json()
+    made = shop.api.post(f"/holds/{hold['id']}/convert", {"order_id": "1042"})
+    OrderHold.objects.update(later=None, promised_date=None)  # as the release before left it
+    assert promised(shop.api.get("/orders/1042")) == [[None]]
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("inventory.migrations.0004_promised_days_of_earlier_orders").CARRY)
+    assert shop.api.get("/orders/1042").json() == made.json()
 
 
 def told(shop: Shop) -> list[Any]:

@@ -125,3 +125,74 @@ def test_what_no_number_of_places_has_is_taken_from_where_it_is_and_the_rest_is_
     shop.api.call("PUT", "/orders/more", {"lines": [{"line_id": "1", "sku": "MUG", "quantity": 8}]})
     assert sum(committed for _, _, committed, _ in held_of("more")) == 8
     assert verify.verify().breaches == []
+
+
+def bring(shop, order_id, *lines):
+    lines = [{"sku": "MUG", "line_id": str(n)} | line for n, line in enumerate(lines, start=1)]
+    answer = shop.api.call("PUT", f"/orders/{order_id}", {"lines": lines, "address": LEEDS})
+    assert answer.status_code == 200, answer.content
+    return held_of(order_id)
+
+
+def splits(shop, places_max):
+    policy = Policy(("fewest_splits", "closest"), places_max=places_max)
+    deciding.set_policy(merchant=shop.site.merchant, actor=shop.owner, policy=policy)
+
+
+def test_a_line_that_grows_gets_what_there_is_where_it_waits_and_the_rest_as_a_new_line_would(shop):
+    leeds, paris = (place.pk for place in shop.places)
+    splits(shop, 2)
+    put(shop, "grows", {"quantity": 4})
+    assert held_of("grows") == [("1", leeds, 4, 0)]
+    for _ in range(2):
+        assert bring(shop, "grows", {"quantity": 8}) == [("1", leeds, 5, 0), ("1", paris, 3, 0)]
+    assert not Collision.objects.filter(closed_at=None).exists()
+    # What left at once of what is new left from the first of its places; the rest waits.
+    assert bring(shop, "grows", {"quantity": 9, "fulfilled": 6}) == [("1", leeds, 0, 5), ("1", paris, 3, 1)]
+    assert bring(shop, "grows", {"quantity": 12, "fulfilled": 6}) == [("1", leeds, 0, 5), ("1", paris, 6, 1)]
+    assert Collision.objects.get(closed_at=None).missing == 2
+    assert verify.verify().breaches == []
+
+
+def test_where_more_than_one_place_has_the_rest_the_rules_choose_and_the_page_says_why(client):
+    shop = a_site(units=3, places=3)
+    deciding.set_policy(merchant=shop.site.merchant, actor=shop.owner, policy=Policy(("ranking",), places_max=2))
+    home, worse, better = (place.pk for place in shop.places)
+    Location.objects.filter(pk=worse).update(rank=2)
+    Location.objects.filter(pk=better).update(rank=1)
+    for place in (1, 2):
+        shop.put_on_shelf("MUG", 5, place=place)
+    put(shop, "grows", {"quantity": 3, "location_id": home})
+    assert bring(shop, "grows", {"quantity": 5}) == [("1", home, 3, 0), ("1", better, 2, 0)]
+    decision = RoutingDecision.objects.get(order__external_id="grows")
+    assert (decision.question["used"], decision.takes[0]["place"]) == ([home], better)
+    client.force_login(shop.owner)
+    page = client.get(f"/{shop.site.merchant.slug}/orders/{decision.order_id}/").content.decode()
+    assert "Your ranking of places" in page
+    # Two places share it already: a third may not, however much it has.
+    assert bring(shop, "grows", {"quantity": 9}) == [("1", home, 4, 0), ("1", better, 5, 0)]
+    assert Collision.objects.get(closed_at=None).missing == 1
+    again = deciding.replay(
+        merchant=shop.site.merchant, policy=Policy(("ranking",), places_max=2), since=decision.decided_at
+    )
+    assert again.changed == []
+
+
+def test_a_shop_that_never_splits_has_what_grows_where_it_waits_as_a_new_order_would(shop):
+    leeds, _ = (place.pk for place in shop.places)
+    put(shop, "whole", {"quantity": 4})
+    assert bring(shop, "whole", {"quantity": 7}) == [("1", leeds, 7, 0)]
+    assert Collision.objects.get(closed_at=None).missing == 2
+    assert shop.level("MUG", place=1).committed == 0
+
+
+def test_two_lines_that_grow_are_not_given_the_same_units_twice(shop):
+    leeds, paris = (place.pk for place in shop.places)
+    splits(shop, 2)
+    put(shop, "two", {"quantity": 2}, {"quantity": 2})
+    grown = bring(shop, "two", {"quantity": 3}, {"quantity": 4})
+    assert grown == [("1", leeds, 3, 0), ("2", leeds, 2, 0), ("2", paris, 2, 0)]
+    assert bring(shop, "two", {"quantity": 3, "location_id": leeds}, {"quantity": 5, "location_id": leeds}) == [
+        ("1", leeds, 3, 0), ("2", leeds, 3, 0), ("2", paris, 2, 0),
+    ]  # fmt: skip
+    assert verify.verify().breaches == []

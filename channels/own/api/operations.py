@@ -261,7 +261,10 @@ _ORDER_EXAMPLE: Json = {
     "updated_at": "2026-11-28T10:12:00Z", "total": "98.00", "currency": "GBP",
     "lines": [{
         "line_id": "1", "variant_id": 4711, "sku": "LNO-M-SAND", "quantity": 2, "fulfilled": 0, "restocked": 0,
-        "written_off": 0, "places": [{"location_id": 3, "waiting": 2, "fulfilled": 0, "promise": None}],
+        "written_off": 0, "places": [{
+            "location_id": 3, "waiting": 2, "fulfilled": 0,
+            "promise": {"quantity": 1, "promised_date": "2026-12-05"},
+        }],
     }],
 }  # fmt: skip
 _OFFER_EXAMPLE: Json = {
@@ -328,7 +331,8 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         "POST", "/orders", "createOrder", "Orders", Scope.ORDERS_WRITE, "Send a new order",
         "A sale is a fact: it is recorded even where there is not enough, and somebody at the shop is told. Known by "
-        "the site's own id: the same order again changes nothing.",
+        "the site's own id: the same order again changes nothing. Of units that are sold before they are there, "
+        "`promise` says how many and by which day, as a hold does; units beyond what may be promised have no day.",
         _create_order,
         {201: (shapes.Order, "Recorded."), 200: (shapes.Order, "Recorded before.")}, (), shapes.OrderIn,
         ("order-exists", "order-impossible", "unknown-goods", "unknown-location"), _ORDER_EXAMPLE,
@@ -340,7 +344,8 @@ OPERATIONS: Sequence[Operation] = (
     Operation(
         "PUT", "/orders/{order_id}", "putOrder", "Orders", Scope.ORDERS_WRITE, "Send an order as it stands now",
         "The whole of it: lines that are not named are gone from the order, and their units are free. Only the "
-        "difference is posted, so that sending it twice changes nothing.",
+        "difference is posted, so that sending it twice changes nothing. A line that grows gets more where it waits, "
+        "as far as there are more; the rest leaves from where a new line's would, with its days.",
         _put_order, {200: (shapes.Order, "As we have it now."), 201: (shapes.Order, "It was new.")}, (ORDER_ID,),
         shapes.OrderStateIn, ("order-stale", "order-impossible", "unknown-goods", "unknown-location"), _ORDER_EXAMPLE,
     ),

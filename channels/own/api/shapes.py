@@ -312,7 +312,7 @@ class DatedPromise(Out):
     """Units that were not there when they were promised."""
 
     quantity: Annotated[Number, Field(description="How many of the line are there later.")]
-    promised_date: Annotated[Day, Field(description="When all of them are, as it was told then.")]
+    promised_date: Annotated[Day, Field(description="When all of them are, as it was known then.")]
 
 
 class HeldLine(Out):
@@ -341,7 +341,8 @@ class PlaceNow(Out):
     waiting: Number
     fulfilled: Number
     promise: Annotated[
-        DatedPromise | None, Field(description="What its hold promised for a later day, while it waits.")
+        DatedPromise | None,
+        Field(description="What of those that wait was not there when it was held or ordered; null where all was."),
     ]
 
 
