@@ -67,8 +67,8 @@ def test_a_schedule_is_its_seeds_own():
     assert plan(7) != plan(8)
 
 
-# What simulation has found in the product, by the shop and the steps that show it; each is mended, and planted again as a
-# control.
+# What simulation has found in the product, by the shop and the steps that show it; each is mended, and planted again as
+# a control.
 FOUND = {
     "withdrawal_told_late": (0, "revoke:04da5eee"),
     "clock_ahead_of_the_vendors": (0, "skew:721912e4,adjust:cd809cb2"),
