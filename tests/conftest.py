@@ -14,6 +14,8 @@ from django.conf import settings
 from django.core.management.commands import flush
 from django.db.backends.postgresql.operations import DatabaseOperations
 
+LONG = ("browser", "platform", "simulation", "onboarding", "contract")  # folders with files that take a minute or two
+
 
 class OutsideWorldError(RuntimeError):
     """A test reached for another machine: the vendors' stand-ins are what it should talk to."""
@@ -92,6 +94,11 @@ def a_test_that_commits_is_cleared_away_quickly() -> Iterator[None]:
 def pytest_configure() -> None:
     """A hash that is slow on purpose is most of what making a user costs; nobody breaks into a test's database."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take minutes come first, so that no process is left alone with one while the others are done."""
+    items.sort(key=lambda item: LONG.index(name) if (name := item.path.parent.name) in LONG else len(LONG))
 
 
 def pytest_report_header() -> list[str]:

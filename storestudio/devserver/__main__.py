@@ -172,7 +172,8 @@ def _clean_environment() -> dict[str, str]:
 
 def test(words: Sequence[str]) -> int:
     """pytest on DATABASE_URL, or on a cluster that trades durability for speed; all tests on all processors."""
-    spread = [] if words else ["-n", str(min(os.cpu_count() or 1, PROCESSES_MAX)), "--dist", "loadfile"]
+    processes = str(min(os.cpu_count() or 1, PROCESSES_MAX))
+    spread = [] if words else ["-n", processes, "--dist", "loadfile", "--no-loadscope-reorder"]
     command = [sys.executable, "-m", "pytest", "-rs", *spread, *words]
     url, environment = os.environ.get("DATABASE_URL"), _clean_environment()
     if url:
