@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
 from django.db import connection as database
@@ -40,7 +40,8 @@ class Step:
 
     `kind`: available, own (its own open orders, which its number still shows), safety_stock, channel_buffer, hidden
     (what the mode “buffered” keeps back), share_percent, oversell, oversell_none
-    (a rule would, and nothing is on its way), cap, set_aside, is_paused, sells_from, whole.
+    (a rule would, and nothing is on its way), cap, set_aside, is_paused, sells_from, whole (less than a unit is not
+    shown), above_zero (a shortage is not shown), below_zero (the channel's own number for one is left alone).
     """
 
     kind: str
@@ -248,4 +249,11 @@ def _limits(row: Mapping[str, Any], decided: Mapping[str, int], now: Decimal) ->
         yield Step("own", row["own"])
         now += row["own"]
     if row["desired"] is not None and row["desired"] != now:
-        yield Step("whole", row["desired"] - now)
+        yield Step(_last_step(row["desired"], now), row["desired"] - now)
+
+
+def _last_step(desired: Decimal, now: Decimal) -> str:
+    """A shortage is shown as 0, or left as the channel's own number below 0 where it went there by itself."""
+    if desired == now.to_integral_value(ROUND_FLOOR):
+        return "whole"
+    return "above_zero" if desired == 0 else "below_zero"

@@ -89,7 +89,9 @@ _STEP_WORDS = {
     "set_aside": "set aside for other channels",
     "is_paused": "paused",
     "sells_from": "not released yet",
-    "whole": "sold in whole units, never below 0",
+    "whole": "sold in whole units",
+    "above_zero": "never told a number below 0",
+    "below_zero": "below 0 by its own sales, and left so",
 }
 
 

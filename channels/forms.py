@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import forms
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.validators import MinValueValidator
 from django.utils.timezone import now as utc_now
 
 from channels import incidents, registry, rules
@@ -20,7 +20,7 @@ from channels.order_items import EditableLine
 from channels.ports import OrderOption
 from channels.refunding import Returnable
 from inventory import incoming, paging, queries
-from inventory.forms import UNITS_MAX, FocusedForm, UnitsField
+from inventory.forms import UNITS_MAX, FocusedForm, NumberField, UnitsField, WholeField
 from inventory.models import Location, OrderHold, Variant
 from storestudio.accounts import numbers
 from storestudio.accounts.models import Merchant
@@ -31,8 +31,8 @@ CONFIRM_WORD = "approve"
 class GuardForm(forms.Form):
     """How many numbers of a connection may be cut at once without asking."""
 
-    cells = forms.IntegerField(label="At most so many numbers", min_value=1, max_value=1_000_000)
-    percent = forms.DecimalField(
+    cells = WholeField(label="At most so many numbers", min_value=1, max_value=1_000_000)
+    percent = NumberField(
         label="Nor more than this part of them, in percent", min_value=1, max_value=100, max_digits=4, decimal_places=1
     )
 
@@ -208,7 +208,7 @@ class RuleForm(FocusedForm):
     category = forms.ChoiceField(required=False, label="Category")
     sku = forms.CharField(required=False, max_length=120, label="SKU or barcode")
     # Where the form was opened for one item: its code may be another's too, or it may have none.
-    item = forms.IntegerField(required=False, widget=forms.HiddenInput)
+    item = WholeField(required=False, widget=forms.HiddenInput)
     connection = forms.ModelChoiceField(
         queryset=Connection.objects.none(), required=False, empty_label="Every channel", label="Channel"
     )
@@ -219,7 +219,7 @@ class RuleForm(FocusedForm):
         "Keep back", "Safety stock: units that nobody may sell. So many at each place, not of all places together."
     )
     channel_buffer = _units("Hide from the channel", "Units kept from it besides, at each place too.")
-    share_percent = forms.DecimalField(
+    share_percent = NumberField(
         required=False, min_value=0, max_value=100, decimal_places=2, max_digits=5, label="Offer only, in percent",
         help_text="Of what is left then.",
     )  # fmt: skip
@@ -274,6 +274,9 @@ class RuleForm(FocusedForm):
         self._choose("location", Location.objects.of(merchant).filter(is_active=True).order_by("name", "pk"))
         item = self._item(paging.number(str(self["item"].value() or "")))
         self.fields["sku"].help_text = item.full_title if item else ""
+        if tills := rules.tills(merchant=merchant):
+            names = ", ".join(one.label for one in tills)
+            self.fields["cap"].help_text += f" “Every channel” means your tills too: {names}."
         category: Any = self.fields["category"]
         category.choices = [("", "Choose a category"), *((one, one) for one in self._categories())]
 
@@ -442,9 +445,7 @@ class OrderItemsForm(KeyedForm):
         super().__init__(*args, **kwargs)
         for one in self.lines:
             is_whole = not takes_fractions or bool(one.line.variant and one.line.variant.is_whole_unit)
-            words = "Type 0 or more."
-            if one.least:
-                words = f"{numbers.plain(one.least)} have left already: no fewer can stay on it."
+            words = f"{numbers.plain(one.least)} have left already: no fewer can stay on it." if one.least else None
             least = MinValueValidator(one.least, message=words)
             self.fields[f"units_{one.line.pk}"] = field = UnitsField(
                 label=f"Units of {one.name}", max_value=UNITS_MAX, initial=numbers.plain(one.line.quantity),
@@ -503,7 +504,7 @@ class RefundForm(KeyedForm):
         required=False, label="I have given the money back myself", help_text="Cash, or a transfer: it is only noted."
     )
     note = forms.CharField(required=False, max_length=255, label="Reason", help_text="The customer may see it.")
-    amount = forms.DecimalField(
+    amount = NumberField(
         min_value=0, max_digits=12, decimal_places=2, label="Amount to give back",
         error_messages={"required": "Type how much money is given back; 0 for none."},
     )  # fmt: skip
@@ -517,11 +518,10 @@ class RefundForm(KeyedForm):
         for one in self.returnable:
             is_whole = not takes_fractions or bool(one.line.variant and one.line.variant.is_whole_unit)
             name = one.line.sku or one.line.title
-            most = MaxValueValidator(one.most, message=f"At most {numbers.plain(one.most)}.")
-            least = MinValueValidator(0, message="Type 0 or more.")
             self.fields[one.name] = field = UnitsField(
-                label=f"Units of {name}", initial="0", validators=[least, most, *([_whole] if is_whole else [])]
-            )
+                label=f"Units of {name}", initial="0", min_value=0, max_value=one.most,
+                validators=[_whole] if is_whole else [],
+            )  # fmt: skip
             field.widget.attrs |= {"class": "units-field", "aria-label": f"Units of {name} to give back"}
         has_left = any(one.has_left for one in self.returnable)
         if has_left and places:
@@ -549,9 +549,9 @@ class RefundForm(KeyedForm):
 class DecisionForm(KeyedForm):
     """What is done for one order that goes without; the offer is the button that was pressed."""
 
-    line = forms.IntegerField(widget=forms.HiddenInput)
+    line = WholeField(widget=forms.HiddenInput)
     offer = forms.CharField(max_length=40, error_messages={"required": "Press one of the offers."})
     note = forms.CharField(required=False, max_length=255, label="Note, kept with the order")
-    extra_cost = forms.DecimalField(
+    extra_cost = NumberField(
         required=False, min_value=0, max_digits=9, decimal_places=2, label="Extra cost, such as a parcel more"
     )

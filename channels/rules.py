@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import Field, QuerySet
 from django.utils import timezone
 
-from channels import measuring, publisher
+from channels import measuring, publisher, registry
 from channels.models import AvailabilityRule, CellPolicy, ChannelStock, Connection, RuleChange, RuleWork
 from inventory.models import ZERO, Product, Variant
 from storestudio.accounts import audit, numbers
@@ -159,6 +159,24 @@ def save_mode(*, rule: AvailabilityRule, updates_every_s: int | None, actor: Use
     with transaction.atomic():
         Connection.objects.filter(pk=rule.connection_id or 0).update(updates_every_s=updates_every_s)
         return save(rule=rule, actor=actor)
+
+
+def capped_tills(*, rule: AvailabilityRule, preview: Preview) -> list[Tally]:
+    """What a cap for every channel does at each till of the shop; empty for a rule that caps one channel, or none."""
+    if rule.cap is None or rule.connection_id is not None:
+        return []
+    return [tally for tally in preview.tallies if is_till(tally.connection)]
+
+
+def tills(*, merchant: Merchant) -> list[Connection]:
+    """The shop's tills: what people ring up goods with over the counter."""
+    rows = Connection.objects.of(merchant).exclude(state=Connection.State.CLOSED).order_by("label", "pk")
+    return [one for one in rows if is_till(one)]
+
+
+def is_till(connection: Connection) -> bool:
+    """Whether goods are rung up with it over the counter, by the numbers that it shows."""
+    return connection.channel in registry.EVERY and registry.capabilities(connection.channel).is_till
 
 
 def _change(rule: AvailabilityRule, actor: User | None, do: Callable[[], Any]) -> RuleChange:

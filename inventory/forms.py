@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, cast
 
 from django import forms
+from django.core.validators import DecimalValidator, MaxValueValidator, MinValueValidator
 
 from inventory import incoming
 from inventory.models import ArrivalLine, Location, Variant
@@ -32,10 +33,46 @@ REASONS = [
 ]
 
 
-_UNITS_WORDS = {"required": "Type how many units.", "invalid": "Type a number, such as 3."}
+_TOO_LONG = {
+    "invalid": "Type a number.",
+    "max_digits": "That number is too long.",
+    "max_decimal_places": "At most %(max)s places after the point.",
+    "max_whole_digits": "That number is too large.",
+}
+_UNITS_WORDS = {"required": "Type how many units."}
 
 
-class UnitsField(forms.DecimalField):
+def _say_limits(field: forms.IntegerField) -> None:
+    """Django's “Ensure this value is …” as people say it; what a field says itself stays."""
+    for one in field.validators:
+        if isinstance(one, MinValueValidator | MaxValueValidator) and one.message == type(one).message:
+            limit = numbers.plain(Decimal(one.limit_value))
+            one.message = f"Type {limit} or more." if isinstance(one, MinValueValidator) else f"At most {limit}."
+        elif isinstance(one, DecimalValidator):
+            one.messages = _TOO_LONG
+
+
+class WholeField(forms.IntegerField):
+    """A whole number whose limits are said in plain words; so is any that a page asks for."""
+
+    default_error_messages = {"invalid": "Type a whole number, such as 3."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        _say_limits(self)
+
+
+class NumberField(forms.DecimalField):
+    """A number with places after the point whose limits are said in plain words; so is any that a page asks for."""
+
+    default_error_messages = {"invalid": "Type a number, such as 3."}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        _say_limits(self)
+
+
+class UnitsField(NumberField):
     """Units with up to 5 places; the true minus that our own pages print is understood."""
 
     def __init__(self, **options: Any) -> None:
@@ -79,8 +116,8 @@ class ShippingForm(FocusedForm):
         label="A warehouse",
         help_text="No customers walk in. Its stock goes out first where you say so.",
     )
-    rank = forms.IntegerField(min_value=1, max_value=999, label="Rank", help_text="1 ships rather than 2.")
-    orders_a_day_max = forms.IntegerField(
+    rank = WholeField(min_value=1, max_value=999, label="Rank", help_text="1 ships rather than 2.")
+    orders_a_day_max = WholeField(
         required=False, min_value=0, max_value=100_000, label="Orders a day", help_text="Empty: no limit."
     )
     ships_until = forms.TimeField(
@@ -89,11 +126,11 @@ class ShippingForm(FocusedForm):
         widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
         help_text="Local time. Empty: any time.",
     )
-    latitude = forms.DecimalField(
+    latitude = NumberField(
         required=False, min_value=-90, max_value=90, max_digits=8, decimal_places=5, label="Latitude",
         help_text="Degrees, such as 53.48095; south is negative.",
     )  # fmt: skip
-    longitude = forms.DecimalField(
+    longitude = NumberField(
         required=False, min_value=-180, max_value=180, max_digits=8, decimal_places=5, label="Longitude",
         help_text="Degrees, such as -2.23743; west is negative.",
     )  # fmt: skip

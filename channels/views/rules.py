@@ -159,6 +159,8 @@ def _confirm(
     names = {tally.connection.pk: tally.connection.label for tally in preview.tallies}
     context |= {
         "preview": preview,
+        "cap": rule.cap,
+        "tills": [] if context.get("is_deleting") else rules.capped_tills(rule=rule, preview=preview),
         "effects": [(names.get(effect.connection_id, ""), effect) for effect in preview.effects],
         "where": rules.scope_words(rule),
         "says": rules.says(rule),

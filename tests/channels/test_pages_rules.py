@@ -8,7 +8,7 @@ import pytest
 from django.urls import reverse
 from django.utils.timezone import now as utc_now
 
-from channels.models import AvailabilityRule, RuleChange
+from channels.models import AvailabilityRule, Connection, RuleChange
 from tests import factories
 from tests.channels.rules_shop import a_shop
 
@@ -74,9 +74,10 @@ def test_what_is_typed_comes_back_when_a_rule_is_changed(shop, client):
     ("typed", "words"),
     [
         ({"safety_stock": ""}, "says nothing yet"),
-        ({"safety_stock": "-1"}, "greater than or equal to 0"),
-        ({"safety_stock": "two"}, "Type a number"),
-        ({"share_percent": "150"}, "less than or equal to 100"),
+        ({"safety_stock": "-1"}, "Type 0 or more."),
+        ({"safety_stock": "two"}, "Type a number, such as 3."),
+        ({"share_percent": "150"}, "At most 100."),
+        ({"share_percent": "1.234"}, "At most 2 places after the point."),
         ({"what": "variant", "sku": "NOT-THERE"}, "No item has this SKU"),
         ({"what": "category"}, "Choose which category"),
         ({"oversell": "preorder", "promised_date": "2020-02-29"}, "That day is over"),
@@ -146,6 +147,36 @@ def test_more_zeros_than_were_shown_are_asked_about_again(shop, client):
     assert page.status_code == 422
     assert "Look again" in page.content.decode()
     assert not AvailabilityRule.objects.exists()
+
+
+def test_a_cap_for_every_channel_says_that_it_caps_the_tills_too_and_by_how_much(shop, client):
+    Connection.objects.filter(pk=shop.channels["Till"].pk).update(channel="square", label="Counter")
+    shop.variant(units=12)
+    shop.variant(units=2)
+    there = address(shop, "rule_new")
+    assert "“Every channel” means your tills too: Counter." in client.get(there).content.decode()
+    typed = {"what": "everything", "cap": "3", "step": "preview"}
+    page = client.post(there, typed).content.decode()
+    assert "This caps your tills too" in page
+    assert "Counter would show less of 1 of its 2 numbers" in page
+    assert not AvailabilityRule.objects.exists()
+    for other in ({"connection": shop.channels["Web"].pk}, {"cap": "", "safety_stock": "2"}):
+        assert "caps your tills" not in client.post(there, typed | other).content.decode()
+    assert client.post(there, typed | {"step": "save", "seen_zero": "0"}).status_code == 302
+    rule = AvailabilityRule.objects.get()
+    assert (
+        "Counter shows no more than that now"
+        in client.post(address(shop, "rule", rule.pk), typed | {"note": "Small shelf"}).content.decode()
+    )
+    assert "caps your tills" not in client.get(address(shop, "delete_rule", rule.pk)).content.decode()
+
+
+def test_a_shop_without_a_till_is_told_nothing_of_tills(shop, client):
+    shop.variant(units=12)
+    there = address(shop, "rule_new")
+    assert "tills" not in client.get(there).content.decode()
+    typed = {"what": "everything", "cap": "3", "step": "preview"}
+    assert "caps your tills" not in client.post(there, typed).content.decode()
 
 
 def test_deleting_shows_what_comes_back(shop, client):

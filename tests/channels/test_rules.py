@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now as utc_now
 
-from channels import availability, incidents, rules
+from channels import availability, beliefs, incidents, publisher, rules
 from channels.models import CellPolicy, ChannelStock, Incident, RuleWork
 from inventory.models import Product
 from storestudio.accounts.models import AuditEntry
@@ -110,6 +110,22 @@ def test_what_is_sold_in_whole_units_has_whole_steps(shop):
     (found,) = availability.of_cells(cell_ids=[shop.cell(variant, "Web").pk])
     assert [(step.kind, step.amount) for step in found.steps][1:2] == [("safety_stock", -3)]
     assert sum(step.amount for step in found.steps) == found.quantity == 2
+
+
+def test_a_shortage_is_said_as_one_and_half_a_unit_as_half_a_unit(shop):
+    variant = shop.variant(units=Decimal("-1.5"))
+    ChannelStock.objects.filter(pk=shop.cell(variant, "Till").pk).update(expected=-3)
+    publisher.refresh_desired(cell_ids=shop.cell_ids(variant))
+
+    def said():
+        views = beliefs.views(merchant_id=shop.merchant.pk, variant_ids=[variant.pk], with_told=True)
+        return {view.channel_label: [(one.amount, one.words) for one in view.reasons] for view in views}
+
+    shortage = (Decimal("-1.5"), "available")
+    assert said()["Web"] == [shortage, (Decimal("1.5"), "never told a number below 0")]
+    assert said()["Till"] == [shortage, (Decimal("-1.5"), "below 0 by its own sales, and left so")]
+    shop.post(variant, 3)
+    assert (said()["Web"], said()["Till"], shop.shown(variant)) == ([(1, "available")], [(1, "available")], [1] * 4)
 
 
 def test_web_first_for_48_hours_then_everyone_by_itself(shop):

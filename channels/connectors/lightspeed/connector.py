@@ -69,6 +69,7 @@ class LightspeedConnector:
         takes_fractions=True,
         has_change_feed=True,
         tells_deletions=True,
+        is_till=True,
         listing_fields=listings.WRITABLE,
         listing_batch_max=10,  # three calls each
         listing_reads_max=20,

@@ -65,6 +65,7 @@ class RSeriesConnector:
         takes_fractions=False,
         has_change_feed=True,
         tells_deletions=True,
+        is_till=True,
         listing_fields=listings.WRITABLE,
         listing_batch_max=10,  # three calls each
         listing_reads_max=LIMIT,

@@ -66,6 +66,7 @@ class SquareConnector:
         takes_fractions=True,
         has_change_feed=True,
         tells_deletions=True,
+        is_till=True,
         listing_fields=WRITABLE,
         listing_batch_max=100,
         listing_reads_max=500,
