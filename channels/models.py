@@ -951,6 +951,9 @@ class StockGap(MerchantOwned):
         AGREES = "agrees", "It agrees again by itself"
         OURS = "ours", "Our number was sent"
         THEIRS = "theirs", "Their number was booked"
+        TRUSTED = "trusted", "Their number was booked, as that app's are from now on"
+
+    THEIR_NUMBERS = (Deed.THEIRS, Deed.TRUSTED)
 
     connection = models.ForeignKey(Connection, on_delete=models.CASCADE, related_name="gaps")
     cell = models.ForeignKey(ChannelStock, on_delete=models.SET_NULL, null=True, related_name="gaps")
@@ -965,6 +968,7 @@ class StockGap(MerchantOwned):
     deed = models.CharField(max_length=8, choices=Deed, blank=True, default=Deed.NOTHING)
     moved = quantity_field(help_text="Units by which what was done changed our numbers of it; what undoing takes back.")
     question = models.CharField(max_length=120, blank=True, help_text="Gaps of one question are decided together.")
+    decision = models.UUIDField(null=True, editable=False, help_text="The answer that decided it with others at once.")
     seen_at = models.DateTimeField(default=utc_now)
     judged_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
@@ -978,6 +982,11 @@ class StockGap(MerchantOwned):
             models.Index(fields=["connection", "-seen_at"], name="gap_by_time"),
             models.Index(fields=["connection", "question"], name="gap_asked", condition=Q(state="asked")),
             models.Index(fields=["cell", "-seen_at"], name="gap_of_cell"),
+            models.Index(
+                fields=["connection", "decision"],
+                name="gap_decided",
+                condition=Q(decision__isnull=False, state="decided"),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -986,7 +995,7 @@ class StockGap(MerchantOwned):
     @property
     def is_undoable(self) -> bool:
         """Whether something was done that can be taken back."""
-        takes_back = (self.Deed.APPLIED, self.Deed.BOOKED, self.Deed.BELIEVED, self.Deed.THEIRS, self.Deed.RELINKED)
+        takes_back = (self.Deed.APPLIED, self.Deed.BOOKED, self.Deed.BELIEVED, *self.THEIR_NUMBERS, self.Deed.RELINKED)
         return self.state in (self.State.HEALED, self.State.DECIDED) and self.deed in takes_back
 
 

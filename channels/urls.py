@@ -58,6 +58,7 @@ urlpatterns: list[URLPattern] = [
     path("<slug:shop>/channels/<int:connection_id>/put-back/", views.put_back, name="put_back_channel"),
     path("<slug:shop>/channels/<int:connection_id>/drift/", views.drift, name="channel_drift"),
     path("<slug:shop>/channels/<int:connection_id>/drift/decide/", views.decide_drift, name="decide_drift"),
+    path("<slug:shop>/channels/<int:connection_id>/drift/undo/", views.undo_decision, name="undo_decision"),
     path("<slug:shop>/channels/<int:connection_id>/drift/guard/", views.set_guard, name="set_guard"),
     path("<slug:shop>/channels/<int:connection_id>/drift/<int:gap_id>/undo/", views.undo_gap, name="undo_gap"),
     path("<slug:shop>/channels/<int:connection_id>/stops/<int:stop_id>/", views.guard_stop, name="guard_stop"),

@@ -5,7 +5,16 @@ the record, `deciding` is a person's part.
 """
 
 from channels.reconcile.changes import read_stock_changes
-from channels.reconcile.deciding import CannotUndo, NoDrift, decide, decide_stop, resolve_drift, undo
+from channels.reconcile.deciding import (
+    CannotUndo,
+    NoDrift,
+    Undone,
+    decide,
+    decide_stop,
+    resolve_drift,
+    undo,
+    undo_decision,
+)
 from channels.reconcile.gaps import news_came
 from channels.reconcile.reading import (
     Seen,
@@ -23,6 +32,7 @@ __all__ = [
     "CannotUndo",
     "NoDrift",
     "Seen",
+    "Undone",
     "check",
     "check_hot",
     "decide",
@@ -37,4 +47,5 @@ __all__ = [
     "sweep",
     "sweep_whole",
     "undo",
+    "undo_decision",
 ]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 from decimal import Decimal
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import F
@@ -33,6 +35,10 @@ def resolve_drift(*, cell_id: int, choice: str, actor: User) -> None:
     """
     if choice not in CHOICES:
         raise ValueError(choice)
+    _resolve(cell_id, Deed(choice), actor)
+
+
+def _resolve(cell_id: int, deed: StockGap.Deed, actor: User, *, decision: UUID | None = None) -> None:
     with transaction.atomic():
         # Levels before cells, as in every other path: the ledger locks the level, then all its cells.
         cell = ChannelStock.objects.select_related("listing", "channel_location", "merchant", "connection").get(
@@ -42,17 +48,18 @@ def resolve_drift(*, cell_id: int, choice: str, actor: User) -> None:
             raise NoDrift
         difference = cell.observed - cell.expected
         changed: dict[str, object] = {"drift_at": None, "doubt": 0, "recheck_at": None}
-        if choice == "theirs" and cell.listing.variant_id and cell.channel_location.location_id:
+        if deed != Deed.OURS and cell.listing.variant_id and cell.channel_location.location_id:
             _book(cell, difference, actor)
         else:
             changed["expected"] = cell.observed
         ChannelStock.objects.filter(pk=cell_id, drift_at=cell.drift_at).update(**changed)
         refresh_neighbours([cell_id])
+        choice = "ours" if deed == Deed.OURS else "theirs"
         audit.record(
             actor=actor, merchant=cell.merchant, action=f"drift.{choice}", target=cell,
             summary=f"{cell.listing.sku}: chose {choice} ({numbers.plain(difference)})",
         )  # fmt: skip
-        _close(cell, choice, difference, actor)
+        _close(cell, deed, difference, actor, decision=decision)
 
 
 def _book(cell: ChannelStock, difference: Decimal, actor: User) -> None:
@@ -70,51 +77,62 @@ def _book(cell: ChannelStock, difference: Decimal, actor: User) -> None:
     ledger.post(merchant_id=cell.merchant_id, source="user", channel_id=cell.connection_id, entries=entries)
 
 
-def _close(cell: ChannelStock, choice: str, difference: Decimal, actor: User) -> None:
+def _close(cell: ChannelStock, deed: StockGap.Deed, difference: Decimal, actor: User, *, decision: UUID | None) -> None:
     waiting = StockGap.objects.filter(gaps.WAITING, cell=cell)
     questions = set(waiting.values_list("question", flat=True)) | {f"cell:{cell.pk}"}
     waiting.update(
-        state=State.DECIDED, deed=Deed(choice), moved=difference if choice == "theirs" else ZERO,
-        closed_at=timezone.now(), closed_by=actor,
+        state=State.DECIDED, deed=deed, moved=ZERO if deed == Deed.OURS else difference,
+        closed_at=timezone.now(), closed_by=actor, decision=decision,
     )  # fmt: skip
     RemoteChange.objects.filter(
         connection=cell.connection_id, inventory_id=cell.listing.inventory_id, state=RemoteChange.State.WITHHELD,
         location_external_id=cell.channel_location.external_id,
     ).update(state=RemoteChange.State.DECIDED)  # fmt: skip
-    how = "our number was sent" if choice == "ours" else "their number was booked"
+    how = "our number was sent" if deed == Deed.OURS else "their number was booked"
     gaps.close_questions(cell.connection, questions, how=how, actor=actor)
+
+
+ANSWERS = {"ours": Deed.OURS, "theirs": Deed.THEIRS, "trust": Deed.TRUSTED}
 
 
 def decide(*, connection: Connection, gap_ids: Iterable[int], choice: str, actor: User) -> int:
     """Decide many at once: "ours", "theirs", or "trust" (theirs, and that app's changes are booked from now on).
 
     Returns how many were decided; what agrees by now, or is not to be decided by a number, is left as it is. Each cell
-    in a transaction of its own. Raises ValueError for another choice.
+    in a transaction of its own; `undo_decision` takes all of them back. Raises ValueError for another choice.
     """
-    if choice not in (*CHOICES, "trust"):
+    if choice not in ANSWERS:
         raise ValueError(choice)
     asked = StockGap.objects.filter(pk__in=list(gap_ids), connection=connection, state=State.ASKED).order_by("cell_id")
-    done, apps = 0, set()
+    done, apps, decision = 0, set(), uuid4()
     for gap in asked:
         try:
-            resolve_drift(cell_id=gap.cell_id or 0, choice="ours" if choice == "ours" else "theirs", actor=actor)
+            _resolve(gap.cell_id or 0, ANSWERS[choice], actor, decision=decision)
         except (NoDrift, ChannelStock.DoesNotExist):
             continue
         done += 1
-        apps |= {str(gap.evidence.get("app_id") or "")} - {""}
-    if choice == "trust" and apps:
-        _trust(connection, apps, actor)
+        apps |= _apps(gap)
+    if choice == "trust":
+        _trust(connection, actor, more=apps)
     return done
 
 
-def _trust(connection: Connection, apps: Iterable[str], actor: User) -> None:
+def _apps(gap: StockGap) -> set[str]:
+    return {str(gap.evidence.get("app_id") or "")} - {""}
+
+
+def _trust(connection: Connection, actor: User, *, more: Set[str] = frozenset(), fewer: Set[str] = frozenset()) -> None:
+    """Book changes of these apps from now on, or ask about them again. Locks the connection."""
+    if not more | fewer:
+        return
     with transaction.atomic():
         locked = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
-        locked.trusted_apps = sorted({*locked.trusted_apps, *apps})
+        locked.trusted_apps = sorted({*locked.trusted_apps, *more} - fewer)
         locked.save(update_fields=["trusted_apps"])
+        what, apps = ("booked", more) if more else ("asked about", fewer)
         audit.record(
-            actor=actor, merchant=locked.merchant, action="connection.app_trusted", target=locked,
-            summary=f"{locked.label}: changes by {', '.join(sorted(apps))} are booked from now on",
+            actor=actor, merchant=locked.merchant, action=f"connection.app_{'' if more else 'dis'}trusted",
+            target=locked, summary=f"{locked.label}: changes by {', '.join(sorted(apps))} are {what} from now on",
         )  # fmt: skip
 
 
@@ -125,9 +143,45 @@ class CannotUndo(Exception):
 def undo(*, gap_id: int, actor: User) -> None:
     """Take back what healed, or decided, a gap; the question is then open again. Raises CannotUndo.
 
-    Units that were booked are booked back, a belief is what it was, a listing waits to be linked. Locks the gap, the
-    level, the cell.
+    Units that were booked are booked back, a belief is what it was, a listing waits to be linked; an app of whose
+    decision nothing is left is trusted no more. Locks the gap, the level, the cell.
     """
+    gap = _undo(gap_id, actor)
+    is_left = StockGap.objects.filter(decision=gap.decision, state=State.DECIDED, evidence__app_id__in=list(_apps(gap)))
+    if gap.deed == Deed.TRUSTED and not is_left.exists():
+        _trust(gap.connection, actor, fewer=_apps(gap))
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What came of taking back a decision: how many gaps, and why the others could not be, each reason once."""
+
+    done: int
+    refused: int
+    reasons: Sequence[str]
+
+
+def undo_decision(*, connection: Connection, decision: UUID, actor: User) -> Undone:
+    """Take back all that one answer booked; what was not known is then one question again.
+
+    Each gap in a transaction of its own, as it was decided: what was taken back before, or cannot be, stops no other.
+    """
+    booked = StockGap.objects.filter(
+        connection=connection, decision=decision, state=State.DECIDED, deed__in=StockGap.THEIR_NUMBERS
+    )
+    done: list[StockGap] = []
+    refused: list[str] = []
+    for gap_id in list(booked.order_by("cell_id").values_list("pk", flat=True)):
+        try:
+            done.append(_undo(gap_id, actor, together=decision.hex))
+        except CannotUndo as why:
+            refused.append(str(why))
+    gaps.raise_again(connection, undone=[gap.pk for gap in done])
+    _trust(connection, actor, fewer={app for gap in done if gap.deed == Deed.TRUSTED for app in _apps(gap)})
+    return Undone(len(done), len(refused), list(dict.fromkeys(refused)))
+
+
+def _undo(gap_id: int, actor: User, *, together: str = "") -> StockGap:
     with transaction.atomic():
         gap: StockGap = (
             StockGap.objects.select_for_update(of=("self",))
@@ -139,12 +193,13 @@ def undo(*, gap_id: int, actor: User) -> None:
         if gap.deed == Deed.RELINKED:
             _part(gap, actor)
         else:
-            _take_back(gap, actor)
+            _take_back(gap, actor, together=together)
         StockGap.objects.filter(pk=gap.pk).update(state=State.UNDONE, closed_at=timezone.now(), closed_by=actor)
         audit.record(
             actor=actor, merchant=gap.connection.merchant, action="drift.undone", target=gap,
             summary=f"{gap.listing.sku}: {gap.get_deed_display()} ({numbers.plain(gap.moved)}) taken back",
         )  # fmt: skip
+    return gap
 
 
 def _part(gap: StockGap, actor: User) -> None:
@@ -154,7 +209,7 @@ def _part(gap: StockGap, actor: User) -> None:
     linking.unlink(listing=new, actor=actor)
 
 
-def _take_back(gap: StockGap, actor: User) -> None:
+def _take_back(gap: StockGap, actor: User, *, together: str) -> None:
     cell = gap.cell
     if cell is None or gap.variant_id is None or cell.channel_location.location_id is None:
         raise CannotUndo("Its listing was parted since: correct the stock by hand.")
@@ -180,7 +235,7 @@ def _take_back(gap: StockGap, actor: User) -> None:
         channel_location=cell.channel_location, variant_id=gap.variant_id, expected=cell.expected or ZERO,
         observed=cell.observed, cause=gap.cause, evidence=gap.evidence | {"undone": gap.pk}, seen_at=now, judged_at=now,
     )  # fmt: skip
-    gaps.ask(gap.connection, [again])
+    gaps.ask(gap.connection, [again], together=together)
 
 
 def decide_stop(*, stop_id: int, is_approved: bool, actor: User) -> GuardStop:

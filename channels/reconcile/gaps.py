@@ -7,7 +7,7 @@ only because we looked, stays as history.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -328,13 +328,18 @@ _ASKED = {
 ALONE_MAX = 5  # more unknown ones at a time have one cause, whatever it is: one question
 
 
-def ask(connection: Connection, gaps: Sequence[StockGap]) -> None:
-    """Put gaps to a person, one question for each cause; their `cause` and `evidence` are set."""
+def ask(connection: Connection, gaps: Sequence[StockGap], *, together: str = "") -> None:
+    """Put gaps to a person, one question for each cause; their `cause` and `evidence` are set.
+
+    `together` names what they have in common with others that are put one by one: call `raise_again` when all are.
+    """
     groups: dict[str, list[StockGap]] = defaultdict(list)
     unknown = [gap for gap in gaps if gap.cause == Cause.UNKNOWN]
     stamp = timezone.now().strftime("%Y%m%dT%H%M")
     for gap in gaps:
-        if gap.cause == Cause.UNKNOWN and len(unknown) <= ALONE_MAX:
+        if gap.cause == Cause.UNKNOWN and together:
+            question = f"{connection.pk}:unknown:{together}"
+        elif gap.cause == Cause.UNKNOWN and len(unknown) <= ALONE_MAX:
             question = f"cell:{gap.cell_id}"
         elif gap.cause == Cause.UNKNOWN:
             question = f"{connection.pk}:unknown:{stamp}"
@@ -344,7 +349,14 @@ def ask(connection: Connection, gaps: Sequence[StockGap]) -> None:
         gap.question, gap.state, gap.judged_at = question, State.ASKED, gap.judged_at or timezone.now()
         groups[question].append(gap)
     StockGap.objects.bulk_update(gaps, ["question", "state", "judged_at", "cause", "evidence"])
-    for question in groups:
+    for question in () if together else groups:
+        _raise_question(connection, question)
+
+
+def raise_again(connection: Connection, *, undone: Collection[int]) -> None:
+    """Open the incidents of questions that came back when these gaps were undone, each once."""
+    asked = StockGap.objects.filter(connection=connection, state=State.ASKED, evidence__undone__in=list(undone))
+    for question in sorted(set(asked.values_list("question", flat=True))):
         _raise_question(connection, question)
 
 

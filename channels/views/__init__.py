@@ -11,7 +11,7 @@ from channels.views.decisions import (
     resolve_drift,
     retry_cell,
 )
-from channels.views.drift import decide_drift, decide_stop, drift, guard_stop, set_guard, undo_gap
+from channels.views.drift import decide_drift, decide_stop, drift, guard_stop, set_guard, undo_decision, undo_gap
 from channels.views.fleet import fleet
 from channels.views.incidents import (
     acknowledge_incident,
@@ -75,6 +75,7 @@ __all__ = [
     "snooze_incident",
     "today",
     "undo_collision",
+    "undo_decision",
     "undo_gap",
     "writes",
 ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -27,6 +28,7 @@ CHOICES = {
     "trust": "Their numbers are in the ledger, and that app's changes count from now on",
 }
 QUESTIONS_MAX = 50
+DECISIONS_SHOWN = 5
 
 
 @shop_view()
@@ -60,6 +62,7 @@ def _page(request: ShopRequest, connection: Connection, *, form: GuardForm | Non
         request,
         connection,
         questions=_questions(connection),
+        decisions=_decisions(connection),
         stops=list(stops.order_by("pk")),
         page=page,
         state=state,
@@ -88,6 +91,19 @@ def _questions(connection: Connection) -> list[dict[str, Any]]:
     return [{"name": name, "count": count, "gap": firsts[name]} for name, count in groups]
 
 
+def _decisions(connection: Connection) -> list[dict[str, Any]]:
+    """The latest answers that booked several numbers at once and can be taken back at once, each with an example."""
+    booked = StockGap.objects.filter(
+        connection=connection, decision__isnull=False, state=State.DECIDED, deed__in=StockGap.THEIR_NUMBERS
+    )
+    groups = booked.order_by().values("decision").annotate(
+        count=Count("pk"), units=Sum("moved"), first=Min("pk"), at=Max("closed_at")
+    )  # fmt: skip
+    found = list(groups.filter(count__gt=1).order_by("-at", "-first")[:DECISIONS_SHOWN])
+    examples = StockGap.objects.select_related("listing", "closed_by").in_bulk([one["first"] for one in found])
+    return [one | {"gap": examples[one["first"]]} for one in found]
+
+
 def _back(request: ShopRequest, connection_id: int) -> HttpResponse:
     """To the list, narrowed as it was."""
     there = reverse("channel_drift", args=[request.merchant.slug, connection_id])
@@ -109,7 +125,8 @@ def decide_drift(request: ShopRequest, connection_id: int) -> HttpResponse:
         ids = list(asked.values_list("pk", flat=True))
     done = reconcile.decide(connection=connection, gap_ids=ids, choice=choice, actor=request.actor)
     if done:
-        messages.success(request, f"{CHOICES[choice]}: {done} decided.")
+        undo = " You can take them back below." if choice != "ours" and done > 1 else ""
+        messages.success(request, f"{CHOICES[choice]}: {done} decided.{undo}")
     else:
         messages.info(request, "Nothing was left to decide: the numbers agree again, or the item is gone.")
     return _back(request, connection_id)
@@ -127,6 +144,26 @@ def undo_gap(request: ShopRequest, connection_id: int, gap_id: int) -> HttpRespo
         messages.error(request, str(refused))
     else:
         messages.success(request, "Taken back. The question is open again.")
+    return _back(request, connection_id)
+
+
+@shop_view(roles=MAY_MANAGE)
+@require_POST
+def undo_decision(request: ShopRequest, connection_id: int) -> HttpResponse:
+    """Take back all that one answer booked."""
+    connection = connection_of(request, connection_id)
+    try:
+        decision = UUID(request.POST.get("decision", ""))
+    except ValueError:
+        return HttpResponse("Choose what to take back.", status=422, content_type="text/plain")
+    undone = reconcile.undo_decision(connection=connection, decision=decision, actor=request.actor)
+    if undone.done:
+        question = "The question is" if undone.done == 1 else "Their questions are"
+        messages.success(request, f"{undone.done} taken back. {question} open again.")
+    if undone.refused:
+        messages.error(request, f"{undone.refused} could not be taken back. {' '.join(undone.reasons)}")
+    if not undone.done and not undone.refused:
+        messages.info(request, "That was taken back already.")
     return _back(request, connection_id)
 
 

@@ -176,6 +176,98 @@ def test_what_was_booked_is_taken_back_and_asked_about(shop):
     assert level.on_hand == 18
 
 
+def asked(cells, *, cause="unknown", **evidence):
+    """These cells show 17, and a person is asked."""
+    ChannelStock.objects.filter(pk__in=[cell.pk for cell in cells]).update(observed=17, drift_at=timezone.now())
+    return [
+        factories.StockGapFactory(cell=cell, cause=cause, question="q", observed=17, expected=20, evidence=evidence)
+        for cell in cells
+    ]
+
+
+def on_hand(cells):
+    return [int(StockLevel.objects.get(variant=cell.listing.variant_id).on_hand) for cell in cells]
+
+
+@pytest.fixture
+def manager(shop):
+    return factories.MembershipFactory(merchant=shop[0].merchant).user
+
+
+def booked(connection, rows, actor, choice="theirs"):
+    """All of them answered at once; the decision's name."""
+    reconcile.decide(connection=connection, gap_ids=[gap.pk for gap in rows], choice=choice, actor=actor)
+    return StockGap.objects.get(pk=rows[0].pk).decision
+
+
+def test_what_one_answer_booked_is_taken_back_at_once_and_asked_about_as_one_question(shop, manager):
+    connection, cells = shop
+    rows = asked(cells[:7])
+    single = asked(cells[7:8])
+    first, other = booked(connection, rows, manager), booked(connection, single, manager)
+    assert on_hand(cells[:8]) == [17] * 8
+    undone = reconcile.undo_decision(connection=connection, decision=first, actor=manager)
+    assert (undone.done, undone.refused) == (7, 0)
+    assert on_hand(cells[:8]) == [20] * 7 + [17]
+    assert StockGap.objects.filter(decision=other, state="decided").exists()
+    again = StockGap.objects.filter(state="asked")
+    assert (again.count(), len(set(again.values_list("question", flat=True)))) == (7, 1)
+    assert "in 7 places" in Incident.objects.standing().get(kind="drift").title
+    twice = reconcile.undo_decision(connection=connection, decision=first, actor=manager)
+    assert (twice.done, twice.refused, on_hand(cells[:7])) == (0, 0, [20] * 7)
+    assert (
+        reconcile.decide(connection=connection, gap_ids=[gap.pk for gap in again], choice="theirs", actor=manager) == 7
+    )
+    assert on_hand(cells[:7]) == [17] * 7
+
+
+def test_what_cannot_be_taken_back_stops_no_other(shop, manager):
+    connection, cells = shop
+    rows = asked(cells[:3])
+    decision = booked(connection, rows, manager)
+    asked(cells[1:2])  # the same number is in question again
+    undone = reconcile.undo_decision(connection=connection, decision=decision, actor=manager)
+    assert (undone.done, undone.refused) == (2, 1)
+    assert undone.reasons == ["The same number is in question again: decide that first."]
+    assert on_hand(cells[:3]) == [20, 17, 20]
+    assert StockGap.objects.get(decision=decision, state="decided").pk == rows[1].pk
+
+
+def test_an_app_is_trusted_no_more_when_nothing_is_left_of_the_answer(shop, manager):
+    connection, cells = shop
+    bot = {"app": "CountBot", "app_id": "bot"}
+    one_by_one = asked(cells[:2], cause="other_app", **bot)
+    booked(connection, one_by_one, manager, choice="trust")
+    for gap, left in zip(one_by_one, (["bot"], []), strict=True):
+        reconcile.undo(gap_id=gap.pk, actor=manager)
+        connection.refresh_from_db()
+        assert connection.trusted_apps == left
+    at_once = booked(connection, StockGap.objects.filter(state="asked"), manager, choice="trust")
+    connection.refresh_from_db()
+    assert (connection.trusted_apps, on_hand(cells[:2])) == (["bot"], [17, 17])
+    reconcile.undo_decision(connection=connection, decision=at_once, actor=manager)
+    connection.refresh_from_db()
+    assert (connection.trusted_apps, on_hand(cells[:2])) == ([], [20, 20])
+
+
+def test_the_page_lists_what_was_booked_at_once_and_takes_it_back(client, shop, manager):
+    connection, cells = shop
+    client.force_login(manager)
+    where = {"shop": connection.merchant.slug, "connection_id": connection.pk}
+    ours, theirs, alone = asked(cells[:2]), asked(cells[2:5]), asked(cells[5:6])
+    booked(connection, ours, manager, choice="ours")
+    decision = booked(connection, theirs, manager)
+    booked(connection, alone, manager)
+    page = client.get(reverse("channel_drift", kwargs=where)).content.decode()
+    assert (page.count("Take all"), "Take all 3 back" in page) == (1, True)
+    there = reverse("undo_decision", kwargs=where)
+    assert client.post(there, {"decision": "all"}).status_code == 422
+    answer = client.post(there, {"decision": str(decision)}, follow=True).content.decode()
+    assert ("3 taken back. Their questions are open again." in answer, "Take all" in answer) == (True, False)
+    assert on_hand(cells[:6]) == [20] * 5 + [17]
+    assert "taken back already" in client.post(there, {"decision": str(decision)}, follow=True).content.decode()
+
+
 def failed(connection, times):
     for _ in range(times):
         contact.failed(connection_id=connection.pk, error=ConnectorError("500", is_outcome_unknown=True))
