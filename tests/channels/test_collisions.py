@@ -23,17 +23,10 @@ from inventory.bundles import Part
 from inventory.models import Location, Order, Product, StockLevel, Variant
 from storestudio.accounts.models import Membership
 from tests import factories
-from tests.channels.test_commands import TwoChannels
+from tests.channels.two_channels import TwoChannels
 from tests.own.shops import a_site
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def shop(live_server: Any, settings: Any) -> TwoChannels:
-    settings.ROOT_URLCONF = "tests.simulation.urls"
-    settings.SANDBOX_URL = settings.PUBLIC_URL = live_server.url
-    return TwoChannels(server_url=live_server.url)
 
 
 def take(shop: TwoChannels, sku: str, units: int, *, place: str = "High Street", kind: str = "adjust") -> None:

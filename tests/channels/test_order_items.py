@@ -19,17 +19,10 @@ from inventory import verify
 from inventory.models import Location, Order, StockMovement, Variant
 from storestudio.accounts.models import Membership
 from tests import factories
-from tests.channels.test_commands import TwoChannels, state
+from tests.channels.two_channels import TwoChannels, state
 from tests.sandbox.square_shop import moment
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def shop(live_server: Any, settings: Any) -> TwoChannels:
-    settings.ROOT_URLCONF = "tests.simulation.urls"
-    settings.SANDBOX_URL = settings.PUBLIC_URL = live_server.url
-    return TwoChannels(server_url=live_server.url)
 
 
 def items_url(order: Order) -> str:
