@@ -341,14 +341,14 @@ def _by_a_channel(
             took.channel_id,
         )
     if took.on_hand < 0 and not took.committed:
-        words = f"{what}, over the counter: the customer has it in hand. We heard {_seconds(heard_s)} later."
+        words = f"{what}, over the counter: the customer has it in hand. We heard {_after(heard_s)}."
         return Why(Cause.TILL, words, evidence, took.channel_id, heard_s)
     if _sells_past_zero(took.channel_id, level.variant_id):
         words = f"{what}; it sells on when nothing is left."
         return Why(Cause.PAST_ZERO, words, evidence, took.channel_id, heard_s)
     other = next((one for one in before if one.channel_id not in (None, took.channel_id) and one.order_id), None)
     if other is None:
-        words = f"{what}, more than there was. We heard {_seconds(heard_s)} later."
+        words = f"{what}, more than there was. We heard {_after(heard_s)}."
         return Why(Cause.LATE, words, evidence, took.channel_id, heard_s)
     told_at = _told_at(took.channel_id, level, other)
     lag_s = max(((told_at or took.recorded_at) - other.occurred_at).total_seconds(), 0.0)
@@ -366,6 +366,10 @@ def _by_a_channel(
         else f"{first} sold before, at {_clock(other.occurred_at, zone)}; {label} had not been told yet"
     )
     return Why(Cause.LATE, f"{words}, and sold {units} at {at}.", evidence, took.channel_id, lag_s)
+
+
+def _after(length_s: float) -> str:
+    return "at once" if length_s < 1 else f"{_seconds(length_s)} later"
 
 
 def _seconds(length_s: float) -> str:

@@ -244,7 +244,10 @@ class RuleForm(FocusedForm):
         required=False, label="Sell more than there is",
         choices=[("", "Leave it to other rules"), *AvailabilityRule.Oversell.choices],
     )  # fmt: skip
-    oversell_max = _units("Up to", "Empty: as many as transfers and deliveries with a day still bring.")
+    oversell_max = _units(
+        "Up to",
+        "So many at each place. Empty: as many as transfers and deliveries with a day still bring.",
+    )
     promised_date = forms.DateField(
         required=False, label="Promised by", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         help_text="After that day no more are promised. Empty: the day of each transfer or delivery.",

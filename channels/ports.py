@@ -100,6 +100,7 @@ class Capabilities:
     takes_fractions: bool
     has_change_feed: bool  # fetch_stock_changes_since tells causes of stock changes
     tells_deletions: bool  # page_catalog(since=…) names what was deleted; else only a whole reading shows it
+    tells_counts: bool = True  # read_counts names what is asked for; else nothing that it shows is ever compared
     is_till: bool = False  # people ring up goods with it over the counter, by the numbers it shows
     listing_fields: frozenset[str] = frozenset()  # of ListingFields: what write_listings can change there
     listing_batch_max: int = 1  # entries of one write_listings; a product's entries always go together

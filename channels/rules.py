@@ -400,7 +400,8 @@ def says(rule: AvailabilityRule) -> list[str]:
 def _oversell_words(rule: AvailabilityRule) -> str:
     if rule.oversell in ("", Oversell.NEVER):
         return "never sell more than there is" if rule.oversell else ""
-    most = numbers.plain(rule.oversell_max) if rule.oversell_max is not None else ""
+    each = "" if rule.location is not None else " at each place"
+    most = f"{numbers.plain(rule.oversell_max)}{each}" if rule.oversell_max is not None else ""
     label = Oversell(rule.oversell).label.lower()
     if most and rule.promised_date:
         return f"{label} up to {most} by {rule.promised_date:%d %b %Y}"

@@ -185,11 +185,18 @@ def check(*, connection_id: int, inventory_ids: Sequence[str], is_recheck: bool 
 
 
 def _read_and_observe(connection: Connection, inventory_ids: Sequence[str], *, is_recheck: bool) -> Seen:
+    if not _tells_counts(connection):
+        return NOTHING
     read_at, counts = timezone.now(), _read(connection, inventory_ids)
     return observe(
         connection=connection, counts=counts, read_at=read_at, is_recheck=is_recheck,
         asked=inventory_ids,
     )  # fmt: skip
+
+
+def _tells_counts(connection: Connection) -> bool:
+    """Of a channel that tells none, nothing is missing that it did not mention."""
+    return registry.capabilities(connection.channel).tells_counts
 
 
 def _read(connection: Connection, inventory_ids: Sequence[str]) -> list[Count]:
@@ -431,6 +438,8 @@ def sweep(*, connection_id: int, limit: int | None = None) -> Seen:
 def _sweep(*, connection_id: int, limit: int | None) -> tuple[Seen, Collection[str]]:
     """What the slice showed, and the inventory ids it held."""
     connection = Connection.objects.get(pk=connection_id)
+    if not _tells_counts(connection):
+        return NOTHING, ()
     running = _running(connection)
     size = limit or max(SWEEP_LISTINGS_MIN, running.listings // SWEEP_POLLS)
     found = slice_of(connection, after=running.last_listing_id, size=size)
@@ -489,9 +498,11 @@ def _advance(running: StockSweep, seen: Seen, done: Slice, *, is_last: bool) -> 
 
 def sweep_whole(*, connection_id: int, size: int = 2000) -> Seen:
     """Read all of a connection's numbers now, to the end of the running sweep. Raises ConnectorError."""
-    seen = NOTHING
+    seen, connection = NOTHING, Connection.objects.get(pk=connection_id)
+    if not _tells_counts(connection):
+        return seen
     while True:
-        running = _running(Connection.objects.get(pk=connection_id))
+        running = _running(connection)
         seen += sweep(connection_id=connection_id, limit=size)
         running.refresh_from_db()
         if running.finished_at is not None:

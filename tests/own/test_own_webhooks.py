@@ -8,18 +8,21 @@ import hmac
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils.timezone import now as utc_now
 
-from channels import credentials, publisher
+from channels import credentials, dispatcher, polling, publisher, reconcile
 from channels.connectors.own import client, signing
-from channels.models import Incident
+from channels.models import Incident, StockGap
 from channels.own import deliveries, endpoints, lookout
 from channels.own.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
 from inventory import reservations
 from inventory.models import Reservation
+from tests import factories
 from tests.listening import Listener, listening
 from tests.own.shops import Shop, a_site
 
@@ -115,6 +118,30 @@ def test_an_endpoint_that_is_down_holds_up_no_other_and_hears_it_later(shop: Sho
 def test_a_site_without_endpoints_asks_when_it_likes_and_nothing_waits(shop: Shop) -> None:
     assert publish(shop) == 2
     assert not shop.site.cells.filter(dirty_at__isnull=False).exists()
+
+
+def test_a_poll_takes_nothing_for_missing_and_the_site_is_told_on(shop: Shop, listener: Listener) -> None:
+    endpoints.add(site=shop.site, url=listener.url, topics=ALL, actor=shop.owner)
+    assert publish(shop) == 2
+    polling.poll(connection_id=shop.site.pk)
+    assert not shop.site.cells.filter(missing_at__isnull=False).exists()
+    assert not StockGap.objects.exists()
+    assert reconcile.sweep_whole(connection_id=shop.site.pk).cells == 0
+    shop.put_on_shelf("MUG", 2)
+    assert "publish" in {work.kind for work in dispatcher.take_due() if work.connection_id == shop.site.pk}
+    assert publish(shop) == 1
+    assert json.loads(listener.came[-1][1])["data"]["availability"][0]["available"] == 7
+
+
+def test_what_was_taken_for_missing_before_is_told_again(shop: Shop) -> None:
+    cells = list(shop.site.cells.order_by("pk"))
+    shop.site.cells.update(missing_at=utc_now(), recheck_at=utc_now())
+    for cell in cells:
+        factories.StockGapFactory(cell=cell, cause="link_broken", observed=None, expected=5)
+    assert publish(shop) == 0
+    with connection.cursor() as cursor:
+        cursor.execute(import_module("channels.migrations.0004_nothing_is_missing_at_own_sites").FOUND_AGAIN)
+    assert (publish(shop), StockGap.objects.count()) == (2, 0)
 
 
 def test_the_end_of_a_hold_is_told_whoever_ended_it(shop: Shop, listener: Listener) -> None:

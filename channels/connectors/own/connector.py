@@ -79,6 +79,7 @@ class OwnConnector:
         takes_fractions=True,
         has_change_feed=False,
         tells_deletions=False,
+        tells_counts=False,
         order_actions=frozenset(OrderActionKind),
         order_options=frozenset({OrderOption.ADD}),
     )
