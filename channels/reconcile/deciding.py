@@ -99,41 +99,62 @@ def decide(*, connection: Connection, gap_ids: Iterable[int], choice: str, actor
     """Decide many at once: "ours", "theirs", or "trust" (theirs, and that app's changes are booked from now on).
 
     Returns how many were decided; what agrees by now, or is not to be decided by a number, is left as it is. Each cell
-    in a transaction of its own; `undo_decision` takes all of them back. Raises ValueError for another choice.
+    in a transaction of its own, an app's trust with its first; `undo_decision` takes all of them back. Raises
+    ValueError for another choice.
     """
     if choice not in ANSWERS:
         raise ValueError(choice)
     asked = StockGap.objects.filter(pk__in=list(gap_ids), connection=connection, state=State.ASKED).order_by("cell_id")
-    done, apps, decision = 0, set(), uuid4()
+    done, decision = 0, uuid4()
     for gap in asked:
+        deed = ANSWERS[choice]
+        if deed == Deed.TRUSTED and not _app(gap):
+            deed = Deed.THEIRS  # there is nobody to trust
         try:
-            _resolve(gap.cell_id or 0, ANSWERS[choice], actor, decision=decision)
+            with transaction.atomic():
+                if deed == Deed.TRUSTED:
+                    _trust(_locked(connection.pk), _app(gap), actor)
+                _resolve(gap.cell_id or 0, deed, actor, decision=decision)
         except (NoDrift, ChannelStock.DoesNotExist):
             continue
         done += 1
-        apps |= _apps(gap)
-    if choice == "trust":
-        _trust(connection, actor, more=apps)
     return done
 
 
-def _apps(gap: StockGap) -> set[str]:
-    return {str(gap.evidence.get("app_id") or "")} - {""}
+def _app(gap: StockGap) -> str:
+    return str(gap.evidence.get("app_id") or "")
 
 
-def _trust(connection: Connection, actor: User, *, more: Set[str] = frozenset(), fewer: Set[str] = frozenset()) -> None:
-    """Book changes of these apps from now on, or ask about them again. Locks the connection."""
-    if not more | fewer:
-        return
-    with transaction.atomic():
-        locked = Connection.objects.select_for_update(no_key=True).select_related("merchant").get(pk=connection.pk)
-        locked.trusted_apps = sorted({*locked.trusted_apps, *more} - fewer)
-        locked.save(update_fields=["trusted_apps"])
-        what, apps = ("booked", more) if more else ("asked about", fewer)
-        audit.record(
-            actor=actor, merchant=locked.merchant, action=f"connection.app_{'' if more else 'dis'}trusted",
-            target=locked, summary=f"{locked.label}: changes by {', '.join(sorted(apps))} are {what} from now on",
-        )  # fmt: skip
+def _locked(connection_id: int) -> Connection:
+    """The connection, locked before levels and cells as everywhere: whom it trusts changes with what was booked."""
+    rows = Connection.objects.select_for_update(no_key=True, of=("self",)).select_related("merchant")
+    locked: Connection = rows.get(pk=connection_id)
+    return locked
+
+
+def _trust(locked: Connection, app: str, actor: User) -> None:
+    """Book the app's changes from now on."""
+    if app not in locked.trusted_apps:
+        _set_trusted(locked, {*locked.trusted_apps, app}, actor, action="trusted", words=f"{app} are booked")
+
+
+def _distrust(locked: Connection, app: str, actor: User) -> None:
+    """Ask about the app's changes again, where nothing is left of any answer that trusts it."""
+    left = StockGap.objects.filter(
+        connection=locked, decision__isnull=False, state=State.DECIDED, deed=Deed.TRUSTED, evidence__app_id=app
+    )
+    if app in locked.trusted_apps and not left.exists():
+        rest = {*locked.trusted_apps} - {app}
+        _set_trusted(locked, rest, actor, action="distrusted", words=f"{app} are asked about")
+
+
+def _set_trusted(locked: Connection, apps: Set[str], actor: User, *, action: str, words: str) -> None:
+    locked.trusted_apps = sorted(apps)
+    locked.save(update_fields=["trusted_apps"])
+    audit.record(
+        actor=actor, merchant=locked.merchant, action=f"connection.app_{action}", target=locked,
+        summary=f"{locked.label}: changes by {words} from now on",
+    )  # fmt: skip
 
 
 class CannotUndo(Exception):
@@ -144,12 +165,9 @@ def undo(*, gap_id: int, actor: User) -> None:
     """Take back what healed, or decided, a gap; the question is then open again. Raises CannotUndo.
 
     Units that were booked are booked back, a belief is what it was, a listing waits to be linked; an app of whose
-    decision nothing is left is trusted no more. Locks the gap, the level, the cell.
+    trusting answers nothing is left is trusted no more. Locks the connection, the gap, the level, the cell.
     """
-    gap = _undo(gap_id, actor)
-    is_left = StockGap.objects.filter(decision=gap.decision, state=State.DECIDED, evidence__app_id__in=list(_apps(gap)))
-    if gap.deed == Deed.TRUSTED and not is_left.exists():
-        _trust(gap.connection, actor, fewer=_apps(gap))
+    _undo(gap_id, actor)
 
 
 @dataclass(frozen=True)
@@ -164,28 +182,30 @@ class Undone:
 def undo_decision(*, connection: Connection, decision: UUID, actor: User) -> Undone:
     """Take back all that one answer booked; what was not known is then one question again.
 
-    Each gap in a transaction of its own, as it was decided: what was taken back before, or cannot be, stops no other.
+    Each gap in a transaction of its own, its question and its app's trust with it: cut short it has done so many, and
+    does the rest when it is asked again. What was taken back before, or cannot be, stops no other.
     """
     booked = StockGap.objects.filter(
         connection=connection, decision=decision, state=State.DECIDED, deed__in=StockGap.THEIR_NUMBERS
     )
-    done: list[StockGap] = []
+    done = 0
     refused: list[str] = []
     for gap_id in list(booked.order_by("cell_id").values_list("pk", flat=True)):
         try:
-            done.append(_undo(gap_id, actor, together=decision.hex))
+            _undo(gap_id, actor, together=decision.hex)
         except CannotUndo as why:
             refused.append(str(why))
-    gaps.raise_again(connection, undone=[gap.pk for gap in done])
-    _trust(connection, actor, fewer={app for gap in done if gap.deed == Deed.TRUSTED for app in _apps(gap)})
-    return Undone(len(done), len(refused), list(dict.fromkeys(refused)))
+        else:
+            done += 1
+    return Undone(done, len(refused), list(dict.fromkeys(refused)))
 
 
-def _undo(gap_id: int, actor: User, *, together: str = "") -> StockGap:
+def _undo(gap_id: int, actor: User, *, together: str = "") -> None:
     with transaction.atomic():
+        locked = _locked(StockGap.objects.values_list("connection", flat=True).get(pk=gap_id))
         gap: StockGap = (
             StockGap.objects.select_for_update(of=("self",))
-            .select_related("cell__channel_location", "connection__merchant", "listing")
+            .select_related("cell__channel_location", "connection", "listing")
             .get(pk=gap_id)
         )
         if not gap.is_undoable:
@@ -196,10 +216,11 @@ def _undo(gap_id: int, actor: User, *, together: str = "") -> StockGap:
             _take_back(gap, actor, together=together)
         StockGap.objects.filter(pk=gap.pk).update(state=State.UNDONE, closed_at=timezone.now(), closed_by=actor)
         audit.record(
-            actor=actor, merchant=gap.connection.merchant, action="drift.undone", target=gap,
+            actor=actor, merchant=locked.merchant, action="drift.undone", target=gap,
             summary=f"{gap.listing.sku}: {gap.get_deed_display()} ({numbers.plain(gap.moved)}) taken back",
         )  # fmt: skip
-    return gap
+        if gap.deed == Deed.TRUSTED:
+            _distrust(locked, _app(gap), actor)
 
 
 def _part(gap: StockGap, actor: User) -> None:

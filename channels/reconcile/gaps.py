@@ -7,7 +7,7 @@ only because we looked, stays as history.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -331,9 +331,9 @@ ALONE_MAX = 5  # more unknown ones at a time have one cause, whatever it is: one
 def ask(connection: Connection, gaps: Sequence[StockGap], *, together: str = "") -> None:
     """Put gaps to a person, one question for each cause; their `cause` and `evidence` are set.
 
-    `together` names what they have in common with others that are put one by one: call `raise_again` when all are.
+    `together` names what they have in common with others that are put one by one: those of unknown cause share one
+    question, which grows.
     """
-    groups: dict[str, list[StockGap]] = defaultdict(list)
     unknown = [gap for gap in gaps if gap.cause == Cause.UNKNOWN]
     stamp = timezone.now().strftime("%Y%m%dT%H%M")
     for gap in gaps:
@@ -347,20 +347,13 @@ def ask(connection: Connection, gaps: Sequence[StockGap], *, together: str = "")
             detail = gap.evidence.get("app_id") or gap.evidence.get("factor") or ""
             question = f"{connection.pk}:{gap.cause}:{detail}"[:120]
         gap.question, gap.state, gap.judged_at = question, State.ASKED, gap.judged_at or timezone.now()
-        groups[question].append(gap)
     StockGap.objects.bulk_update(gaps, ["question", "state", "judged_at", "cause", "evidence"])
-    for question in () if together else groups:
-        _raise_question(connection, question)
+    for question in dict.fromkeys(gap.question for gap in gaps):
+        _raise_question(connection, question, is_growing=bool(together))
 
 
-def raise_again(connection: Connection, *, undone: Collection[int]) -> None:
-    """Open the incidents of questions that came back when these gaps were undone, each once."""
-    asked = StockGap.objects.filter(connection=connection, state=State.ASKED, evidence__undone__in=list(undone))
-    for question in sorted(set(asked.values_list("question", flat=True))):
-        _raise_question(connection, question)
-
-
-def _raise_question(connection: Connection, question: str) -> None:
+def _raise_question(connection: Connection, question: str, *, is_growing: bool) -> None:
+    """Open the question's incident, or tell how many it asks about by now; one that is growing is asked once."""
     asked = StockGap.objects.filter(connection=connection, question=question, state=State.ASKED)
     gap = asked.select_related("listing", "channel_location").order_by("-pk").first()
     if gap is None:
@@ -377,8 +370,9 @@ def _raise_question(connection: Connection, question: str) -> None:
         connection_id=connection.pk,
         kind=incidents.Kind.DRIFT,
         key=question,
-        variant_id=gap.variant_id if count == 1 else None,
-        cell_id=gap.cell_id if count == 1 else None,
+        variant_id=gap.variant_id if count == 1 and not is_growing else None,
+        cell_id=gap.cell_id if count == 1 and not is_growing else None,
+        is_a_look=is_growing and count > 1,
         title=title,
         observed=plain(gap.observed),
         expected=plain(gap.expected),

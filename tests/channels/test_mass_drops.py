@@ -1,9 +1,12 @@
 """The mass-drop guard at sending, reading and booking, and the breaker that opens on errors and closes by a probe."""
 
+import itertools
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection as database
 from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
@@ -248,6 +251,101 @@ def test_an_app_is_trusted_no_more_when_nothing_is_left_of_the_answer(shop, mana
     reconcile.undo_decision(connection=connection, decision=at_once, actor=manager)
     connection.refresh_from_db()
     assert (connection.trusted_apps, on_hand(cells[:2])) == ([], [20, 20])
+
+
+BOT = {"cause": "other_app", "app": "CountBot", "app_id": "bot"}
+
+
+def trusted(connection):
+    return Connection.objects.get(pk=connection.pk).trusted_apps
+
+
+def test_an_app_of_whose_answer_something_is_left_stays_trusted(shop, manager):
+    connection, cells = shop
+    decision = booked(connection, asked(cells[:3], **BOT), manager, choice="trust")
+    asked(cells[1:2])  # the same number is in question again
+    undone = reconcile.undo_decision(connection=connection, decision=decision, actor=manager)
+    assert (undone.done, undone.refused, trusted(connection)) == (2, 1, ["bot"])
+
+
+def test_an_app_that_another_answer_trusts_stays_trusted(shop, manager):
+    connection, cells = shop
+    first, second = asked(cells[:1], **BOT), asked(cells[1:3], **BOT)
+    booked(connection, first, manager, choice="trust")
+    at_once = booked(connection, second, manager, choice="trust")
+    reconcile.undo_decision(connection=connection, decision=at_once, actor=manager)
+    assert trusted(connection) == ["bot"]
+    reconcile.undo(gap_id=first[0].pk, actor=manager)
+    assert trusted(connection) == []
+
+
+def test_numbers_of_no_app_are_booked_with_those_of_one_and_trust_nobody(shop, manager):
+    connection, cells = shop
+    decision = booked(connection, [*asked(cells[:1], **BOT), *asked(cells[1:2])], manager, choice="trust")
+    assert list(StockGap.objects.order_by("cell_id").values_list("deed", flat=True)) == ["trusted", "theirs"]
+    assert trusted(connection) == ["bot"]
+    reconcile.undo_decision(connection=connection, decision=decision, actor=manager)
+    assert (on_hand(cells[:2]), trusted(connection)) == ([20, 20], [])
+
+
+class Cut(Exception):
+    """The process dies."""
+
+
+def cut_short(act, *, after):
+    """Do it, dying before the statement after so many; whether it came to its end first."""
+    left = after
+
+    def die(execute, sql, params, many, context):
+        nonlocal left
+        left -= 1
+        if left == -1:
+            raise Cut
+        return execute(sql, params, many, context)
+
+    with suppress(Cut), database.execute_wrapper(die):
+        act()
+        return True
+    return False
+
+
+def is_whole(connection):
+    """Whatever was done, what follows from it was: its questions have incidents, whoever is trusted has an answer."""
+    questions = set(StockGap.objects.filter(state="asked").exclude(question="q").values_list("question", flat=True))
+    answers = StockGap.objects.filter(state="decided", deed="trusted").values_list("evidence__app_id", flat=True)
+    assert questions <= set(Incident.objects.standing().values_list("key", flat=True))
+    assert trusted(connection) == sorted(set(answers))
+
+
+@pytest.mark.parametrize("cause", [{}, BOT])
+def test_an_answer_and_its_undoing_cut_short_anywhere_leave_no_question_hidden_and_are_finished_by_another_try(
+    shop, manager, cause
+):
+    connection, cells = shop
+    rows = asked(cells[:2], **cause)
+
+    def answer():
+        waiting = [gap.pk for gap in StockGap.objects.filter(pk__in=[gap.pk for gap in rows], state="asked")]
+        reconcile.decide(connection=connection, gap_ids=waiting, choice="trust", actor=manager)
+
+    def take_back():
+        for decision in set(StockGap.objects.filter(state="decided").values_list("decision", flat=True)):
+            reconcile.undo_decision(connection=connection, decision=decision, actor=manager)
+
+    for act, end in ((answer, [17] * 2), (take_back, [20] * 2)):
+        is_at_end = False
+        for after in itertools.count(step=11):
+            with transaction.atomic():
+                is_at_end = cut_short(act, after=after)
+                is_whole(connection)
+                act()
+                is_whole(connection)
+                assert on_hand(cells[:2]) == end
+                transaction.set_rollback(not is_at_end)
+            if is_at_end:
+                break
+    incident = Incident.objects.standing().get()
+    assert (incident.times, incident.cell_id, incident.detail["gaps"]) == (1, None, 2)
 
 
 def test_the_page_lists_what_was_booked_at_once_and_takes_it_back(client, shop, manager):
