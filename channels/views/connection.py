@@ -26,9 +26,10 @@ PREVIEWED_PAYLOADS = 20
 
 
 def page_context(request: ShopRequest, connection: Connection, **more: Any) -> dict[str, Any]:
-    """What the head and the tabs of every page of a connection need."""
+    """What the head and the tabs of every page of a connection need; `can` is None for a channel that is no more."""
     (line,) = health.lines(merchant=request.merchant, now=utc_now(), connections=[connection])
-    return {"connection": connection, "line": line, **more}
+    can = registry.capabilities(connection.channel) if connection.channel in registry.EVERY else None
+    return {"connection": connection, "line": line, "can": can, **more}
 
 
 def connection_of(request: ShopRequest, connection_id: int) -> Connection:
@@ -73,7 +74,6 @@ def channel(request: ShopRequest, connection_id: int) -> HttpResponse:
         {
             **context,
             **shown,
-            "can": registry.capabilities(connection.channel) if connection.channel in registry.EVERY else None,
             "rate": health.rates(connections=[connection], now=utc_now())[connection.pk],
             "last_repair": connection.subscription_repairs.order_by("-found_at", "-pk").first(),
             "open_incidents": list(

@@ -127,7 +127,7 @@ def _rules(scene: Scene) -> AvailabilityRule:
 
 
 def _drift(scene: Scene) -> GuardStop:
-    """Three questions, what was healed and decided, and a stop over all that is left."""
+    """Three questions, what was healed and decided, alone and at once, and a stop over all that is left."""
     web, now = scene.connections[0], utc_now()
     cells = list(ChannelStock.objects.filter(connection=web).select_related("listing").order_by("pk"))
     edited = {"change": "adjusted in the dashboard", "by": "Ida Holm"}
@@ -141,13 +141,17 @@ def _drift(scene: Scene) -> GuardStop:
         (Cause.MANUAL_EDIT, edited, State.HEALED, Deed.BOOKED, Decimal(2)),
         (Cause.UNIT_MISMATCH, {"factor": 12}, State.DECIDED, Deed.OURS, Decimal(60)),
         (Cause.CLAMPED, {"below": -2}, State.OPEN, Deed.NOTHING, Decimal(0)),
+        (Cause.UNKNOWN, {}, State.DECIDED, Deed.THEIRS, Decimal(5)),
+        (Cause.UNKNOWN, {}, State.DECIDED, Deed.THEIRS, Decimal(6)),
     ]
+    at_once = uuid.uuid4()
     for cell, (cause, evidence, state, deed, observed) in zip(cells, told, strict=False):
         is_over = state in (State.HEALED, State.DECIDED)
         factories.StockGapFactory(
             cell=cell, cause=cause, evidence=evidence, state=state, deed=deed, observed=observed,
             question=f"app:{web.pk}:stocky" if cause == Cause.OTHER_APP else f"cell:{cell.pk}",
-            moved=Decimal(-1) if deed in (Deed.APPLIED, Deed.BOOKED) else Decimal(0),
+            moved=Decimal(-1) if deed in (Deed.APPLIED, Deed.BOOKED, Deed.THEIRS) else Decimal(0),
+            decision=at_once if deed == Deed.THEIRS else None,
             closed_at=now if is_over else None, closed_by=scene.user if state == State.DECIDED else None,
         )  # fmt: skip
     cuts = [guards.Cut(cell.pk, cell.expected or Decimal(5), Decimal(0)) for cell in cells]

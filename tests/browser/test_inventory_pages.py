@@ -241,3 +241,16 @@ def test_targets_on_a_phone_are_large_enough_for_a_finger(browser, client, live_
         )
     assert not small
     context.close()
+
+
+def test_on_a_phone_an_orders_card_says_nothing_of_what_is_nought(browser, client, live_server):
+    shop = busy_shop()
+    context = open_context(browser, width=390, theme="light")
+    page = context.new_page()
+    opened(page, client, live_server, shop, paths_of(shop)["order"])
+    line = page.locator("#order tbody tr").first
+    expect(line.locator("[data-label='To send']")).to_be_visible()
+    expect(line.locator("[data-label='Restocked']")).to_be_hidden()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    expect(line.locator("[data-label='Restocked']")).to_be_visible()
+    context.close()

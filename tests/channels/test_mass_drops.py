@@ -411,6 +411,7 @@ def test_the_page_shows_what_was_stopped_and_wants_the_word(client, shop):
     where = {"shop": connection.merchant.slug, "connection_id": connection.pk}
     page = client.get(reverse("channel_drift", kwargs=where)).content.decode()
     assert "A guard stopped 20 numbers" in page
+    assert ("Not all numbers have been read yet" in page, "It tells no numbers" in page) == (True, False)
     there = reverse("decide_stop", kwargs=where | {"stop_id": stop.pk})
     assert client.post(there, {"choice": "approve", "confirm": "yes"}).status_code == 422
     assert due(connection) == 0

@@ -52,6 +52,15 @@ def test_a_token_is_made_shown_once_used_and_revoked(client: Any, shop: Shop) ->
     assert AuditEntry.objects.filter(action="api.token_revoked", actor=shop.owner).exists()
 
 
+def test_a_site_that_tells_no_numbers_is_not_said_to_agree(client: Any, shop: Shop) -> None:
+    page = client.get(at(shop, "channel_drift", shop.site.pk)).content.decode()
+    assert ("It tells no numbers" in page, "Nothing to compare" in page, "disagreed</h3>" in page) == (
+        True,
+        True,
+        False,
+    )
+
+
 def test_a_token_without_a_scope_is_refused_where_it_was_typed(client: Any, shop: Shop) -> None:
     answer = client.post(at(shop, "make_token", shop.site.pk), {"name": "Server"})
     assert answer.status_code == 422
