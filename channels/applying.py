@@ -16,6 +16,8 @@ from inventory import bundles, ledger, orders
 from inventory.models import Order, OrderLine
 from inventory.names import variants_by_sku
 
+BURST = timedelta(seconds=20)  # within which all messages of one change come
+
 log = logging.getLogger(__name__)
 
 
@@ -29,12 +31,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Found:
-    """Orders as a channel told them, when they were asked for, and how far its clock, of which their times are, is
-    behind ours."""
+    """Orders as a channel told them, and how far its clock, which their times are of, is behind ours."""
 
     orders: Sequence[ChannelOrder]
     clock_behind: timedelta = timedelta(0)
-    read_at: datetime | None = None
+    reading: orders.Reading | None = None
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,9 @@ def fetch(*, connection: Connection, order_ids: Sequence[str]) -> Found:
     """Read orders at the channel. Raises ConnectorError."""
 
     def read(connector: Connector) -> Found:
-        read_at = timezone.now()
-        return Found(connector.fetch_orders(order_ids=order_ids), connector.meter.clock_behind, read_at)
+        asked_at = timezone.now()
+        told, meter = connector.fetch_orders(order_ids=order_ids), connector.meter
+        return Found(told, meter.clock_behind, orders.Reading(asked_at, timezone.now(), meter.behind))
 
     return credentials.with_fresh_token(connection.pk, read)
 
@@ -91,7 +93,7 @@ def is_known(ref: OrderRef, order: Order, *, heard_at: datetime) -> bool:
     """Whether what we applied is at least as new as the change told of.
 
     Times to the second may hide a second change within it: equal ones of that kind are read once more. So are older
-    ones that were heard of long after we read the order: the channel's clock may have been set back.
+    ones that were heard of some while after we read the order: the channel's clock may have been set back.
     """
     if ref.version:
         return ref.version <= order.external_version
@@ -99,7 +101,8 @@ def is_known(ref: OrderRef, order: Order, *, heard_at: datetime) -> bool:
         return False
     if ref.updated_at == order.external_updated_at:
         return ref.updated_at.microsecond != 0
-    return ref.updated_at < order.external_updated_at and not orders.is_asked_later(heard_at, than=order)
+    is_late = order.read_at is not None and heard_at > order.read_at + BURST
+    return ref.updated_at < order.external_updated_at and not is_late
 
 
 def _missing_sources(
@@ -175,7 +178,7 @@ def _state(
         total=order.total,
         currency=order.currency,
         clock_behind=found.clock_behind,
-        read_at=found.read_at,
+        reading=found.reading,
         is_before_opening=_is_before_opening(order, connection, found.clock_behind),
         event_id=event_id,
     )

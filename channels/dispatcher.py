@@ -41,8 +41,7 @@ def take_due() -> list[Work]:
     """Lease all due work that nobody holds (channels/sql/dispatch.sql); call outside a transaction."""
     with database.cursor() as cursor:
         cursor.execute(
-            "SELECT * FROM channels_take_due(make_interval(secs => %s), %s) ORDER BY connection_id, kind",
-            [QUEUED.total_seconds(), _poll_every_s()],
+            "SELECT * FROM channels_take_due(make_interval(secs => %s), %s)", [QUEUED.total_seconds(), _poll_every_s()]
         )
         return [Work(*row) for row in cursor.fetchall()]
 

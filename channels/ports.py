@@ -135,23 +135,28 @@ class Headroom:
 class Meter:
     """Counts the answers one connector got, and keeps what the last ones told of the rate limit and of the time there.
 
-    `clock_behind`: how far the vendor's clock is behind ours; zero where it is not, or tells nothing.
+    `behind`: how far the vendor's clock is behind ours, to a second or two, negative where it is ahead; None where it
+    tells nothing.
     """
 
     def __init__(self) -> None:
         self.calls = 0
         self.headroom: Headroom | None = None
-        self.clock_behind = timedelta(0)
+        self.behind: timedelta | None = None
+
+    @property
+    def clock_behind(self) -> timedelta:
+        """By how much times told there are too early; zero where they are not, or where it is not known."""
+        return self.behind if self.behind is not None and self.behind > CLOCKS_APART else timedelta(0)
 
     def answered(self, headers: Mapping[str, str], headroom: Headroom | None = None) -> None:
         """The vendor answered, well or not."""
         self.calls += 1
         self.headroom = headroom or self.headroom
         try:
-            behind = datetime.now(UTC) - parsedate_to_datetime(headers["Date"]).astimezone(UTC)
+            self.behind = datetime.now(UTC) - parsedate_to_datetime(headers["Date"]).astimezone(UTC)
         except (KeyError, ValueError):
             return
-        self.clock_behind = behind if behind > CLOCKS_APART else timedelta(0)
 
 
 @dataclass(frozen=True)

@@ -518,7 +518,8 @@ class Order(MerchantOwned):
     placed_at = models.DateTimeField()
     external_updated_at = models.DateTimeField(help_text="The channel's clock; an older description is ignored.")
     external_version = models.BigIntegerField(default=0)
-    read_at = models.DateTimeField(null=True, help_text="When we asked for the description that was applied last.")
+    read_at = models.DateTimeField(null=True, help_text="When we had the description that was applied last.")
+    clock_behind = models.DurationField(null=True, help_text="How far the channel's clock was behind ours then.")
     revision = models.PositiveIntegerField(default=0, help_text="How often a difference was posted.")
     is_before_opening = models.BooleanField(
         default=False, help_text="Placed before the opening count, which already knew of it: no effect on stock."

@@ -19,7 +19,9 @@ from inventory import bundles, ledger
 from inventory.models import Order, OrderHold, OrderLine, OrderReturn
 
 ZERO = Decimal(0)
-ANSWERS_LAG = timedelta(seconds=20)  # what a channel answers is at most so old
+CLOCKS_APART = timedelta(
+    seconds=2
+)  # to which a channel's clock is known: it tells whole seconds, and answers take a while
 Kind = ledger.Kind
 
 
@@ -58,11 +60,21 @@ class ReturnState:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """When an order was asked for and had, by our clock, and how far the channel's was behind it: negative where it was
+    ahead, None where the channel does not tell."""
+
+    asked_at: datetime
+    had_at: datetime
+    clock_behind: timedelta | None = None
+
+
+@dataclass(frozen=True)
 class OrderState:
     """A whole order as its channel describes it now; all its lines, and all returns it tells of itself.
 
     `left_at`: when the last of what left did so; None where the channel does not tell. `clock_behind`: how far the
-    clock that all these times are of is behind ours. `read_at`: when we asked for this, by our clock, where we did.
+    clock that all these times are of is behind ours. `reading`: None where the channel told us unasked.
     """
 
     external_id: str
@@ -79,7 +91,7 @@ class OrderState:
     event_id: int | None = None
     left_at: datetime | None = None
     clock_behind: timedelta = timedelta(0)
-    read_at: datetime | None = None
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True)
@@ -180,18 +192,28 @@ def _post(merchant_id: int, channel_id: int, entries: Sequence[ledger.Entry], *,
     ledger.post(merchant_id=merchant_id, source=f"channel:{channel_id}", entries=entries, channel_id=channel_id)
 
 
-def is_asked_later(at: datetime | None, *, than: Order) -> bool:
-    """Whether something asked for then is surely newer than what was applied, whatever time it bears.
-
-    A channel may answer from a copy that lags by seconds, but not by so many: its clock was set back in between.
-    """
-    return at is not None and than.read_at is not None and at > than.read_at + ANSWERS_LAG
-
-
 def _is_older(state: OrderState, *, than: Order) -> bool:
     if state.version != than.external_version:
         return state.version < than.external_version
-    return state.updated_at < than.external_updated_at and not is_asked_later(state.read_at, than=than)
+    older_by = than.external_updated_at - state.updated_at
+    if not older_by:  # to the second, perhaps, and changed again within it
+        return state.reading is not None and than.read_at is not None and state.reading.had_at < than.read_at
+    return older_by > max(timedelta(0), _set_back(than, state.reading))
+
+
+def _set_back(before: Order, reading: Reading | None) -> timedelta:
+    """By how much at the most the channel's clock was set back since it gave what we have its time, up to this reading.
+
+    Only that makes what was asked for later bear the older time; a copy that lags is older, however late it is asked.
+    """
+    if before.read_at is None or before.clock_behind is None or reading is None or reading.clock_behind is None:
+        return timedelta(0)
+    if reading.asked_at <= before.read_at:
+        return timedelta(0)
+    until_read = before.external_updated_at - (before.read_at - before.clock_behind)  # a time its clock had yet to show
+    since = reading.clock_behind - before.clock_behind
+    set_back = max(timedelta(0), until_read) + max(timedelta(0), since)
+    return set_back + CLOCKS_APART if set_back > CLOCKS_APART else timedelta(0)
 
 
 def _locked(*, merchant_id: int, channel_id: int, states: Sequence[OrderState]) -> dict[str, _Known]:
@@ -266,6 +288,7 @@ def _store(known: Iterable[_Known]) -> None:
             "external_updated_at",
             "external_version",
             "read_at",
+            "clock_behind",
             "total",
             "currency",
             "revision",
@@ -307,7 +330,10 @@ def _bring(one: _Known, state: OrderState) -> list[ledger.Entry]:
     order = one.order
     order.number = state.number[:60]
     order.placed_at, order.external_updated_at = state.placed_at, state.updated_at
-    order.external_version, order.read_at = state.version, state.read_at
+    order.external_version = state.version
+    order.read_at, order.clock_behind = (
+        (state.reading.had_at, state.reading.clock_behind) if state.reading else (None, None)
+    )
     order.total, order.currency = state.total, state.currency
     order.revision += 1
     for described in state.lines:

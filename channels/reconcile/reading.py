@@ -43,8 +43,8 @@ SELECT l.id, s.place, s.number
 FROM unnest(%(items)s::text[], %(places)s::bigint[], %(numbers)s::numeric[]) AS s(item, place, number)
 JOIN channels_listing l ON l.connection_id = %(connection)s AND l.inventory_id = s.item
 """
-_COPIED = "SELECT listing, place, number FROM channels_reading"
-_READING = "CREATE TEMPORARY TABLE IF NOT EXISTS channels_reading (listing bigint, place bigint, number numeric)"
+_COPIED = "SELECT listing, place, number FROM channels_reading_keyed"
+_READING = "CREATE TEMPORARY TABLE IF NOT EXISTS channels_reading_keyed (listing bigint, place bigint, number numeric)"
 
 # The ordinary case first: most numbers agree, and nothing about their cells needs to be written. Only the others are
 # named. `{join}` is LEFT where the answer should have named every cell of `{which}`: then what it left out is told.
@@ -157,8 +157,7 @@ class Slice:
 
     def by_inventory_id(self) -> Listings:
         """The keys of each."""
-        found = dict(zip(self.inventory_ids, zip(self.keys, strict=True), strict=True))
-        return found if len(found) == len(self.keys) else _grouped(zip(self.inventory_ids, self.keys, strict=True))
+        return _grouped(zip(self.inventory_ids, self.keys, strict=True))
 
 
 def _grouped(pairs: Iterable[tuple[str, int]]) -> Listings:
@@ -312,7 +311,7 @@ def _listings(counts: Sequence[Count], connection_id: int) -> Listings:
 def _copy(cursor: Any, counts: Sequence[Count], places: Places, listings: Listings) -> None:
     """The numbers of what we know, copied into a table of this session under our own keys: compared twice as fast."""
     cursor.execute(f"{_READING} ON COMMIT DELETE ROWS")
-    with cursor.copy("COPY channels_reading (listing, place, number) FROM STDIN") as copy:
+    with cursor.copy("COPY channels_reading_keyed (listing, place, number) FROM STDIN") as copy:
         for start in range(0, len(counts), COPIED_AT_ONCE):
             lines = [
                 f"{key}\t{places[one.location_id]}\t{one.quantity}\n"

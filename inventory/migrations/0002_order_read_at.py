@@ -12,6 +12,11 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="order",
             name="read_at",
-            field=models.DateTimeField(help_text="When we asked for the description that was applied last.", null=True),
+            field=models.DateTimeField(help_text="When we had the description that was applied last.", null=True),
+        ),
+        migrations.AddField(
+            model_name="order",
+            name="clock_behind",
+            field=models.DurationField(help_text="How far the channel's clock was behind ours then.", null=True),
         ),
     ]

@@ -6,18 +6,18 @@ import pytest
 from django.utils import timezone
 
 from channels import reconcile
-from channels.models import ChannelStock, InboundEvent
+from channels.models import ChannelStock, InboundEvent, Listing
 from channels.ports import Count
 from channels.reconcile import reading
 from tests import factories
 
 pytestmark = pytest.mark.django_db
-ODD = "back\\slash\ttab\nline\rreturn"
+ODD = "%s' back\\slash\ttab\nline\rreturn"
 
 
 @pytest.fixture
 def cells():
-    """Ten expected of each of two listings: one of an ordinary id, one whose id holds all that COPY takes for marks."""
+    """Ten expected of each of two listings: one of an ordinary id, one whose id holds all that SQL takes for marks."""
     first = factories.ChannelStockFactory(
         connection__is_live=True, listing__inventory_id="plain", desired=10, expected=10
     )
@@ -48,6 +48,35 @@ def test_what_differs_is_found_whatever_the_ids_look_like(cells, monkeypatch, co
     assert (seen.cells, seen.differing, seen.missing) == (2, 1, 0)
     assert ChannelStock.objects.get(pk=cells[1].pk).observed == 7
     assert connection.gaps.get().cell_id == cells[1].pk
+
+
+@pytest.mark.parametrize("copied_from", [0, 10_000])
+def test_a_number_is_of_every_listing_that_shares_its_id_but_of_none_that_is_not_counted(
+    cells, monkeypatch, copied_from
+):
+    monkeypatch.setattr(reading, "COPIED_FROM", copied_from)
+    Listing.objects.filter(pk=cells[1].listing_id).update(inventory_id="plain")
+    uncounted = factories.ChannelStockFactory(
+        connection=cells[0].connection, channel_location=cells[0].channel_location, desired=10, expected=10,
+        listing__inventory_id="plain", listing__is_tracked=False,
+    )  # fmt: skip
+    connection = cells[0].connection
+    asked = reading.slice_of(connection, after=0, size=3)
+
+    seen = reconcile.observe(
+        connection=connection, counts=shown(cells[:1], (7,)), read_at=timezone.now(), asked=asked, moves_age=False
+    )
+
+    assert asked.keys == [cell.listing_id for cell in cells]
+    assert (seen.differing, seen.missing) == (2, 0)
+    assert set(connection.gaps.values_list("cell_id", "observed")) == {(cell.pk, Decimal(7)) for cell in cells}
+    uncounted.refresh_from_db()
+    assert (uncounted.observed, uncounted.missing_at) == (5, None)
+
+
+def test_behind_the_last_listing_nothing_is_left_to_read(cells):
+    asked = reading.slice_of(cells[0].connection, after=cells[1].listing_id, size=3)
+    assert (asked.inventory_ids, asked.keys) == ([], [])
 
 
 @pytest.mark.parametrize("copied_from", [0, 10_000])

@@ -128,27 +128,62 @@ def test_an_older_description_is_ignored(shop):
     assert shop.level(shop.here) == (8, 0)
 
 
+def reading(*, asked, behind):
+    """Asked for so long after five past noon, in seconds, had one later, of a channel whose clock was so far behind."""
+    at = NOON + timedelta(minutes=5, seconds=asked)
+    return orders.Reading(at, at + timedelta(seconds=1), None if behind is None else timedelta(seconds=behind))
+
+
 @pytest.mark.parametrize(
-    ("versions", "asked_after", "is_older"),
+    ("versions", "second", "is_older"),
     [
-        ((0, 0), orders.ANSWERS_LAG * 2, False),
-        ((0, 0), orders.ANSWERS_LAG / 2, True),  # control: a copy that lags answers so
+        ((0, 0), reading(asked=2, behind=5.5), False),
+        ((0, 0), reading(asked=3600, behind=0.5), True),  # control: a copy that lags, however late it is asked
+        ((0, 0), reading(asked=-60, behind=5.5), True),  # control: asked for before
+        ((0, 0), reading(asked=2, behind=None), True),  # control: a channel that does not tell its time
         ((0, 0), None, True),  # control: nobody asked, it was told
-        ((5, 4), orders.ANSWERS_LAG * 2, True),  # control: versions are no times
+        ((5, 4), reading(asked=2, behind=5.5), True),  # control: versions are no times
     ],
-    ids=["asked for long after", "asked for soon after", "told", "of an older version"],
+    ids=["its clock was set back", "a copy", "asked before", "without a clock", "told", "of an older version"],
 )
-def test_what_was_asked_for_long_after_is_newer_though_the_channels_clock_was_set_back(
-    shop, versions, asked_after, is_older
-):
-    first = shop.state(shop.line(shop.hold(shop.here, fulfilled=2)), read_at=NOON)
-    back = shop.state(
-        shop.line(shop.hold(shop.here, fulfilled=2)), returns=[shop.back(1, where=shop.here)],
-        read_at=asked_after and NOON + asked_after,
-    )  # fmt: skip
-    earlier = first.updated_at - timedelta(seconds=5)
+def test_what_bears_an_older_time_is_older_but_where_the_channels_clock_was_set_back(shop, versions, second, is_older):
+    left = shop.line(shop.hold(shop.here, fulfilled=2))
+    first = shop.state(left, reading=reading(asked=0, behind=0.5))
+    back = shop.state(left, returns=[shop.back(1, where=shop.here)], reading=second)
     shop.apply(replace(first, version=versions[0]))
+    earlier = first.updated_at - timedelta(seconds=5)
     (result,) = shop.apply(replace(back, version=versions[1], updated_at=earlier))
+    assert (result.is_stale, shop.level(shop.here)) == (is_older, (8 if is_older else 9, 0))
+
+
+@pytest.mark.parametrize(("ahead", "is_older"), [(4, False), (-60, True)])
+def test_a_time_that_the_channels_clock_had_yet_to_show_was_given_before_it_was_set_back(shop, ahead, is_older):
+    """Read after that, both are: the clock is as far behind at the second reading as at the first."""
+    left = shop.line(shop.hold(shop.here, fulfilled=2))
+    at = reading(asked=0, behind=5)
+    first = replace(shop.state(left, version=0, reading=at), updated_at=at.had_at - timedelta(seconds=5 - ahead))
+    shop.apply(first)
+    earlier = first.updated_at - timedelta(seconds=3)
+    (result,) = shop.apply(replace(first, updated_at=earlier, reading=reading(asked=30, behind=5.5)))
+    assert result.is_stale == is_older
+
+
+def test_a_time_more_older_than_the_clock_was_set_back_is_older(shop):
+    left = shop.line(shop.hold(shop.here, fulfilled=2))
+    first = shop.state(left, version=0, reading=reading(asked=0, behind=0))
+    shop.apply(first)
+    earlier = first.updated_at - timedelta(seconds=60)
+    (result,) = shop.apply(replace(first, updated_at=earlier, reading=reading(asked=2, behind=5)))
+    assert result.is_stale
+
+
+@pytest.mark.parametrize(("asked", "is_older"), [(-60, True), (60, False)])
+def test_of_two_changes_within_a_second_what_was_had_first_is_the_older(shop, asked, is_older):
+    left = shop.line(shop.hold(shop.here, fulfilled=2))
+    first = shop.state(left, version=0, reading=reading(asked=0, behind=0))
+    back = replace(first, returns=[shop.back(1, where=shop.here)], reading=reading(asked=asked, behind=0))
+    shop.apply(first)
+    (result,) = shop.apply(back)
     assert (result.is_stale, shop.level(shop.here)) == (is_older, (8 if is_older else 9, 0))
 
 

@@ -341,10 +341,15 @@ def every_s(name: str) -> float:
 def _tick(play: Play) -> int:
     """What dispatcher and scheduler do."""
     with play.parties.working("studio"):
-        due = dispatcher.take_due()
+        due = _take_due()
         play.messages += due
     sweep(play)
     return len(due)
+
+
+def _take_due() -> list[dispatcher.Work]:
+    """In an order of its own: PostgreSQL gives them in any."""
+    return sorted(dispatcher.take_due(), key=lambda work: (work.connection_id, work.kind))
 
 
 def sweep(play: Play) -> None:
@@ -413,7 +418,7 @@ def run(play: Play, message: dispatcher.Work, mishap: Mishap | None, during: Cal
 def _second(play: Play, chance: random.Random) -> str:
     """Another worker takes other work at the same time."""
     with play.parties.working("second"):
-        due = dispatcher.take_due()
+        due = _take_due()
         for message in due:
             tasks.BY_KIND[message.kind](connection_id=message.connection_id, lease=str(message.lease))
     return ", ".join(f"{one.kind} {play.label(one.connection_id)}" for one in due) or "nothing"

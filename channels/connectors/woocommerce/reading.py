@@ -96,30 +96,33 @@ def products(client: Client, ids: Sequence[str]) -> list[Json]:
 def documents(client: Client, ids: Sequence[str]) -> dict[str, Json]:
     """Products and variations by listing id; what is gone is missing, and what an answer leaves out. One call for all
     products, one for each product whose variations are asked for."""
-    found: list[Json] = []
-    for product_id, numbers in by_product(ids).items():
-        if not product_id:
-            found += products(client, numbers)
-            continue
-        for chunk in chunks(numbers, PAGE_ROWS):
-            found += _variations_if_there(client, product_id, chunk)
-    return {id_of(document): document for document in found}
-
-
-def _variations_if_there(client: Client, product_id: str, ids: Sequence[str]) -> list[Json]:
-    try:
-        return variations_of(client, product_id, ids)
-    except ConnectorError as error:
-        if error.code in GONE_CODES:
-            return []  # the product itself is gone
-        raise
+    return _documents(client, ids)[0]
 
 
 def surely(client: Client, ids: Sequence[str]) -> dict[str, Json]:
     """Products and variations by listing id; missing is only what WooCommerce says that it does not have: what a list
     leaves out is asked for by itself."""
-    found = documents(client, ids)
-    return found | {name: document for name in ids if name not in found and (document := _by_itself(client, name))}
+    found, gone = _documents(client, ids)
+    left_out = [name for name in ids if name not in found and name.partition("/")[0] not in gone]
+    return found | {name: document for name in left_out if (document := _by_itself(client, name))}
+
+
+def _documents(client: Client, ids: Sequence[str]) -> tuple[dict[str, Json], set[str]]:
+    """By listing id; and the products that WooCommerce says are gone, with all their variations."""
+    found: list[Json] = []
+    gone: set[str] = set()
+    for product_id, numbers in by_product(ids).items():
+        try:
+            if not product_id:
+                found += products(client, numbers)
+                continue
+            for chunk in chunks(numbers, PAGE_ROWS):
+                found += variations_of(client, product_id, chunk)
+        except ConnectorError as error:
+            if not product_id or error.code not in GONE_CODES:
+                raise
+            gone.add(product_id)
+    return {id_of(document): document for document in found}, gone
 
 
 def _by_itself(client: Client, name: str) -> Json | None:
