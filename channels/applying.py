@@ -15,6 +15,7 @@ from channels.ports import ChannelOrder, ChannelOrderLine, Connector, OrderRef, 
 from inventory import bundles, ledger, orders
 from inventory.models import Order, OrderLine
 from inventory.names import variants_by_sku
+from inventory.orders import Reading
 
 BURST = timedelta(seconds=20)  # within which all messages of one change come
 
@@ -35,7 +36,7 @@ class Found:
 
     orders: Sequence[ChannelOrder]
     clock_behind: timedelta = timedelta(0)
-    reading: orders.Reading | None = None
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def fetch(*, connection: Connection, order_ids: Sequence[str]) -> Found:
     def read(connector: Connector) -> Found:
         asked_at = timezone.now()
         told, meter = connector.fetch_orders(order_ids=order_ids), connector.meter
-        return Found(told, meter.clock_behind, orders.Reading(asked_at, timezone.now(), meter.behind))
+        return Found(told, meter.clock_behind, Reading(asked_at, timezone.now(), meter.behind))
 
     return credentials.with_fresh_token(connection.pk, read)
 
