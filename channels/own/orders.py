@@ -20,7 +20,7 @@ from channels.own.placing import More, Shares
 from channels.own.site import Address, Asked, Offer
 from inventory import orders as ledger_orders
 from inventory import reservations
-from inventory.models import Order, OrderHold, OrderLine, Reservation
+from inventory.models import Order, OrderHold, OrderLine, Reservation, ReservationLine
 from inventory.orders import Hold, LineState, OrderState, ReturnState
 from inventory.routing import deciding
 
@@ -157,7 +157,7 @@ def _put(site_id: int, merchant_id: int, wish: OrderWish, *, known: Order | None
     # Each state that more was wanted in has a decision of its own, so that the page says why of each.
     routed_as = f"order:{site_id}:{wish.head.order_id}" + (f":{known.external_version + 1}" if known else "")
     lines, was_routed = _describe(site_id, merchant_id, wish, known, routed_as=routed_as, now=now)
-    order = _bring(site_id, merchant_id, wish.head, lines, is_cancelled=wish.is_cancelled, known=known, now=now)
+    order = _apply(site_id, merchant_id, wish.head, lines, is_cancelled=wish.is_cancelled, known=known, now=now)
     if was_routed:
         deciding.belongs_to_order(merchant_id=merchant_id, reference=routed_as, order_id=order.pk)
     return order
@@ -254,23 +254,6 @@ def _as_it_stands(order: Order) -> list[LineState]:
     ]
 
 
-def _bring(
-    site_id: int,
-    merchant_id: int,
-    head: OrderHead,
-    lines: Sequence[LineState],
-    *,
-    is_cancelled: bool,
-    known: Order | None,
-    now: datetime,
-) -> Order:
-    """Apply the state, and give what waits since its days."""
-    before = promising.waiting(known)
-    order = _apply(site_id, merchant_id, head, lines, is_cancelled=is_cancelled, known=known, now=now)
-    promising.keep(site_id=site_id, order=order, before=before)
-    return order
-
-
 def _apply(
     site_id: int,
     merchant_id: int,
@@ -280,7 +263,10 @@ def _apply(
     is_cancelled: bool,
     known: Order | None,
     now: datetime,
+    held: Sequence[ReservationLine] | None = None,
 ) -> Order:
+    """Apply the state, and give what waits since its days; `held`: the lines of the hold that it was, with theirs."""
+    before = promising.waiting(known)
     updated_at = head.updated_at or now
     if known is not None and head.updated_at is not None and head.updated_at < known.external_updated_at:
         raise StaleOrder(known.external_updated_at)
@@ -301,7 +287,12 @@ def _apply(
     except ledger_orders.ImpossibleOrder as error:
         raise Impossible(str(error)) from error
     collisions.sweep(merchant_id=merchant_id)
-    return find(site_id=site_id, order_id=head.order_id)
+    order = find(site_id=site_id, order_id=head.order_id)
+    if held is None:
+        promising.keep(site_id=site_id, order=order, before=before)
+    else:
+        promising.carry(order=order, held=held)
+    return order
 
 
 def from_hold(*, site_id: int, hold: Reservation, order: OrderHead, now: datetime) -> Order:
@@ -320,9 +311,7 @@ def from_hold(*, site_id: int, hold: Reservation, order: OrderHead, now: datetim
         )
         for number, one in enumerate(held, start=1)
     ]
-    made = _apply(site_id, hold.merchant_id, order, lines, is_cancelled=False, known=None, now=now)
-    promising.carry(order=made, held=held)
-    return made
+    return _apply(site_id, hold.merchant_id, order, lines, is_cancelled=False, known=None, now=now, held=held)
 
 
 def cancel(*, site_id: int, order_id: str, now: datetime) -> Order:
@@ -457,7 +446,7 @@ def _left(line: LineState, total: Decimal) -> list[Hold]:
 def _again(order: Order, lines: Sequence[LineState], *, is_cancelled: bool, now: datetime) -> Order:
     head = OrderHead(order.external_id, order.number, order.placed_at, None, order.total, order.currency)
     later = max(now, order.external_updated_at)
-    return _bring(
+    return _apply(
         order.channel_id, order.merchant_id, head, lines, is_cancelled=is_cancelled, known=order, now=later
     )  # fmt: skip
 
