@@ -6,6 +6,7 @@ return by its own id. What the site sold is a fact and is recorded even where th
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,7 +17,7 @@ from django.db import transaction
 
 from channels import collisions
 from channels.own import placing, promising, site
-from channels.own.placing import More, Shares
+from channels.own.placing import Cell, More, Shares
 from channels.own.site import Address, Asked, Offer
 from inventory import orders as ledger_orders
 from inventory import reservations
@@ -171,7 +172,7 @@ def _describe(
     And whether a decision was kept on where from.
     """
     offers, by_variant = site.find(site_id=site_id, merchant_id=merchant_id, asked=[one.goods for one in wish.lines])
-    places = [place.pk for place in site.places(site_id=site_id)]
+    places = [place.pk for place in sorted(site.places(site_id=site_id), key=lambda place: (place.rank, place.pk))]
     strange = [line.location_id for line in wish.lines if line.location_id and line.location_id not in places]
     if strange or not places:
         raise UnknownPlace(*strange)
@@ -181,13 +182,14 @@ def _describe(
         for line, offer in zip(wish.lines, offers, strict=True)
         if (found := _more(line, offer, before.get(line.line_id), is_cancelled=wish.is_cancelled)) is not None
     ]
-    named = {line.line_id for line in wish.lines}
+    told = {line.line_id for line in wish.lines}
     used = {
-        hold.location_id for one in before.values() if one.external_id in named for hold in one.holds if hold.committed
+        hold.location_id for one in before.values() if one.external_id in told for hold in one.holds if hold.committed
     }
+    used |= {line.location_id for line in wish.lines if line.location_id and line.fulfilled < line.goods.quantity}
     placed = placing.place(
-        merchant_id=merchant_id, reference=routed_as, more=more, offered=by_variant, places=places, used=used,
-        address=wish.address, now=now,
+        merchant_id=merchant_id, reference=routed_as, more=more, offered=by_variant, places=places,
+        used=used, taken=_taken(wish, offers, before), address=wish.address, now=now,
     )  # fmt: skip
     lines = [
         LineState(
@@ -215,6 +217,17 @@ def _more(line: LineWish, offer: Offer, was: LineState | None, *, is_cancelled: 
         return More(line.line_id, offer.variant_id, line.goods.quantity)
     quantity = line.goods.quantity - placing.units_of(was)
     return More(line.line_id, offer.variant_id, quantity, home) if quantity > 0 and not is_cancelled else None
+
+
+def _taken(wish: OrderWish, offers: Sequence[Offer], before: Mapping[str, LineState]) -> dict[Cell, Decimal]:
+    """Units more than before of lines that name their place, by variant and place."""
+    taken: defaultdict[Cell, Decimal] = defaultdict(lambda: ZERO)
+    for line, offer in zip(wish.lines, offers, strict=True):
+        was = before.get(line.line_id)
+        more = line.goods.quantity - (placing.units_of(was) if was else ZERO)
+        if line.location_id is not None and more > 0 and not wish.is_cancelled:
+            taken[offer.variant_id, line.location_id] += more
+    return dict(taken)
 
 
 def _holds(line: LineWish, was: LineState | None, shares: Shares | None, *, is_cancelled: bool) -> list[Hold]:

@@ -15,6 +15,7 @@ from inventory.routing import deciding
 
 ZERO = Decimal(0)
 Shares = dict[int, Decimal]  # units by place
+Cell = tuple[int, int]  # a variant at a place
 
 
 @dataclass(frozen=True)
@@ -43,32 +44,38 @@ def place(
     offered: Mapping[int, Offer],
     places: Sequence[int],
     used: Collection[int],
+    taken: Mapping[Cell, Decimal],
     address: Address | None,
     now: datetime,
 ) -> Placed:
     """Where what is more leaves from: of a line that waits already first where it does, as far as there are more.
 
-    The rest is routed, lines of one variant by their sum. `used`: where units of the order wait, which count among the
-    places that may share it.
+    The rest is routed, lines of one variant by their sum. `places`: liked best first. `used`: where units of the order
+    wait, which count among the places that may share it. `taken`: what lines that name their place take there.
     """
-    at_home, left = _at_home(more, offered)
+    at_home, left = _at_home(more, offered, taken)
+    used = {*used, *(one.place_id for one in more if one.place_id is not None and at_home[one.line_id])} & {*places}
     loose: defaultdict[int, Decimal] = defaultdict(lambda: ZERO)
     for one in more:
         if one.line_id not in at_home or at_home[one.line_id] < one.quantity:
             loose[one.variant_id] += one.quantity - at_home.get(one.line_id, ZERO)
-    chosen = _chosen(merchant_id, reference, loose, left, places, frozenset(used), address, now=now) if loose else {}
+    chosen, may_share = _chosen(merchant_id, reference, loose, left, places, frozenset(used), address, now=now)
     by_line: dict[str, Shares] = {}
     for one in more:
-        has = left[one.variant_id].by_location
         goods = chosen.get(one.variant_id, {})
-        rest_at = one.place_id or next(iter(goods), max(places, key=lambda place: (has.get(place, ZERO), -place)))
+        rest_at = one.place_id or next(iter(goods), _that_have_most({one.variant_id: one.quantity}, left, may_share)[0])
         by_line[one.line_id] = _share(goods, one.quantity, at_home.get(one.line_id, ZERO), rest_at=rest_at)
     return Placed(by_line, site.is_routed(wanted=loose, offered=left))
 
 
-def _at_home(more: Sequence[More], offered: Mapping[int, Offer]) -> tuple[dict[str, Decimal], dict[int, Offer]]:
+def _at_home(
+    more: Sequence[More], offered: Mapping[int, Offer], taken: Mapping[Cell, Decimal]
+) -> tuple[dict[str, Decimal], dict[int, Offer]]:
     """What each line that waits already gets where it waits, and what is on offer besides."""
     left = {variant: replace(offer, by_location=dict(offer.by_location)) for variant, offer in offered.items()}
+    for (variant_id, place), units in taken.items():
+        here = left[variant_id].by_location
+        here[place] = max(here.get(place, ZERO) - units, ZERO)
     at_home: dict[str, Decimal] = {}
     for one in more:
         if one.place_id is not None:
@@ -88,12 +95,14 @@ def _chosen(
     address: Address | None,
     *,
     now: datetime,
-) -> dict[int, Shares]:
-    """How many of each variant leave from where by the shop's rules, the most first.
+) -> tuple[dict[int, Shares], Sequence[int]]:
+    """How many of each variant leave from where by the shop's rules, the most first; and where a rest may wait.
 
-    Where no way gives all of it, what there is, from no more places than may share an order; what is missing then is
-    more than there is at the first of them, and a collision says so. A shop that never splits has it all at one place.
+    Where no way gives all of it, what there is: where the order waits already first, and from no more places than may
+    share it. What is missing waits at one of those, and a collision says so.
     """
+    if not wanted:
+        return {}, places
     plans = site.ways(
         merchant_id=merchant_id,
         reference=reference,
@@ -107,12 +116,11 @@ def _chosen(
     if plans:
         for take in sorted(plans[0].takes, key=lambda take: (-take.quantity, take.place_id)):
             shares[take.variant_id][take.place_id] = take.quantity
-        return shares
+        return shares, places
     places_max = deciding.policy_of(merchant_id=merchant_id).places_max
-    if places_max == 1:
-        return {}
-    may_share = set(used)
-    for place in _that_have_most(wanted, offered, places):
+    own = [place for place in places if place in used]
+    may_share = dict.fromkeys(own)
+    for place in own + [place for place in _that_have_most(wanted, offered, places) if place not in used]:
         if place not in may_share and len(may_share) >= places_max:
             continue
         for variant_id, units in wanted.items():
@@ -120,17 +128,17 @@ def _chosen(
             given = min(missing, offered[variant_id].by_location.get(place, ZERO))
             if given > 0:
                 shares[variant_id][place] = given
-                may_share.add(place)
-    return shares
+                may_share.setdefault(place)
+    return shares, list(may_share) or places
 
 
 def _that_have_most(wanted: Mapping[int, Decimal], offered: Mapping[int, Offer], places: Sequence[int]) -> list[int]:
-    """Places by how much of what is wanted they have, the most first."""
+    """Places by how much of what is wanted they have, the most first; of those alike, the one liked best."""
 
     def has(place: int) -> Decimal:
         return sum((min(units, offered[one].by_location.get(place, ZERO)) for one, units in wanted.items()), ZERO)
 
-    return sorted(places, key=lambda place: (-has(place), place))
+    return sorted(places, key=has, reverse=True)
 
 
 def _share(goods: Shares, quantity: Decimal, home: Decimal, *, rest_at: int) -> Shares:

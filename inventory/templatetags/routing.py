@@ -11,10 +11,10 @@ register = template.Library()
 
 @register.filter
 def ships_from(decision: RoutingDecision) -> str:
-    """The places that ship, by name as it was then; “no place” where none did."""
+    """The places that ship, by name as it was then, or that nothing gave all of it."""
     names = {place["id"]: place["name"] for place in decision.question["places"]}
     chosen = dict.fromkeys(names[take["place"]] for take in decision.takes)
-    return " + ".join(chosen) or "no place"
+    return " + ".join(chosen) or "no way to send all of it"
 
 
 @register.filter

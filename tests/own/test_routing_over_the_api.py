@@ -196,3 +196,79 @@ def test_two_lines_that_grow_are_not_given_the_same_units_twice(shop):
         ("1", leeds, 3, 0), ("2", leeds, 3, 0), ("2", paris, 2, 0),
     ]  # fmt: skip
     assert verify.verify().breaches == []
+
+
+def page_of(shop, client, order_id):
+    client.force_login(shop.owner)
+    order = Order.objects.get(external_id=order_id)
+    return client.get(f"/{shop.site.merchant.slug}/orders/{order.pk}/").content.decode()
+
+
+def ranked(shop, *ranks):
+    for place, rank in zip(shop.places, ranks, strict=True):
+        Location.objects.filter(pk=place.pk).update(rank=rank)
+
+
+def test_a_new_line_of_a_shop_that_never_splits_waits_where_the_order_does(client):
+    shop = a_site(units=5, places=3)
+    home = shop.places[0].pk
+    ranked(shop, 3, 1, 2)
+    put(shop, "added", {"quantity": 5, "location_id": home})
+    shop.put_on_shelf("MUG", 5, place=1)
+    shop.put_on_shelf("MUG", 9, place=2)
+    assert bring(shop, "added", {"quantity": 5}, {"quantity": 2}) == [("1", home, 5, 0), ("2", home, 2, 0)]
+    assert Collision.objects.get(closed_at=None).missing == 2
+    decision = RoutingDecision.objects.get(order__external_id="added")
+    assert (decision.takes, decision.question["used"]) == ([], [home])
+    page = page_of(shop, client, "added")
+    assert (
+        "The places that may share this order, counting those where it waits already, did not have all of it." in page
+    )
+    assert "No place had all of it" not in page
+    # Goods that the order's own place has come from there, whatever the ranking says.
+    shop.put_on_shelf("BOWL", 9, place=1)
+    lines = ({"quantity": 5}, {"quantity": 2}, {"quantity": 1, "sku": "BOWL"})
+    assert bring(shop, "added", *lines)[2:] == [("3", home, 1, 0)]
+
+
+def test_a_new_line_goes_to_no_more_places_than_may_share_the_order():
+    shop = a_site(units=3, places=3)
+    first, second, third = (place.pk for place in shop.places)
+    splits(shop, 2)
+    shop.put_on_shelf("MUG", 2, place=1)
+    put(shop, "added", {"quantity": 5})
+    assert held_of("added") == [("1", first, 3, 0), ("1", second, 2, 0)]
+    shop.put_on_shelf("MUG", 9, place=2)
+    grown = bring(shop, "added", {"quantity": 5}, {"quantity": 4})
+    assert grown == [("1", first, 3, 0), ("1", second, 2, 0), ("2", first, 4, 0)]
+    assert Collision.objects.get(closed_at=None).missing == 4
+    assert shop.level("MUG", place=2).committed == 0
+    splits(shop, 3)
+    assert bring(shop, "added", {"quantity": 5}, {"quantity": 4}, {"quantity": 2})[3:] == [("3", third, 2, 0)]
+    assert verify.verify().breaches == []
+
+
+def test_a_new_order_of_a_shop_that_never_splits_is_at_one_place_of_those_alike_at_the_one_ranked_best(shop):
+    leeds, paris = (place.pk for place in shop.places)
+    ranked(shop, 2, 1)
+    put(shop, "alike", {"quantity": 7})
+    assert held_of("alike") == [("1", paris, 7, 0)]
+    put(shop, "both", {"quantity": 3}, {"quantity": 7, "sku": "BOWL"})
+    assert held_of("both") == [("1", leeds, 3, 0), ("2", leeds, 7, 0)]
+
+
+def test_a_line_without_a_place_shares_the_order_with_one_that_names_its_place(shop):
+    leeds, paris = (place.pk for place in shop.places)
+    put(shop, "here", {"quantity": 1, "location_id": paris}, {"quantity": 1, "sku": "BOWL"})
+    assert held_of("here") == [("1", paris, 1, 0), ("2", paris, 1, 0)]
+    put(shop, "gone", {"quantity": 1, "fulfilled": 1, "location_id": paris}, {"quantity": 1, "sku": "BOWL"})
+    assert held_of("gone") == [("1", paris, 0, 1), ("2", leeds, 1, 0)]
+
+
+def test_what_a_line_takes_where_it_names_its_place_is_not_given_to_another_besides(shop):
+    leeds, paris = (place.pk for place in shop.places)
+    splits(shop, 2)
+    put(shop, "two", {"quantity": 1}, {"quantity": 1, "sku": "BOWL"}, {"quantity": 1})
+    grown = bring(shop, "two", {"quantity": 4, "location_id": leeds}, {"quantity": 1, "sku": "BOWL"}, {"quantity": 4})
+    assert grown == [("1", leeds, 4, 0), ("2", leeds, 1, 0), ("3", leeds, 1, 0), ("3", paris, 3, 0)]
+    assert not Collision.objects.filter(closed_at=None).exists()
