@@ -61,6 +61,11 @@ def test_a_site_that_tells_no_numbers_is_not_said_to_agree(client: Any, shop: Sh
     )
 
 
+def test_the_list_of_channels_names_a_site_by_its_label_alone(client: Any, shop: Shop) -> None:
+    page = client.get(at(shop, "channels")).content.decode()
+    assert ("It calls our API" in page, shop.site.account_id in page) == (True, False)
+
+
 def test_a_token_without_a_scope_is_refused_where_it_was_typed(client: Any, shop: Shop) -> None:
     answer = client.post(at(shop, "make_token", shop.site.pk), {"name": "Server"})
     assert answer.status_code == 422
