@@ -21,7 +21,7 @@ from channels.own.placing import Cell, More, Shares
 from channels.own.site import Address, Asked, Offer
 from inventory import orders as ledger_orders
 from inventory import reservations
-from inventory.models import Order, OrderHold, OrderLine, Reservation, ReservationLine
+from inventory.models import Order, OrderHold, OrderLine, Reservation
 from inventory.orders import Hold, LineState, OrderState, ReturnState
 from inventory.routing import deciding
 
@@ -276,9 +276,9 @@ def _apply(
     is_cancelled: bool,
     known: Order | None,
     now: datetime,
-    held: Sequence[ReservationLine] | None = None,
+    was_held: bool = False,
 ) -> Order:
-    """Apply the state, and give what waits since its days; `held`: the lines of the hold that it was, with theirs."""
+    """Apply the state, and give what waits since its days; `was_held`: it has those of the hold that becomes it."""
     before = promising.waiting(known)
     updated_at = head.updated_at or now
     if known is not None and head.updated_at is not None and head.updated_at < known.external_updated_at:
@@ -301,17 +301,14 @@ def _apply(
         raise Impossible(str(error)) from error
     collisions.sweep(merchant_id=merchant_id)
     order = find(site_id=site_id, order_id=head.order_id)
-    if held is None:
+    if not was_held:
         promising.keep(site_id=site_id, order=order, before=before)
-    else:
-        promising.carry(order=order, held=held)
     return order
 
 
 def from_hold(*, site_id: int, hold: Reservation, order: OrderHead, now: datetime) -> Order:
     """The order that a hold became, its lines numbered 1, 2, 3 … as the hold's are. Call in the transaction that
     ends the hold."""
-    held = reservations.lines_of(hold)
     lines = [
         LineState(
             external_id=str(number),
@@ -322,9 +319,9 @@ def from_hold(*, site_id: int, hold: Reservation, order: OrderHead, now: datetim
             quantity=one.quantity,
             holds=[Hold(one.location_id, committed=one.quantity)],
         )
-        for number, one in enumerate(held, start=1)
+        for number, one in enumerate(reservations.lines_of(hold), start=1)
     ]
-    return _apply(site_id, hold.merchant_id, order, lines, is_cancelled=False, known=None, now=now, held=held)
+    return _apply(site_id, hold.merchant_id, order, lines, is_cancelled=False, known=None, now=now, was_held=True)
 
 
 def cancel(*, site_id: int, order_id: str, now: datetime) -> Order:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 
 from channels.own import site
-from inventory.models import Order, OrderHold, ReservationLine
+from inventory.models import Order, OrderHold
 
 ZERO = Decimal(0)
 Waiting = dict[tuple[str, int], Decimal]  # units by line and place
@@ -46,12 +46,3 @@ def keep(*, site_id: int, order: Order, before: Mapping[tuple[str, int], Decimal
         hold.promised_date = max((day for day in days if day is not None), default=None)
         left[cell] = left.get(cell, ZERO) - more
     OrderHold.objects.bulk_update(grown, ["later", "promised_date"])
-
-
-def carry(*, order: Order, held: Sequence[ReservationLine]) -> None:
-    """What a hold promised its order promises on; the order's lines are numbered as the hold's."""
-    for number, line in enumerate(held, start=1):
-        if line.later:
-            OrderHold.objects.filter(
-                line__order=order, line__external_id=str(number), location=line.location_id
-            ).update(later=line.later, promised_date=line.promised_date)

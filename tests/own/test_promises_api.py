@@ -192,17 +192,40 @@ def test_control_without_a_rule_an_order_of_what_is_not_there_is_promised_no_day
     assert promised(shop.api.post("/orders", {"order_id": "1042", "lines": [line(3)]})) == [[None]]
 
 
+def migration(number: str) -> Any:
+    return import_module(f"inventory.migrations.{number}")
+
+
+EARLIER, MISSED = "0004_promised_days_of_earlier_orders", "0005_holds_carry_promised_days"
+
+
 def test_the_days_of_orders_that_were_holds_before_are_kept_with_where_they_wait() -> None:
     shop = a_site(units=1)
     backorder(shop)
     expect(shop, "MUG", 4, days=7)
     hold = shop.api.hold("cart-1", ("MUG", 3)).json()
     made = shop.api.post(f"/holds/{hold['id']}/convert", {"order_id": "1042"})
-    OrderHold.objects.update(later=None, promised_date=None)  # as the release before left it
-    assert promised(shop.api.get("/orders/1042")) == [[None]]
+    for said in (migration(EARLIER).CARRY, migration(MISSED).MISSED):
+        OrderHold.objects.update(later=None, promised_date=None)  # as the release before left it
+        assert promised(shop.api.get("/orders/1042")) == [[None]]
+        with connection.cursor() as cursor:
+            cursor.execute(said)
+        assert shop.api.get("/orders/1042").json() == made.json()
+    OrderHold.objects.update(later=1)  # changed since
     with connection.cursor() as cursor:
-        cursor.execute(import_module("inventory.migrations.0004_promised_days_of_earlier_orders").CARRY)
-    assert shop.api.get("/orders/1042").json() == made.json()
+        cursor.execute(migration(MISSED).MISSED)
+    assert promised(shop.api.get("/orders/1042")) == [[by(shop, 1, 7)]]
+
+
+def test_control_it_is_the_database_that_carries_a_holds_days_whatever_code_makes_it_an_order() -> None:
+    shop = a_site(units=1)
+    backorder(shop)
+    expect(shop, "MUG", 4, days=7)
+    with connection.cursor() as cursor:
+        cursor.execute(migration(MISSED).UNDO)
+    hold = shop.api.hold("cart-1", ("MUG", 3)).json()
+    made = shop.api.post(f"/holds/{hold['id']}/convert", {"order_id": "1042"})
+    assert (hold["lines"][0]["promise"], promised(made)) == (by(shop, 2, 7), [[None]])
 
 
 def told(shop: Shop) -> list[Any]:

@@ -248,6 +248,15 @@ def test_a_new_line_goes_to_no_more_places_than_may_share_the_order():
     assert verify.verify().breaches == []
 
 
+def test_the_page_of_a_split_line_that_was_cancelled_says_that_nothing_waits(shop, client):
+    splits(shop, 2)
+    put(shop, "split", {"quantity": 7})
+    says = "nothing of it waits any more"
+    assert says not in page_of(shop, client, "split")
+    assert shop.api.post("/orders/split/cancel").status_code == 200
+    assert says in page_of(shop, client, "split")
+
+
 def test_a_new_order_of_a_shop_that_never_splits_is_at_one_place_of_those_alike_at_the_one_ranked_best(shop):
     leeds, paris = (place.pk for place in shop.places)
     ranked(shop, 2, 1)
