@@ -168,6 +168,7 @@ def test_a_promise_ends_with_its_day_and_is_no_oversell_before(shop):
         promised_date=utc_now().date() + timedelta(days=3),
         message="In stock soon",
     )
+    assert rules.says(rule) == [f"backorder up to 5 at each place by {rule.promised_date:%d %b %Y}"]
     shop.post(variant, -6)
     assert shop.shown(variant) == [1] * 4
     assert incidents.sweep_oversold(merchant_id=shop.merchant.pk) == 0

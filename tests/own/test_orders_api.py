@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from channels.models import Incident
+from channels.models import Collision, Incident
 from inventory import verify
 from inventory.models import Order, StockMovement
 from tests.own.shops import Shop, a_site
@@ -46,6 +46,7 @@ def test_a_sale_of_what_is_not_there_is_recorded_and_somebody_is_told() -> None:
     assert shop.api.post("/orders", order(line(3))).status_code == 201
     assert shelf(shop) == (1, 3, -2)
     assert Incident.objects.standing().filter(kind="oversold").count() == 1
+    assert Collision.objects.get().cause_words.endswith("more than there was. We heard at once.")
 
 
 def test_an_order_is_brought_to_the_state_described_whatever_it_was_before() -> None:
