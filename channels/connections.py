@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from channels import contact, credentials, incidents, linking, publisher, reconcile, registry
+from channels import contact, credentials, incidents, intake, linking, publisher, reconcile, registry
 from channels.models import (
     ChannelLocation,
     ChannelStock,
@@ -349,6 +349,7 @@ def reconnect(*, connection: Connection, secrets: Mapping[str, Any], actor: User
     connection.refresh_from_db()
     if connection.approved_at:
         _subscribe_again(connection)
+        intake.ask_anew(connection)
 
 
 def _subscribe_again(connection: Connection) -> None:

@@ -88,6 +88,13 @@ def hint(*, connection: Connection, kind: HintKind, ids: Sequence[str], key: str
     )
 
 
+def ask_anew(connection: Connection) -> None:
+    """Have places and goods read again: what changed there while no message told us. Numbers and orders are polled."""
+    now = timezone.now().isoformat()
+    for kind in (HintKind.LOCATIONS, HintKind.CATALOG):
+        hint(connection=connection, kind=kind, ids=[], key=f"anew:{kind}:{now}")
+
+
 def report_quarantine(*, merchant_id: int, connection_id: int) -> None:
     count = InboundEvent.objects.filter(connection_id=connection_id, state=State.QUARANTINED).count()
     label = Connection.objects.values_list("label", flat=True).get(pk=connection_id)

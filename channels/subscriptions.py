@@ -1,7 +1,8 @@
 """Do the channel's webhooks still come? Looked at hourly and repaired, for a channel does not tell that it stopped.
 
 WooCommerce disables a webhook after five failed deliveries, anybody with an admin's rights may delete one, and an app
-that is installed anew has none. Polling still finds what happens meanwhile, only later.
+that is installed anew has none. Polling still finds what is sold meanwhile, only later; places and goods, which are not
+polled, are read again with each look, for a message that was lost is as good as a webhook that is gone.
 """
 
 from __future__ import annotations
@@ -12,28 +13,33 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from channels import connections, contact, credentials, inbox, incidents, registry
+from channels import connections, contact, credentials, inbox, incidents, intake, registry
 from channels.models import Connection, SubscriptionRepair
 from channels.ports import Connector, ConnectorError, Subscription
 
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(hours=1)
+EVERY_UNTOLD = timedelta(minutes=10)  # of a channel that sends no webhooks
 AGAIN_AFTER = timedelta(minutes=5)  # where it could not be looked at, or not be repaired
 
 
 def check(*, connection_id: int) -> Sequence[str]:
     """Look at the webhook subscriptions of a connection, repair what is missing; returns the topics that were missing.
+    Places and goods are put down to be read again.
 
     A channel's failure ends it: it is looked at again soon, and where something is known to be missing an incident
     says so until it is repaired. Call outside any transaction.
     """
     connection = Connection.objects.get(pk=connection_id)
     wanted = registry.capabilities(connection.channel).topics
-    if not wanted:
+    if connection.channel == registry.OWN:
         return _put_off(connection, EVERY)
     if not inbox.may_read(connection, now=timezone.now()):
         return _put_off(connection, AGAIN_AFTER)
+    if not wanted:
+        intake.ask_anew(connection)
+        return _put_off(connection, EVERY_UNTOLD)
     missing: Sequence[str] = ()
     try:
         missing = _missing(connection, wanted=wanted)
@@ -49,6 +55,7 @@ def check(*, connection_id: int) -> Sequence[str]:
         if missing:  # else nothing is known to be wrong with the webhooks: contact says what is
             _report(connection, missing=missing, error=error)
         return missing
+    intake.ask_anew(connection)
     _went_well(connection)
     return missing
 

@@ -9,8 +9,8 @@ import pytest
 from django.db.models import F
 from django.utils import timezone
 
-from channels import connections, dispatcher, polling, registry, subscriptions
-from channels.models import Connection, ConnectionWork, Incident, SubscriptionRepair
+from channels import connections, dispatcher, inbox, polling, registry, subscriptions
+from channels.models import ChannelLocation, Connection, ConnectionWork, Incident, Listing, SubscriptionRepair
 from channels.sandbox.lightspeed import models as lightspeed
 from channels.sandbox.models import Fault
 from channels.sandbox.shopify import models as shopify
@@ -110,6 +110,66 @@ def test_one_that_points_elsewhere_does_not_count(connection):
     type(one).objects.filter(pk=one.pk).update(**{MOVED[connection.channel]: "https://elsewhere.example/hooks"})
     assert check(connection)
     assert check(connection) == []
+
+
+@pytest.fixture(params=sorted(registry.CHANNELS))
+def untold(request, live_server, settings):
+    """A live connection of any channel, its catalog read, where no message comes; its adapter, and the shop there."""
+    settings.ROOT_URLCONF = "channels.sandbox.urls"
+    adapter = import_module(f"tests.contract.adapters.{request.param}").ADAPTER
+    there = adapter.open_shop(server_url=live_server.url, webhook_url="")
+    made = connections.open_connection(
+        merchant=factories.MerchantFactory(), channel=request.param, label="Channel",
+        account_id=there.account.account_id, base_url=there.account.base_url, secrets=there.account.credentials,
+        actor=None,
+    )  # fmt: skip
+    now = timezone.now()
+    Connection.objects.filter(pk=made.pk).update(state="live", approved_at=now, opened_at=now)
+    made.refresh_from_db()
+    if registry.capabilities(made.channel).topics:
+        connections.subscribe(made)
+    connections.refresh_locations(made)
+    connections.import_catalog(made)
+    return made, adapter, there
+
+
+def forget_the_places(connection):
+    """As if they had been opened while nobody told us."""
+    ChannelLocation.objects.filter(connection=connection).update(is_active=False)
+
+
+def test_places_and_goods_that_changed_while_no_message_came_are_read_with_each_look(untold):
+    connection, adapter, there = untold
+    adapter.rename(shop=there, variant=there.variants[0], sku="NEW-SKU")
+    forget_the_places(connection)
+    assert not check(connection)
+    inbox.process(connection_id=connection.pk, until=timezone.now() + timedelta(seconds=30))
+    assert Listing.objects.filter(connection=connection, sku="NEW-SKU").count() == 1
+    assert not ChannelLocation.objects.filter(connection=connection, is_active=False).exists()
+    connection.refresh_from_db()
+    due_in = connection.subscriptions_due_at - timezone.now()
+    has_topics = bool(registry.capabilities(connection.channel).topics)
+    assert due_in <= (subscriptions.EVERY if has_topics else subscriptions.EVERY_UNTOLD)
+
+
+def test_control_polling_reads_neither_places_nor_goods(untold):
+    connection, adapter, there = untold
+    adapter.rename(shop=there, variant=there.variants[0], sku="NEW-SKU")
+    forget_the_places(connection)
+    polling.poll(connection_id=connection.pk)
+    inbox.process(connection_id=connection.pk, until=timezone.now() + timedelta(seconds=30))
+    assert not Listing.objects.filter(connection=connection, sku="NEW-SKU").exists()
+    assert not ChannelLocation.objects.filter(connection=connection, is_active=True).exists()
+
+
+def test_who_lets_us_in_again_is_asked_what_changed_meanwhile(untold):
+    connection, adapter, there = untold
+    adapter.rename(shop=there, variant=there.variants[0], sku="NEW-SKU")
+    forget_the_places(connection)
+    connections.reconnect(connection=connection, secrets=there.account.credentials, actor=None)
+    inbox.process(connection_id=connection.pk, until=timezone.now() + timedelta(seconds=30))
+    assert Listing.objects.filter(connection=connection, sku="NEW-SKU").count() == 1
+    assert not ChannelLocation.objects.filter(connection=connection, is_active=False).exists()
 
 
 def test_control_without_the_check_nothing_comes_back(connection):

@@ -180,6 +180,8 @@ def test_an_empty_bucket_throttles_and_fills_again(sales):
     assert body["extensions"]["cost"]["actualQueryCost"] is None
     Shop.objects.update(bucket_at=timezone.now() - timedelta(seconds=60))
     assert "errors" not in post(sales, query).json()
+    Shop.objects.update(bucket_available=30, bucket_at=timezone.now() + timedelta(seconds=60))
+    assert "errors" not in post(sales, query).json(), "a clock that is set back empties nothing"
 
 
 def test_a_query_that_may_cost_over_a_thousand_is_refused(sales):

@@ -13,7 +13,7 @@ from unittest import mock
 
 from django.db import transaction
 
-from channels import applying, contact, inbox, ports, publisher
+from channels import applying, contact, inbox, intake, ports, publisher
 from channels.connectors.square import client as square
 from channels.models import ChannelLocation, ChannelWrite
 from channels.ports import Count
@@ -184,4 +184,11 @@ def clock_behind_ours_believed() -> Iterator[None]:
 def clock_set_back_between_changes() -> Iterator[None]:
     """A channel's clock is set back between two changes of one order: the second is passed over as the older one."""
     with mock.patch.object(orders, "_set_back", return_value=timedelta(0)):
+        yield
+
+
+@found
+def place_opened_while_locked_out() -> Iterator[None]:
+    """A place is opened while the channel lets nobody in: no message tells, and its numbers wait for good."""
+    with mock.patch.object(intake, "ask_anew"):
         yield

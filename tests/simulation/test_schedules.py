@@ -78,6 +78,7 @@ FOUND = {
         1,
         "hold:bf613eeb,work:34013686,sell:38a7c19b,skew:6b9e0172,hold:3ec3cd59,work:d06c44ac,give_back:880ee385",
     ),
+    "place_opened_while_locked_out": (3, "close_place:41e60b63,sell:05ddf93b,work:daf88735,revoke:8a9bf87f"),
 }
 
 

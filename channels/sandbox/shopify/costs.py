@@ -91,14 +91,17 @@ UPDATE sandbox_shopify_shop
 SET bucket_available = least(%(size)s, filled - CASE WHEN filled >= %(cost)s THEN %(cost)s ELSE 0 END),
      bucket_at = clock_timestamp()
 FROM (SELECT id AS shop_id, least(%(size)s,
-             bucket_available + %(rate)s * extract(epoch FROM clock_timestamp() - bucket_at)) AS filled
+             bucket_available + %(rate)s * greatest(0, extract(epoch FROM clock_timestamp() - bucket_at))) AS filled
       FROM sandbox_shopify_shop WHERE id = %(shop)s FOR UPDATE) b
 WHERE id = b.shop_id RETURNING bucket_available, filled >= %(cost)s
 """
 
 
 def take(shop: Shop, cost: float) -> tuple[bool, float]:
-    """Take points, or none if there are too few; whether they were there, and what is left. One statement."""
+    """Take points, or none if there are too few; whether they were there, and what is left. One statement.
+
+    A clock that is set back takes none away.
+    """
     size, rate = limits()
     with database.cursor() as cursor:
         cursor.execute(_TAKE, {"cost": cost, "size": size, "rate": rate, "shop": shop.pk})
