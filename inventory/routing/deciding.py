@@ -195,7 +195,7 @@ def replay(*, merchant: Merchant, policy: Policy, since: datetime, limit: int = 
 
 
 def _joined(places: Sequence[int], names: Mapping[int, str]) -> str:
-    return " + ".join(names[place] for place in places) or "nowhere: no place has it all"
+    return " + ".join(names[place] for place in places) or "no way to send all of it"
 
 
 def reasons(decision: RoutingDecision) -> list[tuple[str, Step]]:
