@@ -1,6 +1,7 @@
 """The mass-drop guard at sending, reading and booking, and the breaker that opens on errors and closes by a probe."""
 
 import itertools
+import threading
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
@@ -14,10 +15,10 @@ from django.utils import timezone
 from channels import contact, guards, inbox, publisher, reconcile
 from channels.models import ChannelStock, Connection, GuardStop, Incident, RemoteChange, StockGap
 from channels.ports import ConnectorError, Count, MadeBy, StockChange
-from channels.reconcile import changes, judging
+from channels.reconcile import changes, deciding, judging
 from inventory import ledger
 from inventory.models import StockLevel
-from tests import factories
+from tests import factories, locks
 
 pytestmark = pytest.mark.django_db
 
@@ -286,6 +287,40 @@ def test_numbers_of_no_app_are_booked_with_those_of_one_and_trust_nobody(shop, m
     assert trusted(connection) == ["bot"]
     reconcile.undo_decision(connection=connection, decision=decision, actor=manager)
     assert (on_hand(cells[:2]), trusted(connection)) == ([20, 20], [])
+
+
+def trust_while_it_is_taken_back(shop, manager, *, meanwhile):
+    """A second number of an app is answered while the first is taken back and not committed; who is trusted then."""
+    connection, cells = shop
+    first, second = asked(cells[:2], **BOT)
+    booked(connection, [first], manager, choice="trust")
+
+    def answer():
+        reconcile.decide(connection=connection, gap_ids=[second.pk], choice="trust", actor=manager)
+        database.close()
+
+    other = threading.Thread(target=answer)
+    with transaction.atomic():
+        reconcile.undo(gap_id=first.pk, actor=manager)
+        other.start()
+        meanwhile(other)
+    other.join()
+    assert StockGap.objects.get(pk=second.pk).deed == "trusted"
+    return trusted(connection)
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_that_waited_for_an_undoing_trusts_its_app(shop, manager):
+    waits = trust_while_it_is_taken_back(shop, manager, meanwhile=lambda _: locks.wait_until_one_is_waited_for())
+    assert waits == ["bot"]
+
+
+@pytest.mark.race
+@pytest.mark.django_db(transaction=True)
+def test_control_without_the_lock_its_app_is_trusted_no_more(shop, manager, monkeypatch):
+    monkeypatch.setattr(deciding, "_locked", lambda pk: Connection.objects.get(pk=pk))
+    assert trust_while_it_is_taken_back(shop, manager, meanwhile=threading.Thread.join) == []
 
 
 class Cut(Exception):

@@ -1,7 +1,6 @@
 """Two variants become one and two again: units, orders, holds and names, with the ledger adding up all the while."""
 
 import threading
-import time
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,7 +12,7 @@ from django.utils.timezone import now as utc_now
 
 from inventory import ledger, merging, orders, reservations, verify
 from inventory.models import OrderLine, StockLevel, Variant, VariantAlias
-from tests import factories
+from tests import factories, locks
 
 pytestmark = pytest.mark.django_db
 GTIN = "00012345678905"
@@ -211,20 +210,9 @@ def sell_before_they_are_one(survivor, duplicate, place):
     with transaction.atomic():
         merging.merge(survivor=survivor, duplicate=duplicate, actor=None)
         till.start()
-        wait_until_a_lock_is_waited_for()
+        locks.wait_until_one_is_waited_for()
     till.join()
     return dict(StockLevel.objects.values_list("variant").annotate(units=Sum("on_hand")).order_by())
-
-
-def wait_until_a_lock_is_waited_for():
-    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    for _ in range(1000):
-        with connection.cursor() as cursor:
-            cursor.execute(waiting)
-            if cursor.rowcount:
-                return
-        time.sleep(0.01)
-    raise AssertionError("The sale did not wait for the merge.")
 
 
 @pytest.mark.race
