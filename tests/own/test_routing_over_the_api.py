@@ -224,6 +224,7 @@ def test_a_new_line_of_a_shop_that_never_splits_waits_where_the_order_does(clien
     assert (
         "The places that may share this order, counting those where it waits already, did not have all of it." in page
     )
+    assert "Why is there no way to send all of it?" in page
     assert "No place had all of it" not in page
     # Goods that the order's own place has come from there, whatever the ranking says.
     shop.put_on_shelf("BOWL", 9, place=1)
