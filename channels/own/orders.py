@@ -182,15 +182,18 @@ def _describe(
         for line, offer in zip(wish.lines, offers, strict=True)
         if (found := _more(line, offer, before.get(line.line_id), is_cancelled=wish.is_cancelled)) is not None
     ]
-    told = {line.line_id for line in wish.lines}
-    used = {
-        hold.location_id for one in before.values() if one.external_id in told for hold in one.holds if hold.committed
-    }
-    used |= {line.location_id for line in wish.lines if line.location_id and line.fulfilled < line.goods.quantity}
+    grows = {one.line_id for one in more}
+    variants = {line.line_id: offer.variant_id for line, offer in zip(wish.lines, offers, strict=True)}
+
+    def held(line: LineWish, shares: Shares | None = None) -> list[Hold]:
+        return _holds(line, before.get(line.line_id), shares, is_cancelled=wish.is_cancelled)
+
+    holds = {line.line_id: held(line) for line in wish.lines if line.line_id not in grows}
     placed = placing.place(
         merchant_id=merchant_id, reference=routed_as, more=more, offered=by_variant, places=places,
-        used=used, taken=_taken(wish, offers, before), address=wish.address, now=now,
+        used=_used(wish, before), taken=_taken(before, holds, variants), address=wish.address, now=now,
     )  # fmt: skip
+    holds |= {line.line_id: held(line, placed.by_line[line.line_id]) for line in wish.lines if line.line_id in grows}
     lines = [
         LineState(
             external_id=line.line_id,
@@ -199,9 +202,7 @@ def _describe(
             sku=offer.sku,
             title=line.title,
             quantity=line.goods.quantity,
-            holds=_holds(
-                line, before.get(line.line_id), placed.by_line.get(line.line_id), is_cancelled=wish.is_cancelled
-            ),
+            holds=holds[line.line_id],
         )
         for line, offer in zip(wish.lines, offers, strict=True)
     ]
@@ -219,14 +220,29 @@ def _more(line: LineWish, offer: Offer, was: LineState | None, *, is_cancelled: 
     return More(line.line_id, offer.variant_id, quantity, home) if quantity > 0 and not is_cancelled else None
 
 
-def _taken(wish: OrderWish, offers: Sequence[Offer], before: Mapping[str, LineState]) -> dict[Cell, Decimal]:
-    """Units more than before of lines that name their place, by variant and place."""
+def _used(wish: OrderWish, before: Mapping[str, LineState]) -> set[int]:
+    """Where units of the order wait, or are told to."""
+    told = {line.line_id for line in wish.lines}
+    waits = {one.location_id for name, was in before.items() if name in told for one in was.holds if one.committed}
+    named = {line.location_id for line in wish.lines if line.location_id and line.fulfilled < line.goods.quantity}
+    return waits | named
+
+
+def _taken(
+    before: Mapping[str, LineState], holds: Mapping[str, Sequence[Hold]], variants: Mapping[str, int]
+) -> dict[Cell, Decimal]:
+    """Units that lines take whose place is certain, by variant and place, and, below zero, those that are given back.
+
+    `holds`: what those lines hold now. `variants`: of all lines there are; the units of others are given back.
+    """
     taken: defaultdict[Cell, Decimal] = defaultdict(lambda: ZERO)
-    for line, offer in zip(wish.lines, offers, strict=True):
-        was = before.get(line.line_id)
-        more = line.goods.quantity - (placing.units_of(was) if was else ZERO)
-        if line.location_id is not None and more > 0 and not wish.is_cancelled:
-            taken[offer.variant_id, line.location_id] += more
+    for name, was in before.items():
+        if was.variant_id is not None and (name in holds or name not in variants):
+            for hold in was.holds:
+                taken[was.variant_id, hold.location_id] -= hold.committed + (hold.fulfilled if name in holds else ZERO)
+    for name, now in holds.items():
+        for hold in now:
+            taken[variants[name], hold.location_id] += hold.committed + hold.fulfilled
     return dict(taken)
 
 

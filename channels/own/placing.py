@@ -51,7 +51,7 @@ def place(
     """Where what is more leaves from: of a line that waits already first where it does, as far as there are more.
 
     The rest is routed, lines of one variant by their sum. `places`: liked best first. `used`: where units of the order
-    wait, which count among the places that may share it. `taken`: what lines that name their place take there.
+    wait, which count among the places that may share it. `taken`: what other lines of it take, or give back.
     """
     at_home, left = _at_home(more, offered, taken)
     used = {*used, *(one.place_id for one in more if one.place_id is not None and at_home[one.line_id])} & {*places}
@@ -74,8 +74,9 @@ def _at_home(
     """What each line that waits already gets where it waits, and what is on offer besides."""
     left = {variant: replace(offer, by_location=dict(offer.by_location)) for variant, offer in offered.items()}
     for (variant_id, place), units in taken.items():
-        here = left[variant_id].by_location
-        here[place] = max(here.get(place, ZERO) - units, ZERO)
+        if variant_id in left and place in left[variant_id].by_location:
+            here = left[variant_id].by_location
+            here[place] = max(here[place] - units, ZERO)
     at_home: dict[str, Decimal] = {}
     for one in more:
         if one.place_id is not None:

@@ -282,3 +282,19 @@ def test_what_a_line_takes_where_it_names_its_place_is_not_given_to_another_besi
     grown = bring(shop, "two", {"quantity": 4, "location_id": leeds}, {"quantity": 1, "sku": "BOWL"}, {"quantity": 4})
     assert grown == [("1", leeds, 4, 0), ("2", leeds, 1, 0), ("3", leeds, 1, 0), ("3", paris, 3, 0)]
     assert not Collision.objects.filter(closed_at=None).exists()
+
+
+def test_units_that_pass_from_one_line_to_another_stay_where_the_order_waits(shop):
+    leeds, _ = (place.pk for place in shop.places)
+    splits(shop, 2)
+    put(shop, "whole", {"quantity": 5})
+    assert bring(shop, "whole", {"quantity": 3}, {"quantity": 2}) == [("1", leeds, 3, 0), ("2", leeds, 2, 0)]
+    assert bring(shop, "whole", {"quantity": 1}, {"quantity": 4}) == [("1", leeds, 1, 0), ("2", leeds, 4, 0)]
+    assert bring(shop, "whole", {"quantity": 5, "line_id": "3"}) == [
+        ("1", leeds, 0, 0),
+        ("2", leeds, 0, 0),
+        ("3", leeds, 5, 0),
+    ]
+    assert not Collision.objects.filter(closed_at=None).exists()
+    assert not RoutingDecision.objects.filter(takes=[]).exists()
+    assert verify.verify().breaches == []
