@@ -39,11 +39,11 @@ def connector(shop):
     return registry.connect("lightspeed", account=shop.account)
 
 
-def tell(shop, connector, index, before, after, **fields):
+def tell(shop, connector, index, before, after, *, made_at=None, **fields):
     write = CountWrite(
         shop.variants[index].inventory_id, shop.location_ids[0], Decimal(before), Decimal(after), **fields
     )
-    (result,) = connector.write_counts(writes=[write], idempotency_key="k", now=datetime.now(UTC))
+    (result,) = connector.write_counts(writes=[write], idempotency_key="k", now=made_at or datetime.now(UTC))
     return result
 
 
@@ -88,6 +88,29 @@ def test_a_repeat_finds_its_earlier_attempt_whatever_was_sold_meanwhile(shop, co
     assert again.outcome is APPLIED
     assert level(shop, 0) == 10 - 3 - 2
     assert Adjustment.objects.count() == 2
+
+
+def test_the_very_first_write_is_not_told_twice_either_where_a_sale_brought_the_level_back(shop, connector):
+    made_at = datetime.now(UTC)
+    Fault.objects.create(vendor="lightspeed", operation="stock_adjustments.create", kind="timeout_after", remaining=1)
+    with pytest.raises(ConnectorError):
+        tell(shop, connector, 0, 10, 11, made_at=made_at, is_first=True)
+    ADAPTER.sell(shop=shop, variant=shop.variants[0], location_id=shop.location_ids[0], quantity=Decimal(1))
+
+    again = tell(shop, connector, 0, 10, 11, made_at=made_at)
+
+    assert again.outcome is APPLIED
+    assert level(shop, 0) == 10 + 1 - 1
+    assert Adjustment.objects.count() == 1
+
+
+def test_control_what_an_earlier_connection_told_is_not_taken_for_the_very_first_write(shop, connector):
+    tell(shop, connector, 0, 10, 11, is_first=True)
+    ADAPTER.sell(shop=shop, variant=shop.variants[0], location_id=shop.location_ids[0], quantity=Decimal(1))
+
+    tell(shop, connector, 0, 10, 11, made_at=datetime.now(UTC) + timedelta(minutes=5))
+
+    assert level(shop, 0) == 10 + 1 - 1 + 1
 
 
 def test_control_a_repeat_that_does_not_look_counts_twice(shop, connector):

@@ -2,8 +2,9 @@
 
 So a repeat looks first. Every adjustment of ours carries one of our own two reasons, and the history is numbered: what
 of ours is newer than the last write acknowledged before this one is an earlier attempt of it (`CountWrite.mark`).
-Where no mark is known, one of the right size since the write was made counts as such only if the level, too, is no
-longer what the write started from.
+Where no mark is known, one of the right size counts as such that was made since the write was, by the clock there. Is
+it a little older, an earlier connection may have made it, or the clock is wrong: it counts only if the level, too, is
+no longer what the write started from. The level alone does not tell: a sale may have brought it back.
 """
 
 from __future__ import annotations
@@ -130,7 +131,9 @@ def _done_before(
         version = newer.get((one.inventory_id, one.location_id), {}).get(one.to_quantity - one.from_quantity)
         if version:
             found[index] = CountResult(WriteOutcome.APPLIED, mark=version)
-    unsure = {index for index in found if not asked[index].mark}
+    made_at = now - client.meter.clock_behind - timedelta(seconds=1)  # they tell whole seconds
+    since = {feeds.version_of(entry) for entry in mine if feeds.is_since(entry, made_at)}
+    unsure = {index for index, result in found.items() if not asked[index].mark and result.mark not in since}
     for index in unsure & _unmoved(client, {index: asked[index] for index in unsure}):
         del found[index]
     return found
