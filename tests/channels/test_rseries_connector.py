@@ -37,11 +37,11 @@ def account_of(shop):
     return models.Account.objects.get(pk=shop.account.account_id)
 
 
-def tell(shop, connector, before, after, *, index=0, **fields):
+def tell(shop, connector, before, after, *, index=0, made_at=None, **fields):
     write = CountWrite(
         shop.variants[index].inventory_id, shop.location_ids[0], Decimal(before), Decimal(after), **fields
     )
-    (result,) = connector.write_counts(writes=[write], idempotency_key="k", now=datetime.now(UTC))
+    (result,) = connector.write_counts(writes=[write], idempotency_key="k", now=made_at or datetime.now(UTC))
     return result
 
 
@@ -129,6 +129,26 @@ def test_a_repeat_finds_its_earlier_attempt_whatever_was_sold_meanwhile(shop, co
     assert again.outcome is APPLIED
     assert again.mark > mark
     assert qoh(shop) == 5
+
+
+def test_the_very_first_write_is_not_told_twice_either_where_a_sale_brought_the_quantity_back(shop, connector):
+    made_at = datetime.now(UTC)
+    Fault.objects.create(vendor="rseries", kind=Fault.Kind.TIMEOUT_AFTER, operation="items.update", remaining=1)
+    with pytest.raises(ConnectorError):
+        tell(shop, connector, 10, 11, made_at=made_at, is_first=True)
+    sell(shop)
+
+    assert tell(shop, connector, 10, 11, made_at=made_at).outcome is APPLIED
+    assert qoh(shop) == 10
+
+
+def test_control_what_an_earlier_connection_told_is_not_taken_for_the_very_first_write(shop, connector):
+    tell(shop, connector, 10, 11, is_first=True)
+    sell(shop)
+
+    tell(shop, connector, 10, 11, made_at=datetime.now(UTC) + timedelta(minutes=5))
+
+    assert qoh(shop) == 11
 
 
 def test_an_owner_who_types_the_same_change_is_not_taken_for_us(shop, connector):

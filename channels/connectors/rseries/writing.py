@@ -18,7 +18,7 @@ from decimal import Decimal
 
 from channels.connectors.rseries import mapping
 from channels.connectors.rseries.client import LIMIT, Client, full
-from channels.connectors.rseries.values import ZERO, Json, any_of, chunks, numbers, quantity, rows, since, text
+from channels.connectors.rseries.values import ZERO, Json, any_of, chunks, moment, numbers, quantity, rows, since, text
 from channels.ports import ConnectorError, CountResult, CountWrite, WriteOutcome
 
 CLOCKS_APART = timedelta(minutes=15)  # the vendor's and ours, at most
@@ -104,15 +104,23 @@ def _settled(one: CountWrite, level: Level | None) -> CountResult | None:
     return None
 
 
-def _ours(
-    client: Client, params: Mapping[str, str | int], *, employee_id: str
-) -> dict[Cell, list[tuple[int, Decimal]]]:
-    """Numbers and sizes of our own entries in the log, by cell."""
-    found: defaultdict[Cell, list[tuple[int, Decimal]]] = defaultdict(list)
+@dataclass(frozen=True)
+class _Entry:
+    """One entry of the log, of ours."""
+
+    number: int
+    size: Decimal
+    made_at: datetime | None
+
+
+def _ours(client: Client, params: Mapping[str, str | int], *, employee_id: str) -> dict[Cell, list[_Entry]]:
+    """Our own entries in the log, by cell."""
+    found: defaultdict[Cell, list[_Entry]] = defaultdict(list)
     for entry in client.everything("InventoryLog", {**params, "sort": "inventoryLogID"}):
         if mapping.is_by(entry, employee_id):
             cell = text(entry.get("itemID")), text(entry.get("shopID"))
-            found[cell].append((int(str(entry["inventoryLogID"])), quantity(entry.get("qohChange") or 0)))
+            number, size = int(str(entry["inventoryLogID"])), quantity(entry.get("qohChange") or 0)
+            found[cell].append(_Entry(number, size, moment(entry.get("createTime"))))
     return found
 
 
@@ -124,18 +132,20 @@ def _done_before(
     employee_id: str,
     now: datetime,
 ) -> dict[int, CountResult]:
-    """Which of these an earlier attempt has carried out. Without a mark, entries since the write was made count as such
-    only where the quantity is no longer what the write started from."""
+    """Which of these an earlier attempt has carried out. Without a mark, entries older than the write, by the clock
+    there, count as such only where the quantity is no longer what the write started from."""
     mark = min(one.mark for one in repeated.values())
     newer = {"inventoryLogID": f">,{mark}"} if mark else {"createTime": since(now - CLOCKS_APART)}
     history = _ours(client, newer, employee_id=employee_id)
+    made_at = now - client.meter.clock_behind - timedelta(seconds=1)  # they tell whole seconds
     found = {}
     for index, one in repeated.items():
-        mine = [(number, size) for number, size in history.get(_cell(one), []) if number > one.mark]
-        is_done = bool(mine) and sum(size for _, size in mine) == one.to_quantity - one.from_quantity
+        mine = [entry for entry in history.get(_cell(one), []) if entry.number > one.mark]
+        is_done = bool(mine) and sum(entry.size for entry in mine) == one.to_quantity - one.from_quantity
+        is_sure = bool(one.mark) or all(entry.made_at is not None and entry.made_at >= made_at for entry in mine)
         level = shown.get(_cell(one))
-        if is_done and (one.mark or level is None or level.qoh != one.from_quantity):
-            found[index] = CountResult(WriteOutcome.APPLIED, mark=max(number for number, _ in mine))
+        if is_done and (is_sure or level is None or level.qoh != one.from_quantity):
+            found[index] = CountResult(WriteOutcome.APPLIED, mark=max(entry.number for entry in mine))
     return found
 
 
@@ -202,7 +212,7 @@ def _correct(
     for _ in range(CORRECTIONS_MAX + 1):
         mine = _ours(client, {"inventoryLogID": f">,{after}"}, employee_id=employee_id)
         for cell in cells:
-            done[cell] = sum((size for _, size in mine.get(cell, [])), ZERO)
+            done[cell] = sum((entry.size for entry in mine.get(cell, [])), ZERO)
         wrong = {cell for cell in cells if mine.get(cell) and done[cell] != meant[cell]}
         if not wrong:
             break
@@ -210,5 +220,5 @@ def _correct(
         for item_id, shop_id in sorted(wrong & fresh.keys()):
             cell = item_id, shop_id
             _set(client, item_id, {cell: fresh[cell].qoh + meant[cell] - done[cell]}, fresh)
-    numbers_seen = [number for entries in mine.values() for number, _ in entries]
+    numbers_seen = [entry.number for entries in mine.values() for entry in entries]
     return max([after, *numbers_seen])
