@@ -91,12 +91,13 @@ def held(order: ChannelOrder, shop: Shop, location_id: str) -> tuple[Decimal, De
     )
 
 
-def write(shop: Shop, index: int, *, place: int = 0, before: Decimal, after: Decimal) -> CountWrite:
+def write(shop: Shop, index: int, *, place: int = 0, before: Decimal, after: Decimal, mark: int = 0) -> CountWrite:
     return CountWrite(
         inventory_id=shop.variants[index].inventory_id,
         location_id=shop.location_ids[place],
         from_quantity=before,
         to_quantity=after,
+        mark=mark,
     )
 
 
@@ -214,12 +215,13 @@ def test_the_same_write_again_has_no_further_effect(connector: Connector, shop: 
 
 
 def test_another_key_is_another_write(connector: Connector, shop: Shop, adapter: Adapter) -> None:
-    """Control: it is the key that keeps the repeat from counting."""
-    now = datetime.now(UTC)
+    """Control: the key keeps the repeat from counting, or where there is none the mark of the write before."""
+    now, mark = datetime.now(UTC), 0
     for key, before, after in (("one", STOCK_AT_START, Decimal(9)), ("two", Decimal(9), Decimal(8))):
-        writes = [write(shop, 0, before=before, after=after)]
+        writes = [write(shop, 0, before=before, after=after, mark=mark)]
         (result,) = connector.write_counts(writes=writes, idempotency_key=key, now=now)
         assert result.outcome is WriteOutcome.APPLIED
+        mark = result.mark
 
     assert adapter.shown(shop=shop, variant=shop.variants[0], location_id=shop.location_ids[0]) == 8
 
