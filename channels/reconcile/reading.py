@@ -156,8 +156,9 @@ class Slice:
     keys: Sequence[int]
 
     def by_inventory_id(self) -> Listings:
-        """The keys of each."""
-        return _grouped(zip(self.inventory_ids, self.keys, strict=True))
+        """The keys of each. As a rule an id is one listing's, and then half a million are put together in no time."""
+        alone = dict(zip(self.inventory_ids, zip(self.keys, strict=True), strict=True))
+        return alone if len(alone) == len(self.keys) else _grouped(zip(self.inventory_ids, self.keys, strict=True))
 
 
 def _grouped(pairs: Iterable[tuple[str, int]]) -> Listings:
