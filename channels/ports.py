@@ -149,6 +149,10 @@ class Meter:
         """By how much times told there are too early; zero where they are not, or where it is not known."""
         return self.behind if self.behind is not None and self.behind > CLOCKS_APART else timedelta(0)
 
+    def shown_there(self, at: datetime) -> datetime:
+        """What the vendor's clock showed at a time of ours, by its last answer; rounded down, for it tells seconds."""
+        return at - self.clock_behind - timedelta(seconds=1)
+
     def answered(self, headers: Mapping[str, str], headroom: Headroom | None = None) -> None:
         """The vendor answered, well or not."""
         self.calls += 1

@@ -19,9 +19,8 @@ from inventory import bundles, ledger
 from inventory.models import Order, OrderHold, OrderLine, OrderReturn
 
 ZERO = Decimal(0)
-CLOCKS_APART = timedelta(
-    seconds=2
-)  # to which a channel's clock is known: it tells whole seconds, and answers take a while
+# To which a channel's clock is known: it tells whole seconds, and answers take a while.
+CLOCKS_APART = timedelta(seconds=2)
 Kind = ledger.Kind
 
 

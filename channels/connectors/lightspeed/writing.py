@@ -131,7 +131,7 @@ def _done_before(
         version = newer.get((one.inventory_id, one.location_id), {}).get(one.to_quantity - one.from_quantity)
         if version:
             found[index] = CountResult(WriteOutcome.APPLIED, mark=version)
-    made_at = now - client.meter.clock_behind - timedelta(seconds=1)  # they tell whole seconds
+    made_at = client.meter.shown_there(now)
     since = {feeds.version_of(entry) for entry in mine if feeds.is_since(entry, made_at)}
     unsure = {index for index, result in found.items() if not asked[index].mark and result.mark not in since}
     for index in unsure & _unmoved(client, {index: asked[index] for index in unsure}):

@@ -137,7 +137,7 @@ def _done_before(
     mark = min(one.mark for one in repeated.values())
     newer = {"inventoryLogID": f">,{mark}"} if mark else {"createTime": since(now - CLOCKS_APART)}
     history = _ours(client, newer, employee_id=employee_id)
-    made_at = now - client.meter.clock_behind - timedelta(seconds=1)  # they tell whole seconds
+    made_at = client.meter.shown_there(now)
     found = {}
     for index, one in repeated.items():
         mine = [entry for entry in history.get(_cell(one), []) if entry.number > one.mark]
